@@ -1,0 +1,1 @@
+"""Dino Diffusion: a bare-bones diffusion model, in the order of the course's lessons."""

@@ -1,0 +1,5 @@
+"""`python -m dino` is the `dino` command."""
+
+from .cli import main
+
+main()

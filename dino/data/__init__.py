@@ -1,0 +1,1 @@
+"""The embedded picture set (emoji.parquet), its licences (NOTICE.md) and the script that builds it."""

@@ -1,0 +1,117 @@
+"""Lesson 02: the denoiser. A U-Net of convolutions and ReLUs: a noisy picture goes in, a clean one comes out.
+
+Small parts make bigger ones: `conv` -> `Block` -> `Stage` (which ends in a `Pool`) -> `UNet`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d:
+    """A 3x3 convolution that keeps the height and width."""
+    return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=bias)
+
+
+class Block(nn.Module):
+    """Two convolutions with a ReLU between them, added to a skip: the residual block of He et al. 2016, without norms.
+
+    The skip is the input itself, or a convolution of it where the number of channels changes.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv(channels_in, channels_out), nn.ReLU(), conv(channels_out, channels_out, bias=False)
+        )
+        same = channels_in == channels_out
+        self.skip = nn.Identity() if same else conv(channels_in, channels_out, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.skip(x)
+
+
+class Pool(nn.Module):
+    """Tell every pixel what is anywhere in the picture.
+
+    Each channel's maximum over the picture goes through a small network; the answer is added to every pixel. A 3x3
+    convolution sees its neighbours only, so this is how a pixel learns what the whole drawing is of.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 4 * channels, kernel_size=1),
+            nn.ReLU(),
+            nn.Conv2d(4 * channels, channels, kernel_size=1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x.amax(dim=(2, 3), keepdim=True))
+
+
+class Stage(nn.Sequential):
+    """All the work at one resolution: a convolution to the right number of channels, `depth` Blocks and a Pool."""
+
+    def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
+        blocks = [Block(channels_out, channels_out) for _ in range(depth)]
+        super().__init__(conv(channels_in, channels_out, bias=False), *blocks, Pool(channels_out))
+
+
+class UNet(nn.Module):
+    """The denoiser: `forward(noisy, noise_level) -> denoised`. The literature's D(x; sigma), or x0-prediction.
+
+    Down: a Stage at each resolution, halving the picture in between. Up: back through the resolutions, each time adding
+    what was seen there on the way down, so that fine detail need not pass through the smallest picture
+    (Ronneberger et al. 2015).
+
+    Args:
+        channels: of the pictures: 3 for colour, 1 for gray.
+        widths: channels of the features at each resolution, from the full picture to the smallest.
+        depths: Blocks in the Stages at each resolution.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        widths: Sequence[int] = (64, 64, 64, 64, 64),
+        depths: Sequence[int] = (2, 2, 2, 2, 2),
+    ) -> None:
+        super().__init__()
+        if not widths or len(widths) != len(depths):
+            raise ValueError(f"one width and one depth for each resolution, got {widths=} and {depths=}")
+        into = [channels + 1, *widths]  # + 1: the noise level comes in as one more channel
+        levels = range(len(widths))
+        self.down = nn.ModuleList(Stage(into[i], widths[i], depths[i]) for i in levels)
+        self.up = nn.ModuleList(Stage(widths[i], widths[i - 1], depths[i]) for i in reversed(levels[1:]))
+        self.head = nn.Sequential(
+            Stage(widths[0], widths[0], depths[0]),
+            conv(widths[0], widths[0]),
+            nn.ReLU(),
+            conv(widths[0], channels),
+        )
+        nn.init.constant_(self.head[-1].get_parameter("bias"), 0.5)  # begin at mid-gray, the middle of [0, 1]
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+        """Guess the clean images.
+
+        Args:
+            noisy: (N, C, H, W); H and W divisible by 2 to the number of halvings (16 with five widths).
+            noise_level: (N, 1, 1, 1), or (1, 1, 1, 1) for the whole batch, in [0, 1].
+
+        Returns:
+            The guesses, (N, C, H, W). Near [0, 1], but nothing cuts them off there.
+        """
+        level = noise_level.to(noisy).expand(len(noisy), 1, *noisy.shape[2:])
+        x = torch.cat([noisy, level], dim=1)
+        skips = []
+        for stage in self.down[:-1]:
+            x = stage(x)
+            skips.append(x)
+            x = F.avg_pool2d(x, 2)
+        x = self.down[-1](x)
+        for stage in self.up:
+            x = F.interpolate(stage(x), scale_factor=2, mode="nearest") + skips.pop()
+        return self.head(x).to(noisy.dtype)  # under autocast the convolutions would answer in bfloat16

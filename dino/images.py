@@ -1,0 +1,387 @@
+"""Lesson 00: images. Where pictures come from, and how they become numbers.
+
+On disk a picture is a file in one of many formats. Here it is decoded once, to a square of bytes (0 to 255), and all
+the pictures together are one uint8 tensor (N, C, H, W) small enough to live on the GPU. Batches of floats in [0, 1] are
+made from it as training asks for them.
+"""
+
+import hashlib
+import io
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .errors import DinoError
+from .files import replacing
+
+if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
+    import datasets
+    from PIL.Image import Image
+
+
+# ---- from bytes to floats: the exercises of the lesson --------------------------------------------------------------
+
+
+def to_unit(images_uint8: Tensor) -> Tensor:
+    """Bytes in 0..255 become float32 in [0, 1]. Any shape."""
+    return images_uint8.to(torch.float32) / 255
+
+
+def center_square(image: Tensor) -> Tensor:
+    """The middle of a picture: (C, H, W) -> (C, S, S) with S = min(H, W). An odd leftover pixel goes right or below."""
+    height, width = image.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[..., top : top + side, left : left + side]
+
+
+def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """Mirror each image left-right with probability 1/2, each by a toss of its own. (N, C, H, W) -> the same."""
+    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+    return torch.where(mirrored, images.flip(-1), images)
+
+
+# ---- batches --------------------------------------------------------------------------------------------------------
+
+
+def batches(images_uint8: Tensor, batch_size: int, *, seed: int = 0, start: int = 0) -> Iterator[Tensor]:
+    """Clean training batches without end: each picture once per pass, every pass in a new order, flipped at random.
+
+    Batch number k depends on `seed` and k alone (the idea is from edm2), so a run that stops after k batches goes on
+    with `start=k` as if nothing had happened.
+
+    Args:
+        images_uint8: all the pictures, (N, C, H, W), on the device where the batches are wanted.
+        batch_size: may be larger than N; a batch then holds several passes.
+
+    Yields:
+        float32 in [0, 1], shape (batch_size, C, H, W).
+    """
+    n = len(images_uint8)
+    for k in count(start):
+        first, last = k * batch_size, (k + 1) * batch_size
+        passes = range(first // n, (last - 1) // n + 1)
+        order = torch.cat([_order_of_pass(n, seed, number) for number in passes])
+        chosen = order[first - passes[0] * n :][:batch_size]
+        clean = to_unit(images_uint8[chosen.to(images_uint8.device)])
+        yield random_flip(clean, generator=seeded(clean.device, seed, "flips", k))
+
+
+def seeded(device: torch.device | str, *key: int | str) -> torch.Generator:
+    """A random number generator whose numbers depend on `key` alone, such as (seed, "noise", step)."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:6], "little"))
+
+
+@lru_cache(maxsize=2)
+def _order_of_pass(n: int, seed: int, number: int) -> Tensor:
+    return torch.randperm(n, generator=seeded("cpu", seed, "order", number))
+
+
+# ---- loading --------------------------------------------------------------------------------------------------------
+
+CACHE_FORMAT = 1  # raise it when decoding changes, so that older cached pictures are made anew
+MAX_PIXELS = 100_000_000  # a picture that claims more is a mistake or an attack, and is skipped before it is decoded
+EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
+LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
+
+
+class Picture(NamedTuple):
+    """A picture not yet decoded: its name, for messages, and a way to get its bytes."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def load_images(
+    source: str | Path, size: int, *, channels: int = 3, split: str = "train", cache: bool = True
+) -> Tensor:
+    """Load all pictures of a source as square uint8 images: (N, channels, size, size), on the CPU.
+
+    Each is turned the way its camera held it, laid on white where it is transparent, cut to its middle square and
+    resized. The result is cached under `cache_folder()` by the content of the pictures.
+
+    Args:
+        source: "emoji", the embedded set, or a part of it such as "emoji:faces" or "emoji:animals,noto"; a folder of
+            pictures; a Parquet file; or a Hugging Face data set by its name, such as "huggan/pokemon".
+        size: the side of the square, in pixels.
+        channels: 3 for colour, 1 for gray.
+        split: which part of a Hugging Face data set.
+
+    Raises:
+        DinoError: there is no such source, or no readable picture in it. Single unreadable pictures only warn.
+    """
+    if channels not in (1, 3):
+        raise DinoError(f"pictures have 3 channels (colour) or 1 (gray), not {channels}")
+    if size < 1:
+        raise DinoError(f"the size of a picture is at least 1 pixel, not {size}")
+    pictures = _find_pictures(str(source), split)
+    cached = _cache_file(pictures, size, channels) if cache else None
+    loaded = _read_cache(cached) if cached else None
+    if loaded is None:
+        loaded = _decode_all(pictures, size, channels)
+        if cached and len(loaded[0]):
+            _write_cache(cached, *loaded)
+    images, skipped = loaded
+    if skipped:
+        names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        if not len(images):
+            raise DinoError(f"none of the {len(skipped)} pictures of {source} could be read: {names}")
+        warnings.warn(
+            f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}", stacklevel=2
+        )
+    return images
+
+
+def _find_pictures(source: str, split: str) -> list[Picture]:
+    if source == "emoji" or source.startswith("emoji:"):
+        return _emoji(source.partition(":")[2])
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file() and path.suffix == ".parquet":
+        return _parquet(path)
+    if path.is_file():
+        raise DinoError(f"{source} is a single file. Give a folder of pictures or a .parquet file")
+    parts = source.split("/")
+    if len(parts) > 2 or path.suffix or parts[0] in (".", "..", "~", ""):
+        raise DinoError(f"there is no folder or file {source}. Check the path, or use the embedded set: --data emoji")
+    return _dataset(_download(source, split))
+
+
+def _emoji(terms: str) -> list[Picture]:
+    """The embedded set. Terms are groups, subgroups or styles; different kinds of them narrow each other down."""
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(EMBEDDED)
+    rows = table.select(["image", "name", "group", "subgroup", "style"]).to_pylist()
+    wanted: dict[str, set[str]] = {}
+    for term in filter(None, terms.split(",")):
+        column = next((c for c in ("group", "subgroup", "style") if any(row[c] == term for row in rows)), None)
+        if column is None:
+            known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
+            raise DinoError(f"no emoji are called {term!r}. Groups: {known['group']}; styles: {known['style']}")
+        wanted.setdefault(column, set()).add(term)
+    if not wanted.keys() & {"group", "subgroup"}:
+        wanted["group"] = {row["group"] for row in rows} - set(LEFT_OUT_GROUPS)
+    chosen = [row for row in rows if all(row[column] in values for column, values in wanted.items())]
+    if not chosen:
+        raise DinoError(f"no emoji are in all of {terms}. Name fewer groups, subgroups or styles")
+    return [Picture(f"{row['name']} ({row['style']})", _constant(row["image"]["bytes"])) for row in chosen]
+
+
+def _folder(folder: Path) -> list[Picture]:
+    from PIL import Image
+
+    Image.init()
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    pictures = [p for p in paths if p.suffix.lower() in Image.EXTENSION]
+    if not pictures:
+        tables = [p for p in paths if p.suffix == ".parquet"]
+        if not tables:
+            raise DinoError(f"there are no pictures in the folder {folder} (looked for .png, .jpg, .webp and the like)")
+        return [picture for table in tables for picture in _parquet(table)]
+    return [Picture(str(p.relative_to(folder)), p.read_bytes) for p in pictures]
+
+
+def _parquet(path: Path) -> list[Picture]:
+    """The first column that holds pictures: their encoded bytes, bare or as Hugging Face lays them out."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        schema = parquet.read_schema(path)
+        for field in schema:
+            nested = pyarrow.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
+            if nested or pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type):
+                cells = parquet.read_table(path, columns=[field.name])[field.name].to_pylist()
+                blobs = [cell["bytes"] if nested and cell else cell for cell in cells]
+                return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DinoError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
+    raise DinoError(f"{path} has no column of pictures, only {', '.join(schema.names)}")
+
+
+def _constant(blob: bytes) -> Callable[[], bytes]:
+    return lambda: blob
+
+
+# ---- Hugging Face data sets -----------------------------------------------------------------------------------------
+
+
+def _download(name: str, split: str) -> "datasets.Dataset":
+    """One split of a data set of the Hugging Face hub, from the local cache or downloaded."""
+    import huggingface_hub.constants as hub
+
+    if not hub.HF_HUB_OFFLINE and not _hub_answers(hub.ENDPOINT):
+        hub.HF_HUB_OFFLINE = True  # or `datasets` would try for 23 seconds
+    if hub.HF_HUB_OFFLINE:
+        folder = Path(os.environ.get("HF_DATASETS_CACHE") or Path(hub.HF_HOME) / "datasets")
+        if not (folder / name.replace("/", "___")).is_dir():
+            raise DinoError(
+                f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
+                "Use the embedded pictures instead: --data emoji"
+            )
+    import datasets
+
+    try:
+        return datasets.load_dataset(name, split=split)
+    except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
+        raise DinoError(f"could not load the data set {name}, split {split}: {_first_line(error)}") from error
+
+
+def _hub_answers(address: str) -> bool:
+    """Whether the hub can be reached, found out in 1.5 seconds. In a thread, as name look-ups know no time limit."""
+    from huggingface_hub import get_session
+
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            get_session().head(address, timeout=1.5)
+            answered.set()
+        except Exception:  # no network shows itself in a dozen ways; each means no
+            return
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(1.5)
+    return answered.is_set()
+
+
+def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
+    """The pictures of a data set: its first column of type Image, still encoded."""
+    import datasets
+
+    columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
+    if not columns:
+        raise DinoError(f"this data set has no column of pictures, only {', '.join(dataset.features)}")
+    encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
+
+    def reader(i: int) -> Callable[[], bytes]:
+        def read() -> bytes:
+            cell = encoded[i][columns[0]]
+            return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+
+        return read
+
+    return [Picture(f"row {i}", reader(i)) for i in range(len(encoded))]
+
+
+# ---- decoding -------------------------------------------------------------------------------------------------------
+
+
+def _decode_all(pictures: list[Picture], size: int, channels: int) -> tuple[Tensor, list[str]]:
+    """All pictures that can be read, as one tensor, and the names of those that can't."""
+    from tqdm.auto import tqdm
+
+    def attempt(picture: Picture) -> Tensor | str:
+        try:
+            return _decode(picture.read(), size, channels)
+        except Exception as error:  # a broken file can make its decoder raise anything
+            return f"{picture.name} ({_first_line(error)})"
+
+    with ThreadPoolExecutor() as threads:  # decoding releases Python's lock
+        answers = list(
+            tqdm(threads.map(attempt, pictures), "decoding", len(pictures), unit=" pictures", delay=1, leave=False)
+        )
+    images = [answer for answer in answers if isinstance(answer, Tensor)]
+    skipped = [answer for answer in answers if isinstance(answer, str)]
+    return torch.stack(images) if images else torch.empty(0, channels, size, size, dtype=torch.uint8), skipped
+
+
+def _decode(blob: bytes, size: int, channels: int) -> Tensor:
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    if not blob:
+        raise ValueError("empty")
+    with Image.open(io.BytesIO(blob)) as image:  # the first frame, where there are several
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"too large: {image.width} x {image.height}")
+        image.draft(None, (2 * size, 2 * size))  # a JPEG far larger than needed is decoded at a half, quarter or eighth
+        upright = ImageOps.exif_transpose(image)
+        flat = _on_white(_eight_bits(upright)).convert("RGB" if channels == 3 else "L")
+    square = ImageOps.fit(flat, (size, size), Image.Resampling.LANCZOS)
+    pixels = torch.from_numpy(np.array(square))
+    return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def _eight_bits(image: "Image") -> "Image":
+    """Pictures with 16 or 32 bits a pixel, brought to the usual 8. Pillow would cut off all above 255."""
+    import numpy as np
+    from PIL import Image
+
+    if image.mode not in ("F", "I") and not image.mode.startswith("I;16"):
+        return image
+    values = np.array(image).astype(np.float64)
+    top = 65535.0
+    if image.mode == "F":  # floats are kept as 0 to 1 or as 0 to 255
+        top = 1.0 if values.max(initial=0) <= 1 else 255.0
+    return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
+
+
+def _on_white(image: "Image") -> "Image":
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# ---- the cache ------------------------------------------------------------------------------------------------------
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept: $DINO_CACHE, or dino-diffusion in the user's cache folder. Safe to delete."""
+    if "DINO_CACHE" in os.environ:
+        return Path(os.environ["DINO_CACHE"]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dino-diffusion"
+
+
+def _cache_file(pictures: list[Picture], size: int, channels: int) -> Path:
+    """Named by all that decides the decoded bytes, so that a changed picture can never meet an old cache."""
+    digest = hashlib.sha256(repr((CACHE_FORMAT, size, channels)).encode())
+    for picture in pictures:
+        try:
+            blob = picture.read()
+        except OSError:
+            blob = b"unreadable"
+        digest.update(f"{picture.name}\0{len(blob)}\0".encode())
+        digest.update(blob)
+    return cache_folder() / f"{digest.hexdigest()[:32]}.safetensors"
+
+
+def _read_cache(path: Path) -> tuple[Tensor, list[str]] | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            skipped = (file.metadata() or {}).get("skipped", "")
+            return file.get_tensor("images"), skipped.splitlines()
+    except (OSError, SafetensorError):
+        return None  # not there, or damaged: it is made again
+
+
+def _write_cache(path: Path, images: Tensor, skipped: list[str]) -> None:
+    from safetensors.torch import save_file
+
+    try:
+        with replacing(path) as temporary:
+            save_file({"images": images}, temporary, metadata={"skipped": "\n".join(skipped)})
+    except (DinoError, OSError) as error:
+        warnings.warn(f"the decoded pictures were not cached: {_first_line(error)}", stacklevel=3)

@@ -1,0 +1,127 @@
+"""Looking at things: grids, strips, films and curves. All images in [0, 1], shape (N, C, H, W), on any device."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from .files import replacing
+from .noise import mix
+from .sampler import Step
+
+if TYPE_CHECKING:  # imported where they are used: together they cost a learner three seconds
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+SIDE = 64  # pictures smaller than this are shown enlarged, or nobody could see them
+
+
+def grid(images: Tensor, columns: int | None = None) -> "Image":
+    """Pictures side by side with thin white gaps, as square as it gets or with `columns` in each row."""
+    from torchvision.transforms.functional import to_pil_image
+    from torchvision.utils import make_grid
+
+    images = images.detach().float().cpu().clamp(0, 1)
+    zoom = max(1, SIDE // images.shape[-1])
+    images = images.repeat_interleave(zoom, dim=-2).repeat_interleave(zoom, dim=-1)
+    return to_pil_image(make_grid(images, nrow=columns or math.ceil(math.sqrt(len(images))), pad_value=1.0))
+
+
+def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None) -> Tensor:
+    """Each image at each noise level, with the same noise all along: a row for each image, ready for `grid`."""
+    noise = torch.rand(images.shape, generator=generator, device=images.device)
+    return torch.stack(
+        [mix(images, noise, torch.tensor(level, device=images.device)) for level in levels], dim=1
+    ).flatten(0, 1)
+
+
+@torch.no_grad()
+def denoising_strip(
+    model: nn.Module, images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None
+) -> Tensor:
+    """Two rows for each image: the image at each noise level, and below it what the model makes of it in one go."""
+    noisy = noise_strip(images, levels, generator=generator)
+    at = torch.tensor(levels, device=images.device).repeat(len(images)).view(-1, 1, 1, 1)
+    rows = torch.stack([noisy.unflatten(0, (len(images), -1)), model(noisy, at).unflatten(0, (len(images), -1))], dim=1)
+    return rows.flatten(0, 2)
+
+
+STRIP = 10  # pictures in a row of a strip
+
+
+def sampling_strip(path: Sequence[Step]) -> Tensor:
+    """One picture on its way from noise: a row of mixes and a row of guesses, for `grid(columns=STRIP)`."""
+    kept = [path[round(k * (len(path) - 1) / (STRIP - 1))] for k in range(STRIP)]
+    return torch.cat([step.noisy[:1] for step in kept] + [step.denoised[:1] for step in kept])
+
+
+def comparison(real: Tensor, generated: Tensor) -> "Image":
+    """The comparison sheet: real pictures on the left, generated ones on the right."""
+    from PIL import Image
+
+    left, right = grid(real), grid(generated)
+    gap = SIDE // 2
+    sheet = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
+    sheet.paste(left, (0, 0))
+    sheet.paste(right, (left.width + gap, 0))
+    return sheet
+
+
+def save(image: "Image", path: Path) -> Path:
+    """Write a picture file, whole or not at all. The name's ending decides the format. Returns the path."""
+    from PIL import Image
+
+    kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
+    with replacing(path) as temporary:
+        image.save(temporary, kind)
+    return path
+
+
+def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) -> Path:
+    """Write a GIF film that lasts `seconds` and rests two more on its last frame. Returns the path."""
+    each = max(20, round(1000 * seconds / len(frames)))  # browsers slow down anything under 20 milliseconds
+    with replacing(path) as temporary:
+        frames[0].save(
+            temporary,
+            "GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=[each] * (len(frames) - 1) + [2000],
+            loop=0,
+        )
+    return path
+
+
+def loss_curve(log: Path) -> "Figure":
+    """The loss against the images seen, from a run's log.csv: every row faintly, and their running mean."""
+    from matplotlib.figure import Figure
+
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    images = [int(row["images"]) for row in rows]
+    losses = [float(row["loss"]) for row in rows]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(images, losses, alpha=0.25, color="C0")
+    axes.plot(images, _running_mean(losses), color="C0")
+    axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log", title=log.parent.name)
+    axes.grid(alpha=0.3, which="both")
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write a matplotlib figure as a PNG, whole or not at all. Returns the path."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    return path
+
+
+def _running_mean(values: list[float], keep: float = 0.9) -> list[float]:
+    means: list[float] = []
+    for value in values:
+        means.append(keep * means[-1] + (1 - keep) * value if means else value)
+    return means

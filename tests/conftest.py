@@ -1,0 +1,61 @@
+"""What all tests share: a cache of their own, and small pictures to train on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor, nn
+
+settings.register_profile("dino", deadline=None)  # the first call into torch takes long and the next ones don't
+settings.load_profile("dino")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("DINO_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def blobs() -> Tensor:
+    """Forty 8 x 8 pictures of one coloured square each: uint8, (40, 3, 8, 8)."""
+    random = torch.Generator().manual_seed(1)
+    images = torch.full((40, 3, 8, 8), 255, dtype=torch.uint8)
+    for image in images:
+        top, left = torch.randint(0, 5, (2,), generator=random).tolist()
+        image[:, top : top + 3, left : left + 3] = torch.randint(0, 200, (3, 1, 1), generator=random, dtype=torch.uint8)
+    return images
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path, blobs: Tensor) -> Path:
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index, image in enumerate(blobs):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{index:02d}.png")
+    return folder
+
+
+class FromFunction(nn.Module):
+    """A denoiser that is any function of (noisy, noise_level)."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+        return self.function(noisy, noise_level)
+
+
+@pytest.fixture
+def denoiser_of() -> type[FromFunction]:
+    return FromFunction

@@ -1,0 +1,74 @@
+"""dino.checkpoint: what is saved comes back exactly, and what isn't ours is refused in one line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from dino.checkpoint import load_model, load_state, read, save_model, save_state
+from dino.denoiser import UNet
+from dino.errors import DinoError
+
+ABOUT = {"config": {"channels": 3, "widths": [4, 6], "depths": [1, 0]}, "note": "ünïcode"}
+
+
+@pytest.fixture
+def model() -> UNet:
+    return UNet(3, (4, 6), (1, 0))
+
+
+def test_a_model_comes_back_with_every_bit_from_its_one_file(tmp_path: Path, model: UNet) -> None:
+    save_model(tmp_path / "model.safetensors", model, ABOUT)
+    for path in (tmp_path / "model.safetensors", tmp_path):
+        loaded, about = load_model(path)
+        assert about == ABOUT
+        assert not loaded.training
+        for ours, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_the_state_comes_back_with_every_bit(tmp_path: Path, model: UNet) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, amsgrad=True)
+    for _ in range(3):
+        model(torch.rand(2, 3, 4, 4), torch.rand(2, 1, 1, 1)).sum().backward()
+        optimizer.step()
+    save_state(tmp_path / "s", {"model": model}, optimizer, {"losses": torch.tensor([1.5])}, {"step": 3})
+    other = UNet(3, (4, 6), (1, 0))
+    other_optimizer = torch.optim.AdamW(other.parameters(), lr=0.01, amsgrad=True)
+    more, about = load_state(tmp_path / "s", {"model": other}, other_optimizer)
+    assert more["losses"] == 1.5
+    assert about == {"step": 3}
+    ours, theirs = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
+    assert ours.keys() == theirs.keys()
+    for index in ours:
+        assert set(ours[index]) == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+        assert all(torch.equal(ours[index][slot], theirs[index][slot]) for slot in ours[index])
+
+
+def test_missing_truncated_foreign_and_misfit_files_are_refused_in_one_line(tmp_path: Path, model: UNet) -> None:
+    good = tmp_path / "good.safetensors"
+    save_model(good, model, ABOUT)
+    (tmp_path / "truncated").write_bytes(good.read_bytes()[:-100])
+    (tmp_path / "pickle").write_bytes(b"\x80\x04K\x01.")
+    (tmp_path / "empty").write_bytes(b"")
+    save_file({"x": torch.zeros(2)}, tmp_path / "foreign")
+    save_model(tmp_path / "misfit", model, {"config": {"channels": 3, "widths": [4, 8], "depths": [1, 0]}})
+    for name, told in {
+        "nowhere": "there is no file",
+        "truncated": "cut short",
+        "pickle": "no safetensors file",
+        "empty": "no safetensors file",
+        "foreign": "another program's",
+        "misfit": "another network",
+    }.items():
+        with pytest.raises(DinoError, match=told) as caught:
+            load_model(tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert name in str(caught.value)
+
+
+def test_weights_are_no_state_and_a_state_no_weights(tmp_path: Path, model: UNet) -> None:
+    save_model(tmp_path / "weights", model, ABOUT)
+    with pytest.raises(DinoError, match="holds weights data, not state"):
+        read(tmp_path / "weights", "state")
