@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from .denoiser import UNet
@@ -30,7 +30,7 @@ def write(path: Path, kind: str, tensors: dict[str, Tensor], about: dict[str, An
     # safetensors wants plain row-major memory; channels-last weights get their layout back when they are loaded.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(plain, temporary, metadata=header)
+        temporary.write_bytes(save(plain, metadata=header))
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -128,7 +128,7 @@ def _watch(trainer: Any, folder: Path, minutes: float | None) -> None:
             unit_scale=True,
             smoothing=0.05,
             dynamic_ncols=True,
-            mininterval=0.5,
+            mininterval=0.5 if sys.stderr.isatty() else 10,
         )
         with bar:
             for progress in run:
@@ -267,7 +267,7 @@ def _draw(
     generator = torch.Generator(device).manual_seed(seed)
     images: list[torch.Tensor] = []
     path: list[Step] = []
-    with tqdm(total=n * steps, unit=" guesses", unit_scale=True, leave=False) as bar:
+    with tqdm(total=n * steps, unit=" guesses", unit_scale=True, leave=False, disable=None) as bar:
         for part in torch.empty(n).split(64):  # so that thousands fit in memory
             shape = (len(part), config["channels"], config["size"], config["size"])
             noisy = torch.rand(shape, generator=generator, device=device)

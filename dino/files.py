@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         DinoError: the disk is full, or the folder can't be written to.
     """
-    try:
+    with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
@@ -33,6 +33,17 @@ def replacing(path: Path) -> Iterator[Path]:
             _flush_to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Tell in one line why `path` could not be written to.
+
+    Raises:
+        DinoError: in place of the operating system's error.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DinoError(f"the disk is full: could not write {path}. Free some space and try again") from error

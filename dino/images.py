@@ -7,6 +7,7 @@ made from it as training asks for them.
 
 import hashlib
 import io
+import json
 import os
 import threading
 import warnings
@@ -91,6 +92,7 @@ def _order_of_pass(n: int, seed: int, number: int) -> Tensor:
 
 CACHE_FORMAT = 1  # raise it when decoding changes, so that older cached pictures are made anew
 MAX_PIXELS = 100_000_000  # a picture that claims more is a mistake or an attack, and is skipped before it is decoded
+NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow knows these endings, to no use here
 EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
 LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
 
@@ -132,6 +134,8 @@ def load_images(
         if cached and len(loaded[0]):
             _write_cache(cached, *loaded)
     images, skipped = loaded
+    if not pictures:
+        raise DinoError(f"there are no pictures in {source}: it has no rows")
     if skipped:
         names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         if not len(images):
@@ -153,7 +157,7 @@ def _find_pictures(source: str, split: str) -> list[Picture]:
     if path.is_file():
         raise DinoError(f"{source} is a single file. Give a folder of pictures or a .parquet file")
     parts = source.split("/")
-    if len(parts) > 2 or path.suffix or parts[0] in (".", "..", "~", ""):
+    if len(parts) > 2 or path.suffix[1:].isalpha() or parts[0] in (".", "..", "~", ""):
         raise DinoError(f"there is no folder or file {source}. Check the path, or use the embedded set: --data emoji")
     return _dataset(_download(source, split))
 
@@ -162,10 +166,9 @@ def _emoji(terms: str) -> list[Picture]:
     """The embedded set. Terms are groups, subgroups or styles; different kinds of them narrow each other down."""
     import pyarrow.parquet as parquet
 
-    table = parquet.read_table(EMBEDDED)
-    rows = table.select(["image", "name", "group", "subgroup", "style"]).to_pylist()
+    rows = parquet.ParquetFile(EMBEDDED).read().to_pylist()  # read_table would import two seconds' worth of more
     wanted: dict[str, set[str]] = {}
-    for term in filter(None, terms.split(",")):
+    for term in filter(None, map(str.strip, terms.split(","))):
         column = next((c for c in ("group", "subgroup", "style") if any(row[c] == term for row in rows)), None)
         if column is None:
             known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
@@ -183,8 +186,9 @@ def _folder(folder: Path) -> list[Picture]:
     from PIL import Image
 
     Image.init()
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    pictures = [p for p in paths if p.suffix.lower() in Image.EXTENSION]
+    found = sorted(p for p in folder.rglob("*") if p.is_file() or not p.exists())  # a broken link is to be named
+    paths = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    pictures = [p for p in paths if p.suffix.lower() in Image.EXTENSION.keys() - NOT_PICTURES]
     if not pictures:
         tables = [p for p in paths if p.suffix == ".parquet"]
         if not tables:
@@ -194,21 +198,27 @@ def _folder(folder: Path) -> list[Picture]:
 
 
 def _parquet(path: Path) -> list[Picture]:
-    """The first column that holds pictures: their encoded bytes, bare or as Hugging Face lays them out."""
+    """The first column that holds pictures: their encoded bytes, as Hugging Face lays them out or else bare."""
     import pyarrow
     import pyarrow.parquet as parquet
 
+    def is_bytes(kind: pyarrow.DataType) -> bool:
+        return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
+
+    def is_nested(kind: pyarrow.DataType) -> bool:
+        return pyarrow.types.is_struct(kind) and any(f.name == "bytes" and is_bytes(f.type) for f in kind)
+
     try:
-        schema = parquet.read_schema(path)
-        for field in schema:
-            nested = pyarrow.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
-            if nested or pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type):
-                cells = parquet.read_table(path, columns=[field.name])[field.name].to_pylist()
-                blobs = [cell["bytes"] if nested and cell else cell for cell in cells]
-                return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            columns = [f.name for f in schema if is_nested(f.type)] + [f.name for f in schema if is_bytes(f.type)]
+            if not columns:
+                raise DinoError(f"{path} has no column of pictures, only {', '.join(schema.names)}")
+            cells = file.read(columns=columns[:1])[columns[0]].to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise DinoError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
-    raise DinoError(f"{path} has no column of pictures, only {', '.join(schema.names)}")
+        raise DinoError(f"{path} is no readable Parquet file: {_first_line(error)}") from error
+    blobs = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
+    return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
 
 
 def _constant(blob: bytes) -> Callable[[], bytes]:
@@ -222,21 +232,32 @@ def _download(name: str, split: str) -> "datasets.Dataset":
     """One split of a data set of the Hugging Face hub, from the local cache or downloaded."""
     import huggingface_hub.constants as hub
 
-    if not hub.HF_HUB_OFFLINE and not _hub_answers(hub.ENDPOINT):
-        hub.HF_HUB_OFFLINE = True  # or `datasets` would try for 23 seconds
-    if hub.HF_HUB_OFFLINE:
-        folder = Path(os.environ.get("HF_DATASETS_CACHE") or Path(hub.HF_HOME) / "datasets")
-        if not (folder / name.replace("/", "___")).is_dir():
-            raise DinoError(
-                f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
-                "Use the embedded pictures instead: --data emoji"
-            )
+    was_offline = hub.HF_HUB_OFFLINE
+    offline = was_offline or not _hub_answers(hub.ENDPOINT)
+    if offline and not _is_downloaded(name, Path(hub.HF_HOME)):
+        raise DinoError(
+            f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
+            "Use the embedded pictures instead: --data emoji"
+        )
     import datasets
 
     try:
+        hub.HF_HUB_OFFLINE = offline  # or `datasets` would try for 23 seconds
         return datasets.load_dataset(name, split=split)
     except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
         raise DinoError(f"could not load the data set {name}, split {split}: {_first_line(error)}") from error
+    finally:
+        hub.HF_HUB_OFFLINE = was_offline  # the network may be back at the next call
+
+
+def _is_downloaded(name: str, home: Path) -> bool:
+    """Whether `datasets` has (some of) this data set in its cache. It writes owner/CelebA as owner___celeb_a."""
+
+    def plain(name: str) -> str:
+        return name.replace("/", "").replace("_", "").lower()
+
+    folder = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
+    return any(plain(entry.name) == plain(name) for entry in folder.glob("*"))
 
 
 def _hub_answers(address: str) -> bool:
@@ -269,8 +290,8 @@ def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
 
     def reader(i: int) -> Callable[[], bytes]:
         def read() -> bytes:
-            cell = encoded[i][columns[0]]
-            return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+            cell = encoded[i][columns[0]] or {}
+            return cell.get("bytes") or (Path(cell["path"]).read_bytes() if cell.get("path") else b"")
 
         return read
 
@@ -290,7 +311,8 @@ def _decode_all(pictures: list[Picture], size: int, channels: int) -> tuple[Tens
         except Exception as error:  # a broken file can make its decoder raise anything
             return f"{picture.name} ({_first_line(error)})"
 
-    with ThreadPoolExecutor() as threads:  # decoding releases Python's lock
+    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:  # decoding releases Python's lock
+        warnings.simplefilter("ignore")  # Pillow's name no file, and what matters is told of the skipped ones
         answers = list(
             tqdm(threads.map(attempt, pictures), "decoding", len(pictures), unit=" pictures", delay=1, leave=False)
         )
@@ -301,17 +323,25 @@ def _decode_all(pictures: list[Picture], size: int, channels: int) -> tuple[Tens
 
 def _decode(blob: bytes, size: int, channels: int) -> Tensor:
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not blob:
         raise ValueError("empty")
-    with Image.open(io.BytesIO(blob)) as image:  # the first frame, where there are several
+    try:
+        image = Image.open(io.BytesIO(blob))
+    except UnidentifiedImageError:
+        raise ValueError("not a picture") from None
+    with image:  # the first frame, where there are several
+        if image.format == "EPS":
+            raise ValueError("an EPS file is a program, and is not run")
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"too large: {image.width} x {image.height}")
         image.draft(None, (2 * size, 2 * size))  # a JPEG far larger than needed is decoded at a half, quarter or eighth
         upright = ImageOps.exif_transpose(image)
         flat = _on_white(_eight_bits(upright)).convert("RGB" if channels == 3 else "L")
-    square = ImageOps.fit(flat, (size, size), Image.Resampling.LANCZOS)
+    side = min(flat.size)
+    left, top = (flat.width - side) // 2, (flat.height - side) // 2  # as `center_square` does
+    square = flat.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
     pixels = torch.from_numpy(np.array(square))
     return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1).contiguous()
 
@@ -323,10 +353,11 @@ def _eight_bits(image: "Image") -> "Image":
 
     if image.mode not in ("F", "I") and not image.mode.startswith("I;16"):
         return image
-    values = np.array(image).astype(np.float64)
+    values = np.nan_to_num(np.array(image).astype(np.float64))
     top = 65535.0
     if image.mode == "F":  # floats are kept as 0 to 1 or as 0 to 255
         top = 1.0 if values.max(initial=0) <= 1 else 255.0
+    values[values == image.info.get("transparency")] = top  # the value that stands for transparent, if there is one
     return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
 
 
@@ -348,20 +379,22 @@ def _first_line(error: Exception) -> str:
 
 def cache_folder() -> Path:
     """Where decoded pictures are kept: $DINO_CACHE, or dino-diffusion in the user's cache folder. Safe to delete."""
-    if "DINO_CACHE" in os.environ:
+    if os.environ.get("DINO_CACHE"):
         return Path(os.environ["DINO_CACHE"]).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dino-diffusion"
 
 
 def _cache_file(pictures: list[Picture], size: int, channels: int) -> Path:
     """Named by all that decides the decoded bytes, so that a changed picture can never meet an old cache."""
-    digest = hashlib.sha256(repr((CACHE_FORMAT, size, channels)).encode())
+    import PIL
+
+    digest = hashlib.sha256(repr((CACHE_FORMAT, PIL.__version__, size, channels)).encode())
     for picture in pictures:
         try:
             blob = picture.read()
         except OSError:
             blob = b"unreadable"
-        digest.update(f"{picture.name}\0{len(blob)}\0".encode())
+        digest.update(f"{picture.name!r} {len(blob)}\0".encode())  # !r: a file's name need not be valid unicode
         digest.update(blob)
     return cache_folder() / f"{digest.hexdigest()[:32]}.safetensors"
 
@@ -371,17 +404,18 @@ def _read_cache(path: Path) -> tuple[Tensor, list[str]] | None:
 
     try:
         with safe_open(path, framework="pt") as file:
-            skipped = (file.metadata() or {}).get("skipped", "")
-            return file.get_tensor("images"), skipped.splitlines()
-    except (OSError, SafetensorError):
+            skipped = (file.metadata() or {}).get("skipped", "[]")
+            return file.get_tensor("images"), json.loads(skipped)
+    except (OSError, SafetensorError, ValueError):
         return None  # not there, or damaged: it is made again
 
 
 def _write_cache(path: Path, images: Tensor, skipped: list[str]) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
         with replacing(path) as temporary:
-            save_file({"images": images}, temporary, metadata={"skipped": "\n".join(skipped)})
-    except (DinoError, OSError) as error:
+            save_file({"images": images}, temporary, metadata={"skipped": json.dumps(skipped)})
+    except (DinoError, OSError, SafetensorError) as error:
         warnings.warn(f"the decoded pictures were not cached: {_first_line(error)}", stacklevel=3)

@@ -25,10 +25,10 @@ def grid(images: Tensor, columns: int | None = None) -> "Image":
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
 
-    images = images.detach().float().cpu().clamp(0, 1)
+    pixels = images.detach().float().cpu().clamp(0, 1).mul(255).round().byte()
     zoom = max(1, SIDE // images.shape[-1])
-    images = images.repeat_interleave(zoom, dim=-2).repeat_interleave(zoom, dim=-1)
-    return to_pil_image(make_grid(images, nrow=columns or math.ceil(math.sqrt(len(images))), pad_value=1.0))
+    pixels = pixels.repeat_interleave(zoom, dim=-2).repeat_interleave(zoom, dim=-1)
+    return to_pil_image(make_grid(pixels, nrow=columns or math.ceil(math.sqrt(len(images))), pad_value=255))
 
 
 def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None) -> Tensor:

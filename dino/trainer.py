@@ -31,7 +31,7 @@ from . import checkpoint, pictures
 from .checkpoint import STATE, WEIGHTS
 from .denoiser import UNet
 from .errors import DinoError
-from .files import replacing, sweep
+from .files import explaining, replacing, sweep
 from .images import batches, load_images, seeded, to_unit
 from .sampler import generate
 from .training import denoising_loss, update_average
@@ -91,7 +91,18 @@ class Config:
 
 PRESETS = {
     # About five minutes on two CPU cores, ending in samples that are plainly emoji faces.
-    "quick": Config(),
+    "quick": Config(
+        data="emoji:faces",
+        size=32,
+        widths=(16, 32, 64, 128),
+        depths=(1, 1, 2, 2),
+        n_images=160_000,
+        batch_size=32,
+        learning_rate=1e-3,
+        warmup=4_000,
+        anneal=True,
+        average_half_life=3_000,
+    ),
     # The seed's network at the seed's size, for one GPU.
     "full": Config(),
     # The seed's own recipe: one hour's worth of images on one GPU of 2022.
@@ -270,7 +281,7 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
     n_grids = min(N_GRIDS, 1 + n_steps // 20)
     grids_at = {round(n_steps * (k / n_grids) ** 1.5) for k in range(n_grids + 1)}
     saved_at = time.monotonic()
-    with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, and be done
+    with explaining(folder), contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, be done
         for _ in trainer.steps():
             log.update(trainer)
             if trainer.step in grids_at or time.monotonic() - saved_at > SAVE_EVERY:

@@ -1,0 +1,218 @@
+"""The `dino` command, end to end: in real processes where that is the point."""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dino import cli
+
+DINO = [sys.executable, "-m", "dino"]
+QUICK_RUN = ["--size", "16", "--batch-size", "8", "--precision", "float32"]
+
+
+def dino(*arguments: str | Path, cwd: Path) -> str:
+    """Run a command that must succeed; its report."""
+    done = subprocess.run([*DINO, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def inside(*arguments: str | Path, cwd: Path) -> str:
+    """As `dino`, in this process, which has torch imported already."""
+    report = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(report):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["dino", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    assert caught.value.code == 0
+    return report.getvalue()
+
+
+def refusal(*arguments: str | Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a command that must fail; the one line it says."""
+    monkeypatch.setattr(sys, "argv", ["dino", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("dino: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a short training run has been made: on real pictures, through the command line."""
+    folder = tmp_path_factory.mktemp("work")
+    dino("train", "--data", "emoji:face-smiling", "--images", "160", *QUICK_RUN, cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "compare", "info"])
+def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
+    report = dino(command, "--help", cwd=tmp_path)
+    assert "Examples" in report
+    assert f"dino {command}" in report
+
+
+def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = "import sys; from dino import cli; print('torch' in sys.modules, 'datasets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_importing_the_package_brings_in_torch_and_nothing_slow_besides() -> None:
+    slow = {"torchvision", "datasets", "matplotlib", "PIL"}
+    code = f"import sys; from dino import trainer; print({slow} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_training_writes_a_run_folder_with_pictures(trained: Path) -> None:
+    run = trained / "runs" / "quick-1"
+    written = {path.name for path in run.iterdir()}
+    assert {"config.json", "log.csv", "model.safetensors", "state.safetensors", "samples"} <= written
+    for name in ("compare.png", "levels.png", "loss.png", "film.gif"):
+        with Image.open(run / name) as image:
+            image.load()
+            assert min(image.size) > 60
+
+
+def test_sampling_is_seeded_and_animates(trained: Path, tmp_path: Path) -> None:
+    def draw(name: str, seed: int) -> bytes:
+        out = tmp_path / name
+        dino(
+            "sample", "-n", "4", "--steps", "3", "--seed", str(seed), "--out", out, "--animate", "--strip", cwd=trained
+        )
+        return out.read_bytes()
+
+    assert draw("a.png", 5) == draw("b.png", 5)
+    assert draw("c.png", 6) != draw("a.png", 5)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 4  # the noise, and three steps
+    with Image.open(tmp_path / "a-strip.png") as strip:
+        assert strip.width > 4 * strip.height
+
+
+def test_a_weights_file_alone_is_enough_to_draw(trained: Path, tmp_path: Path) -> None:
+    shutil.copy(trained / "runs" / "quick-1" / "model.safetensors", tmp_path / "mine.safetensors")
+    inside("sample", "mine.safetensors", "-n", "1", "--steps", "2", cwd=tmp_path)
+    assert (tmp_path / "generated.png").exists()
+    assert "160 images" in inside("info", "mine.safetensors", cwd=tmp_path)
+
+
+def test_compare_puts_real_pictures_beside_generated_ones(trained: Path) -> None:
+    report = inside("compare", "-n", "4", "--steps", "2", "--data", "emoji:face-hat", cwd=trained)
+    path = trained / report.split("wrote")[1].strip()
+    with Image.open(path) as sheet:
+        assert sheet.width > 2 * sheet.height * 0.9
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ["train", "--data", "emoji:face-hat", "--images", "100000", "--out", "run", *QUICK_RUN]
+    process = subprocess.Popen([*DINO, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "log.csv"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and len(log.read_text().splitlines()) > 1):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Go on with: dino train --resume run" in errors
+    assert "Traceback" not in errors
+    seen = re.search(r"seeing ([\d,]+) images", inside("info", "run", cwd=tmp_path))
+    assert seen
+    n_images = int(seen[1].replace(",", ""))
+    assert n_images >= 25 * 8
+    inside("train", "--resume", "run", "--images", str(n_images + 16), cwd=tmp_path)
+    assert f"seeing {n_images + 16:,} images" in inside("info", "run", cwd=tmp_path)
+
+
+def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: str | Path) -> str:
+        return refusal(*arguments, capsys=capsys, monkeypatch=monkeypatch)
+
+    monkeypatch.chdir(tmp_path)
+    run = trained / "runs" / "quick-1"
+    weights = (run / "model.safetensors").read_bytes()
+    Path("empty").mkdir()
+    Path("bad").mkdir()
+    Path("bad/text.png").write_text("not a picture")
+    Path("cut.safetensors").write_bytes(weights[:-9])
+    Path("foreign.safetensors").write_bytes(b"\x00" * 99)
+
+    assert "Check the path" in refused("train", "--data", "./nowhere")
+    assert "there are no pictures in the folder" in refused("train", "--data", "empty")
+    assert "none of the 1 pictures" in refused("train", "--data", "bad")
+    assert "Groups: activities" in refused("train", "--data", "emoji:dinosaurs")
+    assert "take 32 or 40" in refused("train", "--size", "33")
+    assert "Choose quick, full, seed" in refused("train", "--preset", "slow")
+    assert "3 channels (colour) or 1 (gray)" in refused("train", "--channels", "2", "--data", "emoji:face-hat")
+    assert "no device tpu" in refused("train", "--device", "tpu")
+    assert "learning_rate must be more than 0" in refused("train", "--learning-rate", "0")
+    assert "already holds a run" in refused("train", "--out", run)
+    assert "no run to resume" in refused("train", "--resume", "empty")
+    assert "keeps its own settings" in refused("train", "--resume", run, "--size", "64")
+    assert "dino train" in refused("sample")
+    assert "there is no file" in refused("sample", "nowhere.safetensors")
+    assert "there is no file" in refused("info", "empty")
+    assert "cut short" in refused("info", "cut.safetensors")
+    assert "no safetensors file" in refused("sample", "foreign.safetensors")
+    assert "could not write" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "cut.safetensors/x.png")
+    assert not list(Path.cwd().glob("runs/*"))  # and nothing was begun
+
+
+def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
+    done = subprocess.run([*DINO, "info", "--debug"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "newest_run" in done.stderr
+
+
+def test_unreadable_pictures_are_named_and_the_rest_is_used(picture_folder: Path, tmp_path: Path) -> None:
+    (picture_folder / "text.png").write_text("not a picture")
+    done = subprocess.run(
+        [*DINO, "train", "--data", str(picture_folder), "--images", "8", *QUICK_RUN],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "skipped 1 of 41 pictures" in done.stderr
+    assert "text.png" in done.stderr
+    assert "warn" not in done.stderr.lower()
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("making a small disk takes root")
+    try:
+        done = subprocess.run(
+            [*DINO, "train", "--data", "emoji:face-hat", "--images", "80", "--out", str(small / "run"), *QUICK_RUN],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "the disk is full" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(small.rglob("*.tmp"))
+    finally:
+        subprocess.run(["umount", small], check=True)
