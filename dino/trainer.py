@@ -103,10 +103,11 @@ PRESETS = {
         anneal=True,
         average_half_life=3_000,
     ),
-    # The seed's network at the seed's size, for one GPU.
-    "full": Config(),
-    # The seed's own recipe: one hour's worth of images on one GPU of 2022.
-    "seed": Config(precision="float32"),
+    # The seed's network at the seed's size, in batches large enough to keep one GPU busy. The rate grows with the root of
+    # the batch, as is usual for Adam.
+    "full": Config(batch_size=64, learning_rate=6e-4, warmup=20_000, anneal=True, average_half_life=10_000),
+    # The seed's own recipe: one hour's worth of images on one GPU of its day.
+    "seed": Config(batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
 }
 
 

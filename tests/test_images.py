@@ -298,7 +298,7 @@ EXACT: dict[str, tuple[str, Callable[[], bytes], list[Any]]] = {
     "32-bit whole numbers": ("a.tiff", lambda: encoded(in_quarters(DEEP, np.int32), "TIFF"), GRAYS),
     "floats, 0 to 1": ("a.tiff", lambda: encoded(in_quarters([0, 1 / 3, 2 / 3, 1], np.float32), "TIFF"), GRAYS),
     "floats, 0 to 255": ("a.tiff", lambda: encoded(in_quarters(GRAYS, np.float32), "TIFF"), GRAYS),
-    "floats, one no number": ("a.tiff", lambda: encoded(in_quarters([0, np.nan, 0.2, 1], "f4"), "TIFF"), [0, 0, 51, 255]),
+    "floats, one not": ("a.tiff", lambda: encoded(in_quarters([0, np.nan, 0.2, 1], "f4"), "TIFF"), [0, 0, 51, 255]),
     "animated GIF": ("a.gif", lambda: animated("GIF"), COLOURS),
     "animated WebP": ("a.webp", lambda: animated("WEBP", lossless=True), COLOURS),
     "animated PNG": ("a.png", lambda: animated("PNG"), COLOURS),
