@@ -1,6 +1,7 @@
 """The `dino` command. It reads what was asked for, calls the package, and says what came of it."""
 
 import contextlib
+import math
 import sys
 import time
 import warnings
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import __version__
 from .errors import DinoError
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
@@ -24,9 +26,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Dino Diffusion: train a bare-bones diffusion model and draw with it.",
     epilog="Start with [bold]dino train[/bold], then [bold]dino sample[/bold]. Each command has its own --help.",
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dino {__version__}")
+        raise typer.Exit
+
 
 Weights = Annotated[
     Path | None,
@@ -39,6 +47,15 @@ StepSize = Annotated[
     float, typer.Option(min=0, help="How far to lean on each guess: 1 is the guess itself, 2 as far again beyond it.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Dino Diffusion: train a bare-bones diffusion model and draw with it."""
 
 
 @app.command(
@@ -132,7 +149,8 @@ def _watch(trainer: Any, folder: Path, minutes: float | None) -> None:
         )
         with bar:
             for progress in run:
-                bar.set_postfix_str(f"step {progress.step}, loss {progress.loss:.4f}", refresh=False)
+                loss = f", loss {progress.loss:.4f}" if math.isfinite(progress.loss) else ""  # not before the first row
+                bar.set_postfix_str(f"step {progress.step}{loss}", refresh=False)
                 bar.update(progress.images - bar.n)
                 if stop.received or time.monotonic() > end:
                     break

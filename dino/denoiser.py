@@ -23,9 +23,8 @@ class Block(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            conv(channels_in, channels_out), nn.ReLU(), conv(channels_out, channels_out, bias=False)
-        )
+        first, second = conv(channels_in, channels_out), conv(channels_out, channels_out, bias=False)
+        self.body = nn.Sequential(first, nn.ReLU(), second)
         same = channels_in == channels_out
         self.skip = nn.Identity() if same else conv(channels_in, channels_out, bias=False)
 
@@ -42,11 +41,9 @@ class Pool(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, 4 * channels, kernel_size=1),
-            nn.ReLU(),
-            nn.Conv2d(4 * channels, channels, kernel_size=1, bias=False),
-        )
+        widen = nn.Conv2d(channels, 4 * channels, kernel_size=1)
+        narrow = nn.Conv2d(4 * channels, channels, kernel_size=1, bias=False)
+        self.body = nn.Sequential(widen, nn.ReLU(), narrow)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x.amax(dim=(2, 3), keepdim=True))
@@ -86,13 +83,9 @@ class UNet(nn.Module):
         levels = range(len(widths))
         self.down = nn.ModuleList(Stage(into[i], widths[i], depths[i]) for i in levels)
         self.up = nn.ModuleList(Stage(widths[i], widths[i - 1], depths[i]) for i in reversed(levels[1:]))
-        self.head = nn.Sequential(
-            Stage(widths[0], widths[0], depths[0]),
-            conv(widths[0], widths[0]),
-            nn.ReLU(),
-            conv(widths[0], channels),
-        )
-        nn.init.constant_(self.head[-1].get_parameter("bias"), 0.5)  # begin at mid-gray, the middle of [0, 1]
+        stage, last = Stage(widths[0], widths[0], depths[0]), conv(widths[0], channels)
+        self.head = nn.Sequential(stage, conv(widths[0], widths[0]), nn.ReLU(), last)
+        nn.init.constant_(last.get_parameter("bias"), 0.5)  # begin at mid-gray, the middle of [0, 1]
 
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         """Guess the clean images.

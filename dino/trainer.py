@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import checkpoint, pictures
+from . import __version__, checkpoint, pictures
 from .checkpoint import STATE, WEIGHTS
 from .denoiser import UNet
 from .errors import DinoError
@@ -92,7 +92,7 @@ class Config:
 PRESETS = {
     # About five minutes on two CPU cores, ending in samples that are plainly emoji faces.
     "quick": Config(
-        data="emoji:faces",
+        data="emoji:faces,noto",
         size=32,
         widths=(16, 32, 64, 128),
         depths=(1, 1, 2, 2),
@@ -103,7 +103,7 @@ PRESETS = {
         anneal=True,
         average_half_life=3_000,
     ),
-    # The seed's network at the seed's size, in batches large enough to keep one GPU busy. The rate grows with the root of
+    # The seed's network at the seed's size, in batches that keep one GPU busy. The learning rate grows with the root of
     # the batch, as is usual for Adam.
     "full": Config(batch_size=64, learning_rate=6e-4, warmup=20_000, anneal=True, average_half_life=10_000),
     # The seed's own recipe: one hour's worth of images on one GPU of its day.
@@ -113,11 +113,12 @@ PRESETS = {
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device called `name`, or the fastest one here."""
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    available += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
-    if not available.get(name.partition(":")[0], False):
-        raise DinoError(f"there is no device {name} here. Available: {', '.join(k for k, v in available.items() if v)}")
+        return torch.device(available[0])
+    if name not in available and f"{name}:0" not in available:
+        raise DinoError(f"there is no device {name} here. Available: {', '.join(available)}")
     return torch.device(name)
 
 
@@ -144,7 +145,7 @@ class Trainer:
         self.unlogged: list[Tensor] = []  # losses since the last row of the log
         if images is None:
             images = load_images(config.data, config.size, channels=config.channels, split=config.split)
-        self.fingerprint = hashlib.sha256(images.contiguous().numpy()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
         self.images = images.to(self.device)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(config.seed)
@@ -211,6 +212,7 @@ class Trainer:
             "n_pictures": len(self.images),
             "fingerprint": self.fingerprint,
             "precision": str(self.precision).removeprefix("torch."),
+            "dino": __version__,
         }
 
     def save(self, folder: Path, loss: float) -> None:

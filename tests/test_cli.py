@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dino import cli
+from dino import __version__, cli
 
 DINO = [sys.executable, "-m", "dino"]
 QUICK_RUN = ["--size", "16", "--batch-size", "8", "--precision", "float32"]
@@ -64,6 +64,10 @@ def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> N
     report = dino(command, "--help", cwd=tmp_path)
     assert "Examples" in report
     assert f"dino {command}" in report
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert inside("--version", cwd=tmp_path) == f"dino {__version__}\n"
 
 
 def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:

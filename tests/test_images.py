@@ -808,6 +808,12 @@ def test_the_same_pictures_elsewhere_are_served_from_the_cache(pictures: Path, n
     assert levels(load(pictures.rename(pictures.parent / "moved"))) == [1, 2]
 
 
+def test_a_skipped_file_is_named_by_the_name_it_has_now(pictures: Path) -> None:
+    load(pictures)
+    (pictures / "c.png").rename(pictures / "d.png")
+    assert "d.png (" in one_warning(lambda: load_images(pictures, 2))[1]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
