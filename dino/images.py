@@ -113,8 +113,8 @@ def load_images(
     resized. The result is cached under `cache_folder()` by the content of the pictures.
 
     Args:
-        source: "emoji", the embedded set, or a part of it such as "emoji:faces" or "emoji:animals,noto"; a folder of
-            pictures; a Parquet file; or a Hugging Face data set by its name, such as "huggan/pokemon".
+        source: "emoji", the embedded set; a part of it such as "emoji:faces" or "emoji:animals,noto"; "emoji:all" with
+            its symbols, flags and keycaps; a folder of pictures; a Parquet file; or a Hugging Face data set by its name, such as "huggan/pokemon".
         size: the side of the square, in pixels.
         channels: 3 for colour, 1 for gray.
         split: which part of a Hugging Face data set.
@@ -169,6 +169,9 @@ def _emoji(terms: str) -> list[Picture]:
     rows = parquet.ParquetFile(EMBEDDED).read().to_pylist()  # read_table would import two seconds' worth of more
     wanted: dict[str, set[str]] = {}
     for term in filter(None, map(str.strip, terms.split(","))):
+        if term == "all":
+            wanted.setdefault("group", set()).update(row["group"] for row in rows)
+            continue
         column = next((c for c in ("group", "subgroup", "style") if any(row[c] == term for row in rows)), None)
         if column is None:
             known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
