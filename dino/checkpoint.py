@@ -37,25 +37,32 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write` wrote.
 
     Raises:
-        DinoError: there is no such file, it is cut short, it is of another program, or of the other kind.
+        DinoError: there is no such file, it is cut short, of another program or version, or of the other kind.
     """
     if not path.is_file():
-        raise DinoError(f"there is no file {path}")
+        raise DinoError(f"there is no file {path}. Give a run folder, or make one with: dino train")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("dino", "{}"))
+            header = (file.metadata() or {}).get("dino")
             names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+            # Copies: the tensors as they come stay tied to the open file, which Windows then refuses to replace.
+            tensors = {name: file.get_tensor(name).clone() for name in names}
     except (SafetensorError, OSError) as error:
-        raise DinoError(f"{path} is no safetensors file, or was cut short: {error}") from error
-    if header.get("format") != FORMAT or header.get("kind") != kind:
-        found = header.get("kind") or "another program's"
-        raise DinoError(f"{path} holds {found} data, not {kind} of this version of dino")
-    return tensors, header["about"]
+        raise DinoError(f"{path} is no safetensors file, or was cut short. Take a copy that is whole") from error
+    try:
+        description = json.loads(header or "")
+        found, version, about = description["kind"], description["format"], dict(description["about"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DinoError(f"{path} was not written by dino. Give a run folder or a model.safetensors of one") from error
+    if version != FORMAT:
+        raise DinoError(f"{path} is of another version of dino (format {version}, here {FORMAT}). Use that version")
+    if found != kind:
+        raise DinoError(f"{path} holds {found}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}")
+    return tensors, about
 
 
 def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
-    """Save a network. `about["config"]` must hold the channels, widths and depths it was built with."""
+    """Save a network. `about["config"]` must hold its channels, widths and depths, and the size of its pictures."""
     write(path, "weights", model.state_dict(), about)
 
 
@@ -67,11 +74,25 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, di
     """
     path = path / WEIGHTS if path.is_dir() else path
     weights, about = read(path, "weights")
-    config = about["config"]
-    model = UNet(config["channels"], config["widths"], config["depths"])
+    try:
+        config = about["config"]
+        model = UNet(config["channels"], config["widths"], config["depths"])
+        int(config["size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DinoError(f"{path} does not describe its network rightly. Take a copy that is whole") from error
     _check_fit(path, model.state_dict(), weights)
     model.load_state_dict(weights)
-    return model.to(device, memory_format=torch.channels_last).eval(), about  # type: ignore[call-overload]
+    return to_fast_layout(model, device).eval(), about
+
+
+def to_fast_layout(model: UNet, device: torch.device | str) -> UNet:
+    """Move a network to a device, in the layout of memory that its convolutions like best.
+
+    Channels-last keeps a pixel's features together. It pays on GPUs with tensor cores and on CPUs; MPS is left alone.
+    """
+    if torch.device(device).type == "mps":
+        return model.to(device)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def save_state(
@@ -116,7 +137,7 @@ def load_state(
 
 
 def _check_fit(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    for name in expected.keys() | found.keys():
+    for name in sorted(expected.keys() | found.keys()):
         want, have = (tuple(d[name].shape) if name in d else "nothing" for d in (expected, found))
         if want != have:
-            raise DinoError(f"{path} is of another network: {name} should be {want} and is {have}")
+            raise DinoError(f"{path} does not fit its own description: {name} should be {want} and is {have}")

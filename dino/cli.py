@@ -6,19 +6,21 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import __version__
-from .errors import DinoError
+from .errors import DinoError, DinoWarning
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
     import torch
 
     from .denoiser import UNet
     from .sampler import Step
+    from .trainer import Trainer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,10 +40,10 @@ def _say_version(wanted: bool) -> None:
 
 Weights = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN|WEIGHTS]", help="A run folder or a weights file. By default the newest run."),
+    typer.Argument(metavar="RUN|WEIGHTS", help="A run folder or a weights file. By default the newest run."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
-Seed = Annotated[int, typer.Option(help="Decides every random number.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides every random number.")]
 Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: more is finer and slower.")]
 StepSize = Annotated[
     float, typer.Option(min=0, help="How far to lean on each guess: 1 is the guess itself, 2 as far again beyond it.")
@@ -84,13 +86,18 @@ def train(
     size: Annotated[int | None, typer.Option(help="Side of the square pictures, in pixels.")] = None,
     channels: Annotated[int | None, typer.Option(help="3 for colour, 1 for gray.")] = None,
     images: Annotated[
-        int | None, typer.Option(help="How long to train, in images seen; an image counts each time it is seen.")
+        int | None,
+        typer.Option(help="How long to train, in images seen, each time counted. With --resume, a longer end."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes, as Ctrl-C would.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so many minutes; the run can go on with --resume.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in one step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="How far one step moves the weights.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides every random number of the run.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Decides every random number of the run.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to write. By default a new one under runs/.")] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with the run in this folder, by its own settings.")
@@ -99,45 +106,48 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a diffusion model, with a picture of its progress every so often."""
-    from . import trainer as t
+    from .images import located
+    from .trainer import PRESETS, Trainer, choose_device, choose_preset, new_run_folder, saved_config
 
     given: dict[str, Any] = {
-        "data": data, "split": split, "size": size, "channels": channels, "n_images": images,
+        "data": located(data), "split": split, "size": size, "channels": channels, "n_images": images,
         "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    place = t.choose_device(device)
+    place = choose_device(device)
     if resume:
         if preset or out or given.keys() - {"n_images"}:
             raise DinoError(
                 "a resumed run keeps its own settings: with --resume only --images, --minutes and --device go"
             )
-        config, folder, why = replace(t.saved_config(resume), **given), resume, "as saved"
-    else:
-        preset, why = (preset, "as asked for") if preset else t.choose_preset(place)
-        if preset not in t.PRESETS:
-            raise DinoError(f"there is no preset {preset}. Choose {', '.join(t.PRESETS)}")
-        config = replace(t.PRESETS[preset], **given)
-        folder = t.new_run_folder(out, preset)
-    trainer = t.Trainer(config, device=place)
-    if resume:
+        trainer = Trainer(replace(saved_config(resume), **given), device=place)
         trainer.load(resume)
-    say("preset", f"{preset or 'of the run'}: {why}")
-    say("device", f"{place}, {str(trainer.precision).removeprefix('torch.')}")
+        folder = resume
+        say("settings", f"those of {resume}, from step {trainer.step:,} on")
+    else:
+        preset, why = (preset, "as asked for") if preset else choose_preset(place)
+        if preset not in PRESETS:
+            raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
+        trainer = Trainer(replace(PRESETS[preset], **given), device=place)
+        folder = new_run_folder(out, preset)
+        say("preset", f"{preset}: {why}")
+    config = trainer.config
+    say("device", f"{place}, {trainer.precision_name}")
     say("pictures", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
     say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
     say("run", f"{folder}  (grids of samples in {folder / 'samples'})")
     _watch(trainer, folder, minutes)
 
 
-def _watch(trainer: Any, folder: Path, minutes: float | None) -> None:
+def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
     from tqdm.auto import tqdm
 
-    from . import trainer as t
+    from .trainer import StopOnSignal, finish
+    from .trainer import train as steps_of
 
-    end = time.monotonic() + 60 * minutes if minutes else float("inf")
+    end = time.monotonic() + 60 * minutes if minutes is not None else math.inf
     n_images = trainer.config.n_steps * trainer.config.batch_size
-    with t.StopOnSignal() as stop, contextlib.closing(t.train(trainer, folder)) as run:
+    with StopOnSignal() as stop, contextlib.closing(steps_of(trainer, folder)) as run:
         bar = tqdm(
             total=n_images,
             initial=trainer.images_seen,
@@ -157,8 +167,10 @@ def _watch(trainer: Any, folder: Path, minutes: float | None) -> None:
     if stop.received:
         typer.echo(f"stopped and saved. Go on with: dino train --resume {folder}", err=True)
         raise typer.Exit(128 + stop.received)
-    for path in t.finish(trainer, folder):
+    for path in finish(trainer, folder):
         say("wrote", str(path))
+    if trainer.step < trainer.config.n_steps:
+        typer.echo(f"The time is up. Go on with: dino train --resume {folder}")
     typer.echo(f"Now draw with it: dino sample {folder} --animate")
 
 
@@ -196,10 +208,13 @@ def sample(
 
     model, about, beside = _load(weights, device)
     out = out or beside / "generated.png"
-    images, path = _draw(model, about, n, steps, step_size, seed)
+    path: list[Step] = []
+    images = _draw(model, about, n, steps, step_size, seed, path if animate or strip else None)
     say("wrote", str(pictures.save(pictures.grid(images), out)))
     if animate:
-        say("wrote", str(pictures.animation([pictures.grid(step.noisy) for step in path], out.with_suffix(".gif"))))
+        chosen = [path[round(k * (len(path) - 1) / 50)] for k in range(51)] if len(path) > 51 else path
+        frames = [pictures.grid(step.noisy) for step in chosen]
+        say("wrote", str(pictures.animation(frames, out.with_name(f"{out.stem}-film.gif"))))
     if strip:
         sheet = pictures.grid(pictures.sampling_strip(path), columns=pictures.STRIP)
         say("wrote", str(pictures.save(sheet, out.with_name(f"{out.stem}-strip.png"))))
@@ -219,6 +234,7 @@ def compare(
     data: Annotated[
         str | None, typer.Option(help="The real pictures. By default those the model learned from.")
     ] = None,
+    split: Annotated[str | None, typer.Option(help="Which split of a Hugging Face data set.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many pictures on each side.")] = 36,
     steps: Steps = 100,
     step_size: StepSize = 2.0,
@@ -237,9 +253,11 @@ def compare(
 
     model, about, beside = _load(weights, device)
     config = about["config"]
-    real = load_images(data or config["data"], config["size"], channels=config["channels"], split=config["split"])
+    real = load_images(
+        data or config["data"], config["size"], channels=config["channels"], split=split or config["split"]
+    )
     chosen = torch.randperm(len(real), generator=seeded("cpu", seed, "compare"))[:n]
-    images, _ = _draw(model, about, n, steps, step_size, seed)
+    images = _draw(model, about, n, steps, step_size, seed)
     say("wrote", str(pictures.save(pictures.comparison(to_unit(real[chosen]), images), out or beside / "compare.png")))
 
 
@@ -254,28 +272,33 @@ dino info model.safetensors    [dim]any weights file that dino wrote[/dim]
 )
 def info(weights: Weights = None, debug: Debug = False) -> None:
     """Tell what a run or a weights file holds."""
-    from . import trainer as t
+    from .trainer import describe, newest_run
 
-    path = weights or t.newest_run()
-    for name, value in t.describe(path).items():
+    for name, value in describe(weights or newest_run()).items():
         say(name, value)
 
 
 def _load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
     """The model to draw with, what its file says of it, and the folder to write beside it."""
-    from . import trainer as t
     from .checkpoint import load_model
+    from .trainer import choose_device, newest_run
 
-    path = weights or t.newest_run()
-    model, about = load_model(path, t.choose_device(device))
-    say("model", f"{path}, after {about['images_seen']:,} images of {about['config']['data']}")
+    path = weights or newest_run()
+    model, about = load_model(path, choose_device(device))
+    say("model", f"{path}, after {about.get('images_seen', 0):,} images")
     return model, about, path if path.is_dir() else path.parent
 
 
 def _draw(
-    model: "UNet", about: dict[str, Any], n: int, steps: int, step_size: float, seed: int
-) -> "tuple[torch.Tensor, list[Step]]":
-    """Generate `n` pictures behind a progress bar: the pictures, and the path of the first few from noise to there."""
+    model: "UNet",
+    about: dict[str, Any],
+    n: int,
+    steps: int,
+    step_size: float,
+    seed: int,
+    path: "list[Step] | None" = None,
+) -> "torch.Tensor":
+    """Generate `n` pictures behind a progress bar. `path`, if given, is filled with the way of the first 16 of them."""
     import torch
     from tqdm.auto import tqdm
 
@@ -284,20 +307,18 @@ def _draw(
     config, device = about["config"], next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     images: list[torch.Tensor] = []
-    path: list[Step] = []
     with tqdm(total=n * steps, unit=" guesses", unit_scale=True, leave=False, disable=None) as bar:
-        for part in torch.empty(n).split(64):  # so that thousands fit in memory
-            shape = (len(part), config["channels"], config["size"], config["size"])
+        for first in range(0, n, 64):  # in parts, so that thousands fit in memory
+            shape = (min(64, n - first), config["channels"], config["size"], config["size"])
             noisy = torch.rand(shape, generator=generator, device=device)
-            if not images:
-                path.append(Step(torch.ones(1, 1, 1, 1), noisy, torch.full_like(noisy, 0.5)))
-            for step in denoise(model, noisy, noise_schedule(steps), step_size):
-                if not images:
-                    path.append(step)
+            before = Step(torch.ones(1, 1, 1, 1), noisy, torch.full_like(noisy, 0.5))
+            for step in chain([before], denoise(model, noisy, noise_schedule(steps), step_size)):
+                if path is not None and first == 0:
+                    path.append(Step(step.noise_level, step.noisy[:16].cpu(), step.denoised[:16].cpu()))
                 noisy = step.noisy
-                bar.update(len(part))
-            images.append(noisy.clamp(0, 1))
-    return torch.cat(images), path
+                bar.update(len(noisy) if step is not before else 0)
+            images.append(noisy.clamp(0, 1).cpu())
+    return torch.cat(images)
 
 
 def say(what: str, value: str) -> None:
@@ -307,11 +328,23 @@ def say(what: str, value: str) -> None:
 
 def main() -> None:
     """Run the command. What the person can mend is told in one line; anything else is a bug and shows its traceback."""
-    warnings.showwarning = lambda message, *_: print(f"dino: {message}", file=sys.stderr)
+    warnings.showwarning = _show_warning
     try:
         app(prog_name="dino")
-    except DinoError as error:
+    except (DinoError, MemoryError, RuntimeError) as error:
+        message = str(error)
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in message or not message:
+            message = "there is not enough memory for this. Take a smaller --batch-size, --size or -n"
+        elif not isinstance(error, DinoError):
+            raise
         if "--debug" in sys.argv:
             raise
-        print(f"dino: {error}", file=sys.stderr)
+        print(f"dino: {message}", file=sys.stderr)
         sys.exit(1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
+    if issubclass(category, DinoWarning):
+        print(f"dino: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, line), file=sys.stderr)

@@ -19,6 +19,7 @@ class Block(nn.Module):
     """Two convolutions with a ReLU between them, added to a skip: the residual block of He et al. 2016, without norms.
 
     The skip is the input itself, or a convolution of it where the number of channels changes.
+    (N, channels_in, H, W) -> (N, channels_out, H, W).
     """
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -36,7 +37,7 @@ class Pool(nn.Module):
     """Tell every pixel what is anywhere in the picture.
 
     Each channel's maximum over the picture goes through a small network; the answer is added to every pixel. A 3x3
-    convolution sees its neighbours only, so this is how a pixel learns what the whole drawing is of.
+    convolution sees its neighbours only, so this is how a pixel learns what the whole drawing is of. The shape stays.
     """
 
     def __init__(self, channels: int) -> None:
@@ -68,6 +69,9 @@ class UNet(nn.Module):
         channels: of the pictures: 3 for colour, 1 for gray.
         widths: channels of the features at each resolution, from the full picture to the smallest.
         depths: Blocks in the Stages at each resolution.
+
+    Raises:
+        ValueError: widths and depths are not equally many.
     """
 
     def __init__(
@@ -80,9 +84,9 @@ class UNet(nn.Module):
         if not widths or len(widths) != len(depths):
             raise ValueError(f"one width and one depth for each resolution, got {widths=} and {depths=}")
         into = [channels + 1, *widths]  # + 1: the noise level comes in as one more channel
-        levels = range(len(widths))
-        self.down = nn.ModuleList(Stage(into[i], widths[i], depths[i]) for i in levels)
-        self.up = nn.ModuleList(Stage(widths[i], widths[i - 1], depths[i]) for i in reversed(levels[1:]))
+        resolutions = range(len(widths))
+        self.down = nn.ModuleList(Stage(into[i], widths[i], depths[i]) for i in resolutions)
+        self.up = nn.ModuleList(Stage(widths[i], widths[i - 1], depths[i]) for i in reversed(resolutions[1:]))
         stage, last = Stage(widths[0], widths[0], depths[0]), conv(widths[0], channels)
         self.head = nn.Sequential(stage, conv(widths[0], widths[0]), nn.ReLU(), last)
         nn.init.constant_(last.get_parameter("bias"), 0.5)  # begin at mid-gray, the middle of [0, 1]
@@ -97,7 +101,7 @@ class UNet(nn.Module):
         Returns:
             The guesses, (N, C, H, W). Near [0, 1], but nothing cuts them off there.
         """
-        level = noise_level.to(noisy).expand(len(noisy), 1, *noisy.shape[2:])
+        level = noise_level.expand(len(noisy), 1, *noisy.shape[2:])
         x = torch.cat([noisy, level], dim=1)
         skips = []
         for stage in self.down[:-1]:

@@ -1,4 +1,4 @@
-"""The one kind of error that is the reader's to mend."""
+"""What the person at the keyboard is told, in one line each."""
 
 
 class DinoError(Exception):
@@ -6,3 +6,7 @@ class DinoError(Exception):
 
     The command line prints the message alone; every other exception is a bug in dino and keeps its traceback.
     """
+
+
+class DinoWarning(UserWarning):
+    """Something the person at the keyboard should know, though work goes on. One line, too."""

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,26 +17,24 @@ def replacing(path: Path) -> Iterator[Path]:
     power cut can't leave an empty file with the right name.
 
     Raises:
-        DinoError: the disk is full, or the folder can't be written to.
+        DinoError: it could not be written, say as the disk is full.
     """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
         try:
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; these are to be shared like any other
             yield temporary
             _flush_to_disk(temporary)
             temporary.replace(path)
-            _flush_to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # some systems can't flush a folder; the file itself is safe by now
+            _flush_to_disk(path.parent)
 
 
 @contextlib.contextmanager
-def explaining(path: Path) -> Iterator[None]:
-    """Tell in one line why `path` could not be written to.
+def explaining(path: Path, then: str = "try again") -> Iterator[None]:
+    """Tell in one line why `path` could not be written to, and what to do.
 
     Raises:
         DinoError: in place of the operating system's error.
@@ -46,28 +43,19 @@ def explaining(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DinoError(f"the disk is full: could not write {path}. Free some space and try again") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise DinoError(f"could not write {path}: {error.strerror}. Choose a folder you can write to") from error
-        raise
+            raise DinoError(f"the disk is full: could not write {path}. Free some space, then {then}") from error
+        why = error.strerror or type(error).__name__
+        raise DinoError(f"could not write {path}: {why}. Choose a place you can write to, then {then}") from error
 
 
 def sweep(folder: Path) -> None:
-    """Delete the temporary files that a killed process left in `folder`."""
-    for leftover in folder.glob(".*.tmp"):
+    """Delete the temporary files that a killed process left in `folder` and the folders in it."""
+    for leftover in folder.rglob(".*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _flush_to_disk(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows can't open folders, and doesn't need it
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from .errors import DinoError
+from .errors import DinoError, DinoWarning
 from .files import replacing
 
 if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
@@ -92,6 +92,7 @@ def _order_of_pass(n: int, seed: int, number: int) -> Tensor:
 
 CACHE_FORMAT = 1  # raise it when decoding changes, so that older cached pictures are made anew
 MAX_PIXELS = 100_000_000  # a picture that claims more is a mistake or an attack, and is skipped before it is decoded
+MAX_SIZE = 4096
 NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow knows these endings, to no use here
 EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
 LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
@@ -114,7 +115,8 @@ def load_images(
 
     Args:
         source: "emoji", the embedded set; a part of it such as "emoji:faces" or "emoji:animals,noto"; "emoji:all" with
-            its symbols, flags and keycaps; a folder of pictures; a Parquet file; or a Hugging Face data set by its name, such as "huggan/pokemon".
+            its symbols, flags and keycaps too; a folder of pictures; a Parquet file; or a Hugging Face data set by its
+            name, such as "huggan/pokemon".
         size: the side of the square, in pixels.
         channels: 3 for colour, 1 for gray.
         split: which part of a Hugging Face data set.
@@ -124,8 +126,10 @@ def load_images(
     """
     if channels not in (1, 3):
         raise DinoError(f"pictures have 3 channels (colour) or 1 (gray), not {channels}")
-    if size < 1:
-        raise DinoError(f"the size of a picture is at least 1 pixel, not {size}")
+    if not 1 <= size <= MAX_SIZE:
+        raise DinoError(f"the size of a picture is 1 to {MAX_SIZE} pixels, not {size}")
+    if not str(source):
+        raise DinoError("no pictures were named. Give a folder, or use the embedded set: --data emoji")
     pictures = _find_pictures(str(source), split)
     cached = _cache_file(pictures, size, channels) if cache else None
     loaded = _read_cache(cached) if cached else None
@@ -140,10 +144,16 @@ def load_images(
         names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         if not len(images):
             raise DinoError(f"none of the {len(skipped)} pictures of {source} could be read: {names}")
-        warnings.warn(
-            f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}", stacklevel=2
-        )
+        told = f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}"
+        warnings.warn(told, DinoWarning, stacklevel=2)
     return images
+
+
+def located(source: str | None) -> str | None:
+    """The source as it can be found from any working directory: paths that exist become absolute, the rest stays."""
+    if source and not source.startswith("emoji") and Path(source).expanduser().exists():
+        return str(Path(source).expanduser().resolve())
+    return source
 
 
 def _find_pictures(source: str, split: str) -> list[Picture]:
@@ -421,4 +431,4 @@ def _write_cache(path: Path, images: Tensor, skipped: list[str]) -> None:
         with replacing(path) as temporary:
             save_file({"images": images}, temporary, metadata={"skipped": json.dumps(skipped)})
     except (DinoError, OSError, SafetensorError) as error:
-        warnings.warn(f"the decoded pictures were not cached: {_first_line(error)}", stacklevel=3)
+        warnings.warn(f"the decoded pictures were not cached: {_first_line(error)}", DinoWarning, stacklevel=3)

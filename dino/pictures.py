@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .errors import DinoError
 from .files import replacing
 from .noise import mix
 from .sampler import Step
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # imported where they are used: together they cost a learner 
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-SIDE = 64  # pictures smaller than this are shown enlarged, or nobody could see them
+SIDE = 64  # pictures that fit in here twice are shown enlarged, or nobody could see them
 
 
 def grid(images: Tensor, columns: int | None = None) -> "Image":
@@ -72,10 +73,16 @@ def comparison(real: Tensor, generated: Tensor) -> "Image":
 
 
 def save(image: "Image", path: Path) -> Path:
-    """Write a picture file, whole or not at all. The name's ending decides the format. Returns the path."""
+    """Write a picture file, whole or not at all. The name's ending decides the format. Returns the path.
+
+    Raises:
+        DinoError: no such format is known, or the file can't be written.
+    """
     from PIL import Image
 
-    kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if kind not in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
+        raise DinoError(f"{path} is no name for a picture. End it in .png, .jpg or .webp")
     with replacing(path) as temporary:
         image.save(temporary, kind)
     return path
@@ -97,7 +104,7 @@ def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) ->
 
 
 def loss_curve(log: Path) -> "Figure":
-    """The loss against the images seen, from a run's log.csv: every row faintly, and their running mean."""
+    """The loss against the images seen, from a run's log.csv: every row faintly, and smoothed."""
     from matplotlib.figure import Figure
 
     with log.open() as file:
@@ -107,7 +114,7 @@ def loss_curve(log: Path) -> "Figure":
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(images, losses, alpha=0.25, color="C0")
-    axes.plot(images, _running_mean(losses), color="C0")
+    axes.plot(images, _smooth(losses), color="C0")
     axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log", title=log.parent.name)
     axes.grid(alpha=0.3, which="both")
     return figure
@@ -120,8 +127,7 @@ def save_figure(figure: "Figure", path: Path) -> Path:
     return path
 
 
-def _running_mean(values: list[float], keep: float = 0.9) -> list[float]:
-    means: list[float] = []
-    for value in values:
-        means.append(keep * means[-1] + (1 - keep) * value if means else value)
-    return means
+def _smooth(values: list[float], reach: int = 5) -> list[float]:
+    """The mean of each value and its neighbours, up to `reach` of them on either side."""
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]

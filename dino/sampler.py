@@ -17,7 +17,11 @@ class Step(NamedTuple):
 
 
 def noise_schedule(n_steps: int) -> Tensor:
-    """The noise levels to visit: n_steps + 1 of them, evenly spaced from 1 down to 0. Shape (n_steps + 1,)."""
+    """The noise levels to visit, evenly spaced from 1 down to 0: shape (n_steps + 1,).
+
+    Raises:
+        ValueError: there is no step to take.
+    """
     if n_steps < 1:
         raise ValueError(f"sampling takes at least 1 step, got {n_steps}")
     return torch.linspace(1, 0, n_steps + 1)
@@ -41,7 +45,7 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
 
     Of the noise there is now, the share next_level / noise_level stays; the rest makes room for the guess. With
     `step_size` 1 this is an Euler step of dx/dt = (x - D) / t: the same as DDIM (Song et al. 2021, arXiv:2010.02502)
-    and as the Euler step of EDM (Karras et al. 2022, arXiv:2206.00364).
+    and as the Euler step of EDM (Karras et al. 2022, arXiv:2206.00364). Images (N, C, H, W), levels (1, 1, 1, 1).
     """
     return torch.lerp(guess, noisy, next_level / noise_level)
 
@@ -57,7 +61,7 @@ def denoise(
         schedule: falling noise levels, each but the last above 0.
         step_size: see `extrapolate`.
     """
-    levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)
+    levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)  # each (1, 1, 1, 1), for the whole batch
     previous = None
     for noise_level, next_level in pairwise(levels):
         denoised = model(noisy, noise_level)
@@ -79,9 +83,11 @@ def generate(
     """Make `n_images` new pictures of shape `image_shape` (C, H, W), on the model's device: (N, C, H, W), in [0, 1].
 
     Args:
+        n_steps: more is finer and slower; each is one call of the model.
+        step_size: see `extrapolate`.
         generator: decides the noise, and with it the pictures. It must live on the model's device.
     """
-    weights = next(model.parameters(), torch.empty(0))
+    weights = next(model.parameters(), torch.empty(0))  # a model without any works on the CPU, in float32
     noise = torch.rand((n_images, *image_shape), generator=generator, device=weights.device, dtype=weights.dtype)
     was_training = model.training
     model.eval()

@@ -4,8 +4,9 @@
     for progress in train(trainer, Path("runs/mine")):
         print(progress.images, progress.loss)
 
-Two rules make a resumed run equal to one that never stopped, bit for bit. The random numbers of a step depend on the
-seed and the step alone; and all else that a step changes is in the saved state.
+Two rules make a resumed run equal to one that never stopped. The random numbers of a step depend on the seed and the
+step alone; and all else that a step changes is in the saved state. On a CPU the two are equal bit for bit; on a GPU,
+whose sums have no fixed order, up to rounding.
 """
 
 import contextlib
@@ -16,16 +17,16 @@ import json
 import math
 import os
 import signal
-import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import __version__, checkpoint, pictures
 from .checkpoint import STATE, WEIGHTS
@@ -62,7 +63,7 @@ class Config:
     def __post_init__(self) -> None:
         step = 2 ** (len(self.widths) - 1)
         if self.size < step or self.size % step:
-            nearest = sorted({max(step, self.size // step * step), (self.size // step + 1) * step})
+            nearest = sorted({max(step, self.size // step * step), max(step, (self.size // step + 1) * step)})
             raise DinoError(
                 f"this network halves its pictures {len(self.widths) - 1} times, so their size must be divisible "
                 f"by {step}: instead of {self.size}, take {' or '.join(map(str, nearest))}"
@@ -71,13 +72,13 @@ class Config:
             raise DinoError(f"widths and depths must be equally many, not {len(self.widths)} and {len(self.depths)}")
         for name in ("n_images", "batch_size", "learning_rate", "average_half_life"):
             if not getattr(self, name) > 0:
-                raise DinoError(f"{name} must be more than 0, not {getattr(self, name)}")
+                raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise DinoError(f"precision is auto, float32 or bfloat16, not {self.precision}")
 
     @property
     def n_steps(self) -> int:
-        return -(-self.n_images // self.batch_size)
+        return math.ceil(self.n_images / self.batch_size)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Config":
@@ -112,7 +113,11 @@ PRESETS = {
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`, or the fastest one here."""
+    """The device called `name`, or the fastest one here.
+
+    Raises:
+        DinoError: there is no such device.
+    """
     available = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     available += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
     if name == "auto":
@@ -139,19 +144,18 @@ def _bfloat16_is_faster(device: torch.device) -> bool:
 class Trainer:
     """A run in memory: the network, its average, the optimizer, the pictures, and how many steps are done."""
 
-    def __init__(self, config: Config, *, device: torch.device | str = "cpu", images: Tensor | None = None) -> None:
+    def __init__(self, config: Config, *, device: torch.device | str = "auto", images: Tensor | None = None) -> None:
         """`images`, if given, stand in for `config.data`: uint8, (N, C, size, size)."""
-        self.config, self.device, self.step = config, torch.device(device), 0
+        self.config, self.device, self.step = config, choose_device(str(device)), 0
         self.unlogged: list[Tensor] = []  # losses since the last row of the log
         if images is None:
             images = load_images(config.data, config.size, channels=config.channels, split=config.split)
-        self.fingerprint = hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()[:16]
         self.images = images.to(self.device)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(config.seed)
             model = UNet(config.channels, config.widths, config.depths)
-        # Channels-last keeps a pixel's features together in memory, as fast convolutions want them.
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = checkpoint.to_fast_layout(model, self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate, amsgrad=True, fused=True)
         low = config.precision == "bfloat16" or (config.precision == "auto" and _bfloat16_is_faster(self.device))
@@ -160,6 +164,10 @@ class Trainer:
     @property
     def images_seen(self) -> int:
         return self.step * self.config.batch_size
+
+    @property
+    def precision_name(self) -> str:
+        return str(self.precision).removeprefix("torch.")
 
     def autocast(self) -> torch.autocast:
         """The weights stay float32; where it is faster, convolutions are done in bfloat16."""
@@ -174,9 +182,7 @@ class Trainer:
             self.optimizer.param_groups[0]["lr"] = self._learning_rate()
             self.optimizer.zero_grad()
             with self.autocast():
-                loss = denoising_loss(
-                    self.model, clean.contiguous(memory_format=torch.channels_last), generator=generator
-                )
+                loss = denoising_loss(self.model, clean, generator=generator)
             loss.backward()
             self.optimizer.step()
             self.step += 1
@@ -211,9 +217,13 @@ class Trainer:
             "images_seen": self.images_seen,
             "n_pictures": len(self.images),
             "fingerprint": self.fingerprint,
-            "precision": str(self.precision).removeprefix("torch."),
+            "precision": self.precision_name,
             "dino": __version__,
         }
+
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average}
 
     def save(self, folder: Path, loss: float) -> None:
         """Write the state and the weights. `loss` goes with them, for who wants to know what they are worth.
@@ -224,28 +234,36 @@ class Trainer:
         weights = torch.stack([weight.sum() for weight in self.model.parameters()])
         self.check_finite(weights.sum().item())
         losses = torch.stack(self.unlogged) if self.unlogged else torch.empty(0)
-        modules = {"model": self.model, "average": self.average}
-        checkpoint.save_state(folder / STATE, modules, self.optimizer, {"losses": losses}, self.about())
-        checkpoint.save_model(folder / WEIGHTS, self.average, self.about() | {"loss": loss})
+        checkpoint.save_state(folder / STATE, self._networks, self.optimizer, {"losses": losses}, self.about())
+        known_loss = loss if math.isfinite(loss) else None
+        checkpoint.save_model(folder / WEIGHTS, self.average, self.about() | {"loss": known_loss})
 
     def load(self, folder: Path) -> None:
         """Go back to a saved state.
 
         Raises:
-            DinoError: there is none, or it is of another network or of other pictures.
+            DinoError: there is none, or it is of another network or of other pictures, or past the run's end.
         """
-        modules = {"model": self.model, "average": self.average}
-        more, about = checkpoint.load_state(folder / STATE, modules, self.optimizer)
+        more, about = checkpoint.load_state(folder / STATE, self._networks, self.optimizer)
         if about["fingerprint"] != self.fingerprint:
-            raise DinoError(f"the pictures of {self.config.data} have changed since the run in {folder} was saved")
+            raise DinoError(
+                f"the pictures of {self.config.data} are not those that the run in {folder} learned from. "
+                "Bring those back, or start a new run"
+            )
         self.step, self.unlogged = about["step"], list(more["losses"].to(self.device))
+        if self.step > self.config.n_steps:
+            raise DinoError(f"the run has seen {self.images_seen:,} images already. Ask for more with --images")
 
     def check_finite(self, value: float) -> None:
-        """Stop a run whose numbers are no numbers any more."""
+        """Stop a run whose numbers are no numbers any more.
+
+        Raises:
+            DinoError: `value` is NaN or infinite.
+        """
         if not math.isfinite(value):
             raise DinoError(
-                f"the numbers blew up by step {self.step} (loss or weights are not finite). What was saved last is "
-                f"kept; start again with a lower --learning-rate than {self.config.learning_rate:g}"
+                f"the numbers blew up by step {self.step} (loss or weights are not finite), and were not saved. "
+                f"Start again with a lower --learning-rate than {self.config.learning_rate:g}"
             )
 
 
@@ -266,32 +284,41 @@ class Progress(NamedTuple):
 
 
 def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
-    """Carry a run to its end in a run folder, yielding after each step. A generator: stop iterating and all is saved.
+    """Carry a run to its end in a run folder, yielding after each step. A generator: close it and all is saved.
 
     Written are config.json, log.csv, TensorBoard's events, a grid of samples now and then, and the two files of
-    `checkpoint`.
+    `checkpoint`. An exception in the middle of a step, such as Ctrl-C without `StopOnSignal`, saves nothing, for a step
+    half done is no state to go on from; what was saved last stays.
 
     Raises:
-        DinoError: the disk is full, or the numbers blew up.
+        DinoError: the disk is full or the folder gone, or the numbers blew up.
     """
-    sweep(folder)
+    with explaining(folder, then=f"go on with: dino train --resume {folder}"):
+        yield from _train(trainer, folder)
+
+
+def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
+    if trainer.step:
+        sweep(folder)
     with replacing(folder / "config.json") as temporary:
         temporary.write_text(json.dumps(asdict(trainer.config), indent=2) + "\n")
     log = Log(folder, trainer)
     if trainer.step == 0:
-        _save_grid(trainer, folder)
+        log.add_grid(trainer, _save_grid(trainer, folder))
     n_steps = trainer.config.n_steps
     n_grids = min(N_GRIDS, 1 + n_steps // 20)
-    grids_at = {round(n_steps * (k / n_grids) ** 1.5) for k in range(n_grids + 1)}
+    grids_at = {round(n_steps * (k / n_grids) ** 1.5) for k in range(1, n_grids + 1)}
     saved_at = time.monotonic()
-    with explaining(folder), contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, be done
+    with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, and be done
         for _ in trainer.steps():
             log.update(trainer)
+            # The grid comes first: if the process dies between the two, the same grid is drawn once more.
+            if trainer.step in grids_at:
+                log.add_grid(trainer, _save_grid(trainer, folder))
             if trainer.step in grids_at or time.monotonic() - saved_at > SAVE_EVERY:
                 trainer.save(folder, log.loss)
                 saved_at = time.monotonic()
-            if trainer.step in grids_at:
-                log.add_image(trainer, _save_grid(trainer, folder))
+                log.restart_clock(trainer)
             yield Progress(trainer.step, trainer.images_seen, log.loss)
     trainer.save(folder, log.loss)
     log.close()
@@ -306,18 +333,23 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path, self.loss = folder / "log.csv", math.nan
-        rows: list[dict[str, str]] = []
-        if trainer.step and self.path.exists():  # a run that was killed may have logged steps that were not saved
-            with self.path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= trainer.step]
+        rows = self._rows_until(trainer.step) if trainer.step and self.path.exists() else []
         if rows:
-            self.loss = float(rows[-1]["loss"])
+            self.loss = float(rows[-1][2])
         with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+            csv.writer(file).writerows([self.COLUMNS, *rows])
         self.tensorboard = SummaryWriter(str(folder), purge_step=trainer.images_seen + 1)
-        self._since = time.monotonic()
+        self.restart_clock(trainer)
+
+    def _rows_until(self, step: int) -> list[list[str]]:
+        """The rows of steps that were saved. A run that was killed may have logged later ones, or half a row."""
+        with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
+            rows = [row for row in csv.reader(file) if len(row) == len(self.COLUMNS) and row[0].isdigit()]
+        return [row for row in rows if int(row[0]) <= step]
+
+    def restart_clock(self, trainer: Trainer) -> None:
+        """Measure speed from here on: sampling and saving are not training."""
+        self._clock_step, self._clock = trainer.step, time.perf_counter()
 
     def update(self, trainer: Trainer) -> None:
         """After each step: write a row if one is due."""
@@ -325,15 +357,16 @@ class Log:
             return
         self.loss = torch.stack(trainer.unlogged).mean().item()
         trainer.check_finite(self.loss)
-        now = time.monotonic()
-        rate = len(trainer.unlogged) * trainer.config.batch_size / (now - self._since)
-        with self.path.open("a", newline="") as file:
+        rate = (trainer.step - self._clock_step) * trainer.config.batch_size / (time.perf_counter() - self._clock)
+        with self.path.open("r+", newline="") as file:  # not "a", which would begin anew in a folder that was removed
+            file.seek(0, os.SEEK_END)
             csv.writer(file).writerow([trainer.step, trainer.images_seen, f"{self.loss:.8f}", f"{rate:.1f}"])
         self.tensorboard.add_scalar("loss", self.loss, trainer.images_seen)
         self.tensorboard.add_scalar("images_per_second", rate, trainer.images_seen)
-        trainer.unlogged, self._since = [], now
+        trainer.unlogged = []
+        self.restart_clock(trainer)
 
-    def add_image(self, trainer: Trainer, image: "Image") -> None:
+    def add_grid(self, trainer: Trainer, image: "Image") -> None:
         """Show TensorBoard a grid of samples."""
         self.tensorboard.add_image("samples", np.asarray(image), trainer.images_seen, dataformats="HWC")
 
@@ -357,31 +390,46 @@ def finish(trainer: Trainer, folder: Path) -> list[Path]:
     real = to_unit(trainer.images[:64])
     some = real[:: max(1, len(real) // 4)][:4]
     with trainer.autocast():
-        guesses = pictures.denoising_strip(trainer.average, some, [k / 8 for k in range(9)])
+        generator = seeded(trainer.device, trainer.config.seed, "levels")
+        guesses = pictures.denoising_strip(trainer.average, some, [k / 8 for k in range(9)], generator=generator)
+    film = [pictures.animation(grids, folder / "film.gif")] if grids else []
     return [
+        *film,
         pictures.save_figure(pictures.loss_curve(folder / "log.csv"), folder / "loss.png"),
-        pictures.animation(grids, folder / "film.gif"),
         pictures.save(pictures.comparison(real, trainer.sample(64, n_steps=100)), folder / "compare.png"),
         pictures.save(pictures.grid(guesses, columns=9), folder / "levels.png"),
     ]
 
 
 def new_run_folder(out: Path | None, name: str) -> Path:
-    """The folder for a new run: `out`, or the next free one under runs/ such as runs/quick-3.
+    """Make the folder for a new run: `out`, or the next free one under runs/ such as runs/quick-3.
 
     Raises:
-        DinoError: `out` already holds a run.
+        DinoError: `out` has something in it already.
     """
     if out is None:
         taken = [int(p.name.rpartition("-")[2]) for p in RUNS.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()]
-        return RUNS / f"{name}-{max(taken, default=0) + 1}"
+        for number in count(max(taken, default=0) + 1):
+            folder = RUNS / f"{name}-{number}"
+            with explaining(folder), contextlib.suppress(FileExistsError):  # another run may have taken it just now
+                folder.mkdir(parents=True)
+                return folder
+        raise AssertionError("there are always more numbers")
     if (out / STATE).exists():
         raise DinoError(f"{out} already holds a run. Go on with it by --resume {out}, or choose another --out")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DinoError(f"{out} is there already and is not empty. Choose a new folder for --out")
+    with explaining(out):
+        out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def newest_run() -> Path:
-    """The run under runs/ whose weights were written last."""
+    """The run under runs/ whose weights were written last.
+
+    Raises:
+        DinoError: there is none.
+    """
     weights = sorted(RUNS.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
     if not weights:
         raise DinoError(f"there is no run under {RUNS.resolve()} yet. Make one with: dino train")
@@ -389,11 +437,15 @@ def newest_run() -> Path:
 
 
 def saved_config(folder: Path) -> Config:
-    """The configuration of the run saved in a folder."""
+    """The configuration of the run saved in a folder, with the precision that was chosen for it.
+
+    Raises:
+        DinoError: there is no run in the folder.
+    """
     if not (folder / STATE).exists():
         raise DinoError(f"there is no run to resume in {folder} (no {STATE})")
     _, about = checkpoint.read(folder / STATE, "state")
-    return Config.from_dict(about["config"])
+    return Config.from_dict(about["config"] | {"precision": about["precision"]})
 
 
 def describe(path: Path) -> dict[str, str]:
@@ -404,12 +456,19 @@ def describe(path: Path) -> dict[str, str]:
         "weights": f"{sum(p.numel() for p in model.parameters()):,} in {len(config['widths'])} resolutions, "
         f"widths {config['widths']}, depths {config['depths']}",
         "draws": f"{config['size']} x {config['size']} pictures, {'colour' if config['channels'] == 3 else 'gray'}",
-        "learned": f"from {about['n_pictures']:,} pictures of {config['data']}, seeing {about['images_seen']:,} images "
-        f"({about['images_seen'] / about['n_pictures']:.0f} times each)",
-        "trained": f"{about['step']:,} steps of {config['batch_size']}, learning rate {config['learning_rate']:g}, "
-        f"in {about['precision']}, seed {config['seed']}",
-        "loss": f"{about['loss']:.5f} at the end",
     }
+    if "images_seen" not in about:
+        return words  # saved by hand, and nothing is known of its training
+    seen, n_pictures = about["images_seen"], about["n_pictures"]
+    words["learned"] = (
+        f"from {n_pictures:,} pictures of {config['data']}, seeing {seen:,} images ({seen / n_pictures:.0f} times each)"
+    )
+    words["trained"] = (
+        f"{about['step']:,} steps of {config['batch_size']}, learning rate {config['learning_rate']:g}, "
+        f"in {about['precision']}, seed {config['seed']}"
+    )
+    if about["loss"] is not None:
+        words["loss"] = f"{about['loss']:.5f} at the end"
     if path.is_dir():
         done = about["step"] / Config.from_dict(config).n_steps
         words["run"] = "complete" if done >= 1 else f"{done:.0%} done; go on with: dino train --resume {path}"
@@ -417,7 +476,7 @@ def describe(path: Path) -> dict[str, str]:
 
 
 class StopOnSignal:
-    """Within this context Ctrl-C and SIGTERM only raise a flag, for a loop to see between two steps.
+    """Within this context Ctrl-C, SIGTERM and a closed terminal only raise a flag, for a loop to see between two steps.
 
     A second signal ends the program at once.
     """
@@ -426,7 +485,9 @@ class StopOnSignal:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "StopOnSignal":
-        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+        numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+        self._before = {number: signal.signal(number, self._receive) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -437,4 +498,4 @@ class StopOnSignal:
         if self.received is not None:
             os._exit(128 + number)
         self.received = signal.Signals(number)
-        print("\nsaving; once more ends it at once, unsaved", file=sys.stderr)
+        os.write(2, b"\nstopping after this step; once more ends it at once, unsaved\n")

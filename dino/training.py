@@ -30,7 +30,10 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
 def train_step(
     model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: torch.Generator | None = None
 ) -> float:
-    """One step of gradient descent on one batch of clean images. Returns the loss before the step."""
+    """One step of gradient descent on one batch of clean images, float in [0, 1], shape (N, C, H, W).
+
+    Returns the loss before the step.
+    """
     model.train()
     optimizer.zero_grad()
     loss = denoising_loss(model, clean, generator=generator)
@@ -46,8 +49,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     Training jitters around good weights; their running average (exponential moving average, EMA) sits in the middle and
     draws much better pictures. Anything that isn't a parameter (a buffer) is copied.
     """
-    # One call for all the weights together: on a GPU a call for each of 80 tensors would cost more than the arithmetic.
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+    for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
+        ours.lerp_(theirs, 1 - decay)
     for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
         ours.copy_(theirs)
 

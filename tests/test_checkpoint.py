@@ -10,7 +10,7 @@ from dino.checkpoint import load_model, load_state, read, save_model, save_state
 from dino.denoiser import UNet
 from dino.errors import DinoError
 
-ABOUT = {"config": {"channels": 3, "widths": [4, 6], "depths": [1, 0]}, "note": "ünïcode"}
+ABOUT = {"config": {"channels": 3, "widths": [4, 6], "depths": [1, 0], "size": 8}, "note": "ünïcode"}
 
 
 @pytest.fixture
@@ -53,14 +53,18 @@ def test_missing_truncated_foreign_and_misfit_files_are_refused_in_one_line(tmp_
     (tmp_path / "pickle").write_bytes(b"\x80\x04K\x01.")
     (tmp_path / "empty").write_bytes(b"")
     save_file({"x": torch.zeros(2)}, tmp_path / "foreign")
-    save_model(tmp_path / "misfit", model, {"config": {"channels": 3, "widths": [4, 8], "depths": [1, 0]}})
+    save_model(tmp_path / "misfit", model, {"config": {"channels": 3, "widths": [4, 8], "depths": [1, 0], "size": 8}})
+    save_model(tmp_path / "vague", model, {"config": {"channels": 3}})
+    save_file({"x": torch.zeros(2)}, tmp_path / "odd", metadata={"dino": "[1]"})
     for name, told in {
         "nowhere": "there is no file",
         "truncated": "cut short",
         "pickle": "no safetensors file",
         "empty": "no safetensors file",
-        "foreign": "another program's",
-        "misfit": "another network",
+        "foreign": "not written by dino",
+        "vague": "does not describe its network",
+        "odd": "not written by dino",
+        "misfit": "does not fit its own description",
     }.items():
         with pytest.raises(DinoError, match=told) as caught:
             load_model(tmp_path / name)
@@ -70,5 +74,5 @@ def test_missing_truncated_foreign_and_misfit_files_are_refused_in_one_line(tmp_
 
 def test_weights_are_no_state_and_a_state_no_weights(tmp_path: Path, model: UNet) -> None:
     save_model(tmp_path / "weights", model, ABOUT)
-    with pytest.raises(DinoError, match="holds weights data, not state"):
+    with pytest.raises(DinoError, match="holds weights, and state is needed"):
         read(tmp_path / "weights", "state")

@@ -103,7 +103,7 @@ def test_sampling_is_seeded_and_animates(trained: Path, tmp_path: Path) -> None:
 
     assert draw("a.png", 5) == draw("b.png", 5)
     assert draw("c.png", 6) != draw("a.png", 5)
-    with Image.open(tmp_path / "a.gif") as film:
+    with Image.open(tmp_path / "a-film.gif") as film:
         assert film.n_frames == 4  # the noise, and three steps
     with Image.open(tmp_path / "a-strip.png") as strip:
         assert strip.width > 4 * strip.height
@@ -170,8 +170,12 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "Choose quick, full, seed" in refused("train", "--preset", "slow")
     assert "3 channels (colour) or 1 (gray)" in refused("train", "--channels", "2", "--data", "emoji:face-hat")
     assert "no device tpu" in refused("train", "--device", "tpu")
-    assert "learning_rate must be more than 0" in refused("train", "--learning-rate", "0")
-    assert "already holds a run" in refused("train", "--out", run)
+    assert "learning rate must be more than 0" in refused("train", "--learning-rate", "0")
+    assert "already holds a run" in refused("train", "--out", run, "--data", "emoji:face-hat")
+    assert "not empty" in refused("train", "--out", "bad", "--data", "emoji:face-hat")
+    assert "no pictures were named" in refused("train", "--data", "")
+    assert "1 to 4096 pixels" in refused("train", "--size", "8192")
+    assert "not enough memory" in refused("train", "--batch-size", "100000000000", "--data", "emoji:face-hat")
     assert "no run to resume" in refused("train", "--resume", "empty")
     assert "keeps its own settings" in refused("train", "--resume", run, "--size", "64")
     assert "dino train" in refused("sample")
@@ -179,8 +183,42 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "there is no file" in refused("info", "empty")
     assert "cut short" in refused("info", "cut.safetensors")
     assert "no safetensors file" in refused("sample", "foreign.safetensors")
+    assert "no name for a picture" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "x.mpg")
     assert "could not write" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "cut.safetensors/x.png")
-    assert not list(Path.cwd().glob("runs/*"))  # and nothing was begun
+    assert not list(Path.cwd().glob("runs/*/*.safetensors"))  # and nothing was trained
+
+
+def test_time_can_be_limited(tmp_path: Path) -> None:
+    report = inside("train", "--data", "emoji:face-hat", "--minutes", "0", "--out", "run", *QUICK_RUN, cwd=tmp_path)
+    assert "Go on with: dino train --resume run" in report
+    assert "seeing 8 images" in inside("info", "run", cwd=tmp_path)
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from dino.trainer import StopOnSignal
+with StopOnSignal() as stop:
+    os.kill(os.getpid(), signal.SIGINT)
+    print("first", stop.received, flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("never")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stdout.split() == ["first", "2"]
+    assert "once more ends it at once" in done.stderr
+
+
+def test_a_model_saved_by_hand_can_be_drawn_with(tmp_path: Path) -> None:
+    from dino.checkpoint import save_model
+    from dino.denoiser import UNet
+
+    config = {"channels": 1, "widths": [4, 4], "depths": [1, 1], "size": 8}
+    save_model(tmp_path / "mine.safetensors", UNet(1, (4, 4), (1, 1)), {"config": config})
+    assert "8 x 8 pictures, gray" in inside("info", "mine.safetensors", cwd=tmp_path)
+    inside("sample", "mine.safetensors", "-n", "2", "--steps", "2", cwd=tmp_path)
+    assert (tmp_path / "generated.png").exists()
 
 
 def test_debug_shows_where_it_happened(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ with replacing(pathlib.Path({str(path)!r})) as temporary:
 
 def test_a_path_under_a_file_is_refused_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DinoError, match="Choose a folder you can write to"), replacing(tmp_path / "file" / "x"):
+    with pytest.raises(DinoError, match="Choose a place you can write to"), replacing(tmp_path / "file" / "x"):
         pass
 
 

@@ -3,15 +3,22 @@
 import csv
 import json
 import math
-from dataclasses import replace
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor
 
+from dino import checkpoint
 from dino import trainer as t
 from dino.checkpoint import load_model
 from dino.errors import DinoError
@@ -105,7 +112,7 @@ def test_the_average_and_the_learning_rate_follow_the_images_not_the_steps(blobs
         trainer = Trainer(replace(config, batch_size=batch_size), images=blobs)
         trainer.step = 10_000 // batch_size
         assert trainer._decay() ** (64 / batch_size) == pytest.approx(0.5)
-    trainer = Trainer(TINY, images=blobs)
+    trainer = Trainer(TINY, images=blobs, device="cpu")
     rates = []
     for step in range(60):
         trainer.step = step
@@ -115,9 +122,60 @@ def test_the_average_and_the_learning_rate_follow_the_images_not_the_steps(blobs
     assert rates[-1] < 2e-6
 
 
+def test_every_step_sets_its_learning_rate_and_averages_with_its_decay(blobs: Tensor) -> None:
+    trainer = Trainer(replace(TINY, average_half_life=200), images=blobs)
+    expected = [weight.detach().clone() for weight in trainer.average.parameters()]
+    rates = set()
+    for _, _ in zip(range(40), trainer.steps(), strict=False):
+        trainer.step -= 1
+        assert trainer.optimizer.param_groups[0]["lr"] == trainer._learning_rate()
+        rates.add(trainer._learning_rate())
+        trainer.step += 1
+        decay = 0.5 ** (16 / min(200, trainer.step * 16 / 10))
+        expected = [
+            decay * a + (1 - decay) * w.detach() for a, w in zip(expected, trainer.model.parameters(), strict=True)
+        ]
+    assert len(rates) == 40
+    for found, wanted in zip(trainer.average.parameters(), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_the_optimizer_is_adamw_with_amsgrad(blobs: Tensor) -> None:
+    trainer = Trainer(TINY, images=blobs)
+    next(trainer.steps())
+    assert isinstance(trainer.optimizer, torch.optim.AdamW)
+    assert "max_exp_avg_sq" in next(iter(trainer.optimizer.state.values()))
+
+
+def test_where_bfloat16_is_chosen_the_convolutions_run_in_it_and_the_weights_stay_float32(blobs: Tensor) -> None:
+    for precision in ("float32", "bfloat16"):
+        trainer = Trainer(replace(TINY, precision=precision), images=blobs, device="cpu")
+        seen = set()
+        for module in trainer.model.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(lambda module, given, answer, seen=seen: seen.add(answer.dtype))
+        next(trainer.steps())
+        assert seen == {getattr(torch, precision)}
+        assert {weight.dtype for weight in trainer.model.parameters()} == {torch.float32}
+
+
+def test_grids_come_from_the_average_and_always_from_the_same_noise(blobs: Tensor) -> None:
+    trainer = Trainer(TINY, images=blobs)
+    first = trainer.sample(3)
+    trainer.step = 7
+    for weight in trainer.model.parameters():
+        weight.data.zero_()
+    assert torch.equal(trainer.sample(3), first)
+    trainer.average.head[-1].get_parameter("bias").data += 0.1
+    assert not torch.equal(trainer.sample(3), first)
+
+
 def test_a_trainer_leaves_the_callers_random_numbers_alone(blobs: Tensor, tmp_path: Path) -> None:
+    torch.manual_seed(999)
     state = torch.random.get_rng_state()
-    run(Trainer(TINY, images=blobs), tmp_path, until=3)
+    trainer = Trainer(TINY, images=blobs)
+    run(trainer, tmp_path, until=3)
+    t.finish(trainer, tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
@@ -132,10 +190,81 @@ def test_numbers_that_blow_up_stop_the_run_and_spare_the_last_good_state(tmp_pat
     assert (tmp_path / "state.safetensors").read_bytes() == good
 
 
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path, blobs: Tensor) -> None:
+    """A real process, killed without warning at a step at which nothing was saved, in bfloat16."""
+    config = replace(TINY, precision="bfloat16")
+    run(Trainer(config, images=blobs), tmp_path / "whole")
+    save_file({"blobs": blobs}, tmp_path / "blobs")
+    code = f"""
+import os, signal, pathlib
+from safetensors.torch import load_file
+from dino.trainer import Config, Trainer, train
+trainer = Trainer(Config(**{asdict(config)!r}), images=load_file({str(tmp_path / "blobs")!r})["blobs"])
+for progress in train(trainer, pathlib.Path({str(tmp_path / "killed")!r})):
+    if progress.step == 45:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    resumed = Trainer(t.saved_config(tmp_path / "killed"), images=blobs)
+    resumed.load(tmp_path / "killed")
+    assert 0 < resumed.step < 45
+    run(resumed, tmp_path / "killed")
+    for name in ("model.safetensors", "state.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
+    for grid in (tmp_path / "whole" / "samples").iterdir():
+        assert (tmp_path / "killed" / "samples" / grid.name).read_bytes() == grid.read_bytes()
+
+
+def test_half_a_row_in_the_log_is_dropped_on_resume(tmp_path: Path, blobs: Tensor) -> None:
+    run(Trainer(TINY, images=blobs), tmp_path, until=30)
+    with (tmp_path / "log.csv").open("ab") as file:
+        file.write(b"5\xff")
+    resumed = Trainer(TINY, images=blobs)
+    resumed.load(tmp_path)
+    run(resumed, tmp_path)
+    assert [step for step, _ in losses(tmp_path)] == ["25", "50", "60"]
+
+
+def test_tensorboard_gets_the_losses_and_the_grids(tmp_path: Path, blobs: Tensor) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(Trainer(TINY, images=blobs), tmp_path)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    logged = [(event.step // 16, event.value) for event in events.Scalars("loss")]
+    assert logged == [(int(step), pytest.approx(float(loss), rel=1e-5)) for step, loss in losses(tmp_path)]
+    assert events.Images("samples")
+
+
+def test_a_run_is_saved_every_so_often_without_being_asked(
+    tmp_path: Path, blobs: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(t, "SAVE_EVERY", 0)
+    for progress in t.train(Trainer(TINY, images=blobs), tmp_path):
+        if progress.step == 5:
+            assert checkpoint.read(tmp_path / "state.safetensors", "state")[1]["step"] == 5
+            break
+
+
+def test_a_run_folder_that_vanishes_is_told_in_one_line(tmp_path: Path, blobs: Tensor) -> None:
+    steps = t.train(Trainer(TINY, images=blobs), tmp_path / "run")
+    next(steps)
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(DinoError, match="could not write"):
+        list(steps)
+
+
+def test_a_run_cannot_be_resumed_to_an_end_that_it_has_passed(tmp_path: Path, blobs: Tensor) -> None:
+    run(Trainer(TINY, images=blobs), tmp_path, until=30)
+    with pytest.raises(DinoError, match="has seen 480 images already"):
+        Trainer(replace(TINY, n_images=160), images=blobs).load(tmp_path)
+
+
 def test_other_pictures_are_refused_on_resume(tmp_path: Path, blobs: Tensor) -> None:
     run(Trainer(TINY, images=blobs), tmp_path, until=2)
     other = Trainer(TINY, images=blobs.flip(0))
-    with pytest.raises(DinoError, match="have changed"):
+    with pytest.raises(DinoError, match="not those that the run"):
         other.load(tmp_path)
 
 
@@ -169,7 +298,7 @@ def test_a_size_the_network_cannot_halve_is_refused_with_the_nearest_that_it_can
 
 @pytest.mark.parametrize("name", ["n_images", "batch_size", "learning_rate", "average_half_life"])
 def test_nonsense_settings_are_refused(name: str) -> None:
-    with pytest.raises(DinoError, match=f"{name} must be more than 0"):
+    with pytest.raises(DinoError, match=f"{name.replace('_', ' ')} must be more than 0"):
         replace(TINY, **{name: 0})
 
 
@@ -187,11 +316,29 @@ def test_the_presets_are_what_they_say() -> None:
 def test_run_folders_are_numbered_on_and_never_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert t.new_run_folder(None, "quick") == Path("runs/quick-1")
-    (tmp_path / "runs" / "quick-9").mkdir(parents=True)
+    assert t.new_run_folder(None, "quick") == Path("runs/quick-2")
+    Path("runs/quick-9").mkdir()
     assert t.new_run_folder(None, "quick") == Path("runs/quick-10")
-    (tmp_path / "runs" / "quick-9" / "state.safetensors").touch()
+    assert t.new_run_folder(Path("mine"), "quick") == Path("mine")
+    Path("mine/photo.jpg").touch()
+    with pytest.raises(DinoError, match="not empty"):
+        t.new_run_folder(Path("mine"), "quick")
+    with pytest.raises(DinoError, match="not empty"):
+        t.new_run_folder(Path("mine/photo.jpg"), "quick")
+    Path("runs/quick-9/state.safetensors").touch()
     with pytest.raises(DinoError, match="already holds a run"):
         t.new_run_folder(Path("runs/quick-9"), "quick")
+
+
+def test_the_newest_run_is_the_one_whose_weights_were_written_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, age in (("quick-1", 10), ("quick-2", 20)):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "model.safetensors").touch()
+        os.utime(Path("runs", name, "model.safetensors"), (1_000_000 - age, 1_000_000 - age))
+    assert t.newest_run() == Path("runs/quick-1")
 
 
 def test_a_missing_device_is_refused() -> None:
