@@ -321,6 +321,9 @@ def _draw(
     return torch.cat(images)
 
 
+_usual_format = warnings.formatwarning
+
+
 def say(what: str, value: str) -> None:
     """One line of the report, in two columns."""
     typer.echo(f"{what:<10}{value}")
@@ -328,7 +331,7 @@ def say(what: str, value: str) -> None:
 
 def main() -> None:
     """Run the command. What the person can mend is told in one line; anything else is a bug and shows its traceback."""
-    warnings.showwarning = _show_warning
+    warnings.formatwarning = _one_line  # type: ignore[assignment]
     try:
         app(prog_name="dino")
     except (DinoError, MemoryError, RuntimeError) as error:
@@ -343,8 +346,6 @@ def main() -> None:
         sys.exit(1)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
-    if issubclass(category, DinoWarning):
-        print(f"dino: {message}", file=sys.stderr)
-    else:
-        print(warnings.formatwarning(message, category, filename, line), file=sys.stderr)
+def _one_line(message: Warning | str, category: type[Warning], *where: Any) -> str:
+    """A warning of ours as one line; one of a library's as usual."""
+    return f"dino: {message}\n" if issubclass(category, DinoWarning) else _usual_format(message, category, *where)

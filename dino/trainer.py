@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+MAX_BATCH = 65_536  # more is a slip of the finger
+
+
 @dataclass(frozen=True)
 class Config:
     """All that decides what a run learns. Lengths are counted in images, so they hold at any batch size."""
@@ -73,6 +76,8 @@ class Config:
         for name in ("n_images", "batch_size", "learning_rate", "average_half_life"):
             if not getattr(self, name) > 0:
                 raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
+        if self.batch_size > MAX_BATCH:
+            raise DinoError(f"batch size must be at most {MAX_BATCH:,}, not {self.batch_size:,}")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise DinoError(f"precision is auto, float32 or bfloat16, not {self.precision}")
 

@@ -51,8 +51,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """
     for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
         ours.lerp_(theirs, 1 - decay)
-    for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
-        ours.copy_(theirs)
+    for our_buffer, their_buffer in zip(average.buffers(), model.buffers(), strict=True):
+        our_buffer.copy_(their_buffer)
 
 
 def train(

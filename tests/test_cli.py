@@ -175,7 +175,7 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "not empty" in refused("train", "--out", "bad", "--data", "emoji:face-hat")
     assert "no pictures were named" in refused("train", "--data", "")
     assert "1 to 4096 pixels" in refused("train", "--size", "8192")
-    assert "not enough memory" in refused("train", "--batch-size", "100000000000", "--data", "emoji:face-hat")
+    assert "at most 65,536" in refused("train", "--batch-size", "100000000000")
     assert "no run to resume" in refused("train", "--resume", "empty")
     assert "keeps its own settings" in refused("train", "--resume", run, "--size", "64")
     assert "dino train" in refused("sample")
@@ -186,6 +186,18 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "no name for a picture" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "x.mpg")
     assert "could not write" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "cut.safetensors/x.png")
     assert not list(Path.cwd().glob("runs/*/*.safetensors"))  # and nothing was trained
+
+
+def test_too_little_memory_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def allocate(_: Path) -> dict[str, str]:
+        import torch
+
+        return {"size": str(torch.empty(2**60).shape)}  # the allocator's own error
+
+    monkeypatch.setattr("dino.trainer.describe", allocate)
+    assert "not enough memory" in refusal("info", "x", capsys=capsys, monkeypatch=monkeypatch)
 
 
 def test_time_can_be_limited(tmp_path: Path) -> None:

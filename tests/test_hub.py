@@ -191,7 +191,7 @@ for job in json.loads(sys.argv[1]):
         except DinoError as error:
             report["error"] = str(error)
     report["seconds"] = time.perf_counter() - began
-    report["warnings"] = [str(w.message) for w in caught if w.category is UserWarning]
+    report["warnings"] = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     report["heavy"] = "datasets" in sys.modules
     print("report", json.dumps(report), flush=True)
 """

@@ -27,7 +27,7 @@ from PIL import Image, ImageFile
 from torch import Tensor
 
 from dino import images
-from dino.errors import DinoError
+from dino.errors import DinoError, DinoWarning
 from dino.images import batches, center_square, load_images, random_flip, seeded, to_unit
 
 SIZE = 16
@@ -105,7 +105,7 @@ def one_warning(call: Callable[[], Tensor]) -> tuple[Tensor, str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = call()
-    assert [w.category for w in caught] == [UserWarning], [str(w.message) for w in caught]
+    assert [w.category for w in caught] == [DinoWarning], [str(w.message) for w in caught]
     assert caught[0].filename == __file__, "the warning points at the line that called load_images"
     return result, str(caught[0].message)
 
