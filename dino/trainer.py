@@ -310,6 +310,7 @@ def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
     log = Log(folder, trainer)
     if trainer.step == 0:
         log.add_grid(trainer, _save_grid(trainer, folder))
+        log.restart_clock(trainer)
     n_steps = trainer.config.n_steps
     n_grids = min(N_GRIDS, 1 + n_steps // 20)
     grids_at = {round(n_steps * (k / n_grids) ** 1.5) for k in range(1, n_grids + 1)}
