@@ -106,7 +106,9 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a diffusion model, with a picture of its progress every so often."""
-    from .images import located
+    from .sources import check, located
+
+    check(data or "emoji")  # before torch is imported, which takes seconds
     from .trainer import PRESETS, Trainer, choose_device, choose_preset, new_run_folder, saved_config
 
     given: dict[str, Any] = {

@@ -9,23 +9,22 @@ import hashlib
 import io
 import json
 import os
-import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .errors import DinoError, DinoWarning
 from .files import replacing
+from .sources import Picture, find_pictures, first_line
 
 if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
-    import datasets
     from PIL.Image import Image
 
 
@@ -93,16 +92,6 @@ def _order_of_pass(n: int, seed: int, number: int) -> Tensor:
 CACHE_FORMAT = 1  # raise it when decoding changes, so that older cached pictures are made anew
 MAX_PIXELS = 100_000_000  # a picture that claims more is a mistake or an attack, and is skipped before it is decoded
 MAX_SIZE = 4096
-NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow knows these endings, to no use here
-EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
-LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
-
-
-class Picture(NamedTuple):
-    """A picture not yet decoded: its name, for messages, and a way to get its bytes."""
-
-    name: str
-    read: Callable[[], bytes]
 
 
 def load_images(
@@ -130,7 +119,7 @@ def load_images(
         raise DinoError(f"the size of a picture is 1 to {MAX_SIZE} pixels, not {size}")
     if not str(source):
         raise DinoError("no pictures were named. Give a folder, or use the embedded set: --data emoji")
-    pictures = _find_pictures(str(source), split)
+    pictures = find_pictures(str(source), split)
     cached = _cache_file(pictures, size, channels) if cache else None
     loaded = _read_cache(cached) if cached else None
     if loaded is None:
@@ -149,168 +138,6 @@ def load_images(
     return images
 
 
-def located(source: str | None) -> str | None:
-    """The source as it can be found from any working directory: paths that exist become absolute, the rest stays."""
-    if source and not source.startswith("emoji") and Path(source).expanduser().exists():
-        return str(Path(source).expanduser().resolve())
-    return source
-
-
-def _find_pictures(source: str, split: str) -> list[Picture]:
-    if source == "emoji" or source.startswith("emoji:"):
-        return _emoji(source.partition(":")[2])
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return _folder(path)
-    if path.is_file() and path.suffix == ".parquet":
-        return _parquet(path)
-    if path.is_file():
-        raise DinoError(f"{source} is a single file. Give a folder of pictures or a .parquet file")
-    parts = source.split("/")
-    if len(parts) > 2 or path.suffix[1:].isalpha() or parts[0] in (".", "..", "~", ""):
-        raise DinoError(f"there is no folder or file {source}. Check the path, or use the embedded set: --data emoji")
-    return _dataset(_download(source, split))
-
-
-def _emoji(terms: str) -> list[Picture]:
-    """The embedded set. Terms are groups, subgroups or styles; different kinds of them narrow each other down."""
-    import pyarrow.parquet as parquet
-
-    rows = parquet.ParquetFile(EMBEDDED).read().to_pylist()  # read_table would import two seconds' worth of more
-    wanted: dict[str, set[str]] = {}
-    for term in filter(None, map(str.strip, terms.split(","))):
-        if term == "all":
-            wanted.setdefault("group", set()).update(row["group"] for row in rows)
-            continue
-        column = next((c for c in ("group", "subgroup", "style") if any(row[c] == term for row in rows)), None)
-        if column is None:
-            known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
-            raise DinoError(f"no emoji are called {term!r}. Groups: {known['group']}; styles: {known['style']}")
-        wanted.setdefault(column, set()).add(term)
-    if not wanted.keys() & {"group", "subgroup"}:
-        wanted["group"] = {row["group"] for row in rows} - set(LEFT_OUT_GROUPS)
-    chosen = [row for row in rows if all(row[column] in values for column, values in wanted.items())]
-    if not chosen:
-        raise DinoError(f"no emoji are in all of {terms}. Name fewer groups, subgroups or styles")
-    return [Picture(f"{row['name']} ({row['style']})", _constant(row["image"]["bytes"])) for row in chosen]
-
-
-def _folder(folder: Path) -> list[Picture]:
-    from PIL import Image
-
-    Image.init()
-    found = sorted(p for p in folder.rglob("*") if p.is_file() or not p.exists())  # a broken link is to be named
-    paths = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-    pictures = [p for p in paths if p.suffix.lower() in Image.EXTENSION.keys() - NOT_PICTURES]
-    if not pictures:
-        tables = [p for p in paths if p.suffix == ".parquet"]
-        if not tables:
-            raise DinoError(f"there are no pictures in the folder {folder} (looked for .png, .jpg, .webp and the like)")
-        return [picture for table in tables for picture in _parquet(table)]
-    return [Picture(str(p.relative_to(folder)), p.read_bytes) for p in pictures]
-
-
-def _parquet(path: Path) -> list[Picture]:
-    """The first column that holds pictures: their encoded bytes, as Hugging Face lays them out or else bare."""
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    def is_bytes(kind: pyarrow.DataType) -> bool:
-        return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
-
-    def is_nested(kind: pyarrow.DataType) -> bool:
-        return pyarrow.types.is_struct(kind) and any(f.name == "bytes" and is_bytes(f.type) for f in kind)
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            columns = [f.name for f in schema if is_nested(f.type)] + [f.name for f in schema if is_bytes(f.type)]
-            if not columns:
-                raise DinoError(f"{path} has no column of pictures, only {', '.join(schema.names)}")
-            cells = file.read(columns=columns[:1])[columns[0]].to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DinoError(f"{path} is no readable Parquet file: {_first_line(error)}") from error
-    blobs = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
-    return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
-
-
-def _constant(blob: bytes) -> Callable[[], bytes]:
-    return lambda: blob
-
-
-# ---- Hugging Face data sets -----------------------------------------------------------------------------------------
-
-
-def _download(name: str, split: str) -> "datasets.Dataset":
-    """One split of a data set of the Hugging Face hub, from the local cache or downloaded."""
-    import huggingface_hub.constants as hub
-
-    was_offline = hub.HF_HUB_OFFLINE
-    offline = was_offline or not _hub_answers(hub.ENDPOINT)
-    if offline and not _is_downloaded(name, Path(hub.HF_HOME)):
-        raise DinoError(
-            f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
-            "Use the embedded pictures instead: --data emoji"
-        )
-    import datasets
-
-    try:
-        hub.HF_HUB_OFFLINE = offline  # or `datasets` would try for 23 seconds
-        return datasets.load_dataset(name, split=split)
-    except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
-        raise DinoError(f"could not load the data set {name}, split {split}: {_first_line(error)}") from error
-    finally:
-        hub.HF_HUB_OFFLINE = was_offline  # the network may be back at the next call
-
-
-def _is_downloaded(name: str, home: Path) -> bool:
-    """Whether `datasets` has (some of) this data set in its cache. It writes owner/CelebA as owner___celeb_a."""
-
-    def plain(name: str) -> str:
-        return name.replace("/", "").replace("_", "").lower()
-
-    folder = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
-    return any(plain(entry.name) == plain(name) for entry in folder.glob("*"))
-
-
-def _hub_answers(address: str) -> bool:
-    """Whether the hub can be reached, found out in 1.5 seconds. In a thread, as name look-ups know no time limit."""
-    from huggingface_hub import get_session
-
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            get_session().head(address, timeout=1.5)
-            answered.set()
-        except Exception:  # no network shows itself in a dozen ways; each means no
-            return
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(1.5)
-    return answered.is_set()
-
-
-def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
-    """The pictures of a data set: its first column of type Image, still encoded."""
-    import datasets
-
-    columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
-    if not columns:
-        raise DinoError(f"this data set has no column of pictures, only {', '.join(dataset.features)}")
-    encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
-
-    def reader(i: int) -> Callable[[], bytes]:
-        def read() -> bytes:
-            cell = encoded[i][columns[0]] or {}
-            return cell.get("bytes") or (Path(cell["path"]).read_bytes() if cell.get("path") else b"")
-
-        return read
-
-    return [Picture(f"row {i}", reader(i)) for i in range(len(encoded))]
-
-
 # ---- decoding -------------------------------------------------------------------------------------------------------
 
 
@@ -322,7 +149,7 @@ def _decode_all(pictures: list[Picture], size: int, channels: int) -> tuple[Tens
         try:
             return _decode(picture.read(), size, channels)
         except Exception as error:  # a broken file can make its decoder raise anything
-            return f"{picture.name} ({_first_line(error)})"
+            return f"{picture.name} ({first_line(error)})"
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:  # decoding releases Python's lock
         warnings.simplefilter("ignore")  # Pillow's name no file, and what matters is told of the skipped ones
@@ -383,10 +210,6 @@ def _on_white(image: "Image") -> "Image":
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
 # ---- the cache ------------------------------------------------------------------------------------------------------
 
 
@@ -431,4 +254,4 @@ def _write_cache(path: Path, images: Tensor, skipped: list[str]) -> None:
         with replacing(path) as temporary:
             save_file({"images": images}, temporary, metadata={"skipped": json.dumps(skipped)})
     except (DinoError, OSError, SafetensorError) as error:
-        warnings.warn(f"the decoded pictures were not cached: {_first_line(error)}", DinoWarning, stacklevel=3)
+        warnings.warn(f"the decoded pictures were not cached: {first_line(error)}", DinoWarning, stacklevel=3)

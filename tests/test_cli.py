@@ -200,6 +200,26 @@ def test_too_little_memory_is_told_in_one_line(
     assert "not enough memory" in refusal("info", "x", capsys=capsys, monkeypatch=monkeypatch)
 
 
+def test_without_a_network_a_hub_name_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    code = """
+import sys
+from dino import cli
+sys.argv = ["dino", "train", "--data", "owner/name"]
+try:
+    cli.main()
+finally:
+    print("torch" in sys.modules, "datasets" in sys.modules)
+"""
+    # The discard port of this machine: nobody answers there.
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "--data emoji" in done.stderr
+    assert done.stdout.split() == ["False", "False"]
+
+
 def test_time_can_be_limited(tmp_path: Path) -> None:
     report = inside("train", "--data", "emoji:face-hat", "--minutes", "0", "--out", "run", *QUICK_RUN, cwd=tmp_path)
     assert "Go on with: dino train --resume run" in report

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from dino import images
+from dino import images, sources
 from dino.errors import DinoError, DinoWarning
 from dino.images import batches, center_square, load_images, random_flip, seeded, to_unit
 
@@ -607,7 +607,7 @@ MISSING = [
 def test_a_missing_folder_or_file_is_an_error_and_not_looked_for_on_the_network(
     monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    monkeypatch.setattr(images, "_download", None)
+    monkeypatch.setattr(sources, "_download", None)
     assert f"there is no folder or file {source}" in error_of(lambda: load_images(source, 8))
 
 
@@ -890,7 +890,7 @@ def test_the_cache_lies_where_the_environment_says(
 
 
 def chosen(terms: str) -> set[bytes]:
-    return {picture.read() for picture in images._emoji(terms)}
+    return {picture.read() for picture in sources._emoji(terms)}
 
 
 def test_the_faces_are_loaded_whole() -> None:
@@ -904,7 +904,7 @@ def test_the_faces_are_loaded_whole() -> None:
 
 def test_flags_symbols_and_keycaps_are_left_out_unless_asked_for() -> None:
     assert len(chosen("")) == 3964
-    for group in images.LEFT_OUT_GROUPS:
+    for group in sources.LEFT_OUT_GROUPS:
         assert chosen(group)
         assert not chosen(group) & chosen("")
     assert not chosen("noto") - chosen("")

@@ -1,0 +1,226 @@
+"""Where pictures come from: the embedded emoji, folders, Parquet files, Hugging Face data sets.
+
+All that is found here is names and encoded bytes; `images.py` decodes them. Nothing here needs torch, so that a source
+that can't be had is told at once.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import DinoError
+
+if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
+    import datasets
+
+NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow knows these endings, to no use here
+EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
+LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
+
+
+class Picture(NamedTuple):
+    """A picture not yet decoded: its name, for messages, and a way to get its bytes."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def located(source: str | None) -> str | None:
+    """The source as it can be found from any working directory: paths that exist become absolute, the rest stays."""
+    if source and not source.startswith("emoji") and Path(source).expanduser().exists():
+        return str(Path(source).expanduser().resolve())
+    return source
+
+
+def check(source: str) -> None:
+    """Find out early, before torch is imported, if a source needs a network that isn't there.
+
+    Raises:
+        DinoError: it does.
+    """
+    if not source.startswith("emoji") and not Path(source).expanduser().exists() and _is_hub_name(source):
+        _must_work_offline(source)
+
+
+def find_pictures(source: str, split: str) -> list[Picture]:
+    """The pictures of a source, as `load_images` describes them.
+
+    Raises:
+        DinoError: there is no such source.
+    """
+    if source == "emoji" or source.startswith("emoji:"):
+        return _emoji(source.partition(":")[2])
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file() and path.suffix == ".parquet":
+        return _parquet(path)
+    if path.is_file():
+        raise DinoError(f"{source} is a single file. Give a folder of pictures or a .parquet file")
+    if not _is_hub_name(source):
+        raise DinoError(f"there is no folder or file {source}. Check the path, or use the embedded set: --data emoji")
+    return _dataset(_download(source, split))
+
+
+def _is_hub_name(source: str) -> bool:
+    """Whether a source that is no path here could be the name of a data set, such as owner/name."""
+    parts = source.split("/")
+    return len(parts) <= 2 and not Path(source).suffix[1:].isalpha() and parts[0] not in (".", "..", "~", "")
+
+
+def _emoji(terms: str) -> list[Picture]:
+    """The embedded set. Terms are groups, subgroups or styles; different kinds of them narrow each other down."""
+    import pyarrow.parquet as parquet
+
+    rows = parquet.ParquetFile(EMBEDDED).read().to_pylist()  # read_table would import two seconds' worth of more
+    wanted: dict[str, set[str]] = {}
+    for term in filter(None, map(str.strip, terms.split(","))):
+        if term == "all":
+            wanted.setdefault("group", set()).update(row["group"] for row in rows)
+            continue
+        column = next((c for c in ("group", "subgroup", "style") if any(row[c] == term for row in rows)), None)
+        if column is None:
+            known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
+            raise DinoError(f"no emoji are called {term!r}. Groups: {known['group']}; styles: {known['style']}")
+        wanted.setdefault(column, set()).add(term)
+    if not wanted.keys() & {"group", "subgroup"}:
+        wanted["group"] = {row["group"] for row in rows} - set(LEFT_OUT_GROUPS)
+    chosen = [row for row in rows if all(row[column] in values for column, values in wanted.items())]
+    if not chosen:
+        raise DinoError(f"no emoji are in all of {terms}. Name fewer groups, subgroups or styles")
+    return [Picture(f"{row['name']} ({row['style']})", _constant(row["image"]["bytes"])) for row in chosen]
+
+
+def _folder(folder: Path) -> list[Picture]:
+    from PIL import Image
+
+    Image.init()
+    found = sorted(p for p in folder.rglob("*") if p.is_file() or not p.exists())  # a broken link is to be named
+    paths = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    pictures = [p for p in paths if p.suffix.lower() in Image.EXTENSION.keys() - NOT_PICTURES]
+    if not pictures:
+        tables = [p for p in paths if p.suffix == ".parquet"]
+        if not tables:
+            raise DinoError(f"there are no pictures in the folder {folder} (looked for .png, .jpg, .webp and the like)")
+        return [picture for table in tables for picture in _parquet(table)]
+    return [Picture(str(p.relative_to(folder)), p.read_bytes) for p in pictures]
+
+
+def _parquet(path: Path) -> list[Picture]:
+    """The first column that holds pictures: their encoded bytes, as Hugging Face lays them out or else bare."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    def is_bytes(kind: pyarrow.DataType) -> bool:
+        return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
+
+    def is_nested(kind: pyarrow.DataType) -> bool:
+        return pyarrow.types.is_struct(kind) and any(f.name == "bytes" and is_bytes(f.type) for f in kind)
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            columns = [f.name for f in schema if is_nested(f.type)] + [f.name for f in schema if is_bytes(f.type)]
+            if not columns:
+                raise DinoError(f"{path} has no column of pictures, only {', '.join(schema.names)}")
+            cells = file.read(columns=columns[:1])[columns[0]].to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DinoError(f"{path} is no readable Parquet file: {first_line(error)}") from error
+    blobs = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
+    return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
+
+
+def _constant(blob: bytes) -> Callable[[], bytes]:
+    return lambda: blob
+
+
+# ---- Hugging Face data sets -----------------------------------------------------------------------------------------
+
+
+def _download(name: str, split: str) -> "datasets.Dataset":
+    """One split of a data set of the Hugging Face hub, from the local cache or downloaded."""
+    import huggingface_hub.constants as hub
+
+    was_offline = hub.HF_HUB_OFFLINE
+    offline = _must_work_offline(name)
+    import datasets
+
+    try:
+        hub.HF_HUB_OFFLINE = offline  # or `datasets` would try for 23 seconds
+        return datasets.load_dataset(name, split=split)
+    except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
+        raise DinoError(f"could not load the data set {name}, split {split}: {first_line(error)}") from error
+    finally:
+        hub.HF_HUB_OFFLINE = was_offline  # the network may be back at the next call
+
+
+def _must_work_offline(name: str) -> bool:
+    """Whether only the local cache can give this data set.
+
+    Raises:
+        DinoError: that hasn't got it either.
+    """
+    import huggingface_hub.constants as hub
+
+    offline = hub.HF_HUB_OFFLINE or not _hub_answers(hub.ENDPOINT)
+    if offline and not _is_downloaded(name, Path(hub.HF_HOME)):
+        raise DinoError(
+            f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
+            "Use the embedded pictures instead: --data emoji"
+        )
+    return offline
+
+
+def _is_downloaded(name: str, home: Path) -> bool:
+    """Whether `datasets` has (some of) this data set in its cache. It writes owner/CelebA as owner___celeb_a."""
+
+    def plain(name: str) -> str:
+        return name.replace("/", "").replace("_", "").lower()
+
+    folder = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
+    return any(plain(entry.name) == plain(name) for entry in folder.glob("*"))
+
+
+def _hub_answers(address: str) -> bool:
+    """Whether the hub can be reached, found out in 1.5 seconds. In a thread, as name look-ups know no time limit."""
+    from huggingface_hub import get_session
+
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            get_session().head(address, timeout=1.5)
+            answered.set()
+        except Exception:  # no network shows itself in a dozen ways; each means no
+            return
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(1.5)
+    return answered.is_set()
+
+
+def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
+    """The pictures of a data set: its first column of type Image, still encoded."""
+    import datasets
+
+    columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
+    if not columns:
+        raise DinoError(f"this data set has no column of pictures, only {', '.join(dataset.features)}")
+    encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
+
+    def reader(i: int) -> Callable[[], bytes]:
+        def read() -> bytes:
+            cell = encoded[i][columns[0]] or {}
+            return cell.get("bytes") or (Path(cell["path"]).read_bytes() if cell.get("path") else b"")
+
+        return read
+
+    return [Picture(f"row {i}", reader(i)) for i in range(len(encoded))]
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
