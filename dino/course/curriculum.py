@@ -1,0 +1,120 @@
+"""The lessons and exercises there are, and where their files lie. Free of torch, as all that only needs names is."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import DinoError
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson: its number, the name that runs through the house, and its exercises in order."""
+
+    number: str  # "03"
+    name: str  # "training": of the learner's file, its solution, the reference and the prose
+    exercises: tuple[str, ...]  # exercise 3.2 is the second of lesson 03, everywhere
+    teaches: str
+
+    def exercise_number(self, exercise: str) -> str:
+        """ "3.2" for "train_step"."""
+        return f"{int(self.number)}.{self.exercises.index(exercise) + 1}"
+
+
+LESSONS = (
+    Lesson("00", "images", ("to_unit", "center_square", "random_flip"), "pictures as numbers"),
+    Lesson("01", "noise", ("mix", "sample_noise_levels", "add_noise"), "mixing noise in"),
+    Lesson("02", "denoiser", ("Block", "Pool", "Stage", "UNet"), "the network that guesses the clean picture"),
+    Lesson("03", "training", ("denoising_loss", "train_step", "update_average", "train"), "how it learns"),
+    Lesson(
+        "04", "sampler", ("noise_schedule", "extrapolate", "remix", "denoise", "generate"), "from noise to pictures"
+    ),
+)
+N_EXERCISES = sum(len(lesson.exercises) for lesson in LESSONS)
+
+
+def find_lesson(name: str) -> Lesson:
+    """The lesson called "03", "3", "training", or by its folder or file.
+
+    Raises:
+        DinoError: there is none.
+    """
+    words = re.split(r"[/\\]", name.strip().rstrip("/\\"))
+    for lesson in LESSONS:
+        if {lesson.number, lesson.number.lstrip("0") or "0", lesson.name, f"{lesson.name}.py"} & set(words):
+            return lesson
+    raise DinoError(f"there is no lesson {name}. There are {', '.join(f'{x.number} ({x.name})' for x in LESSONS)}")
+
+
+def find_exercise(name: str) -> tuple[Lesson, str]:
+    """The lesson and exercise called "3.2" or "train_step".
+
+    Raises:
+        DinoError: there is none.
+    """
+    for lesson in LESSONS:
+        for exercise in lesson.exercises:
+            if name.strip().lower() in (lesson.exercise_number(exercise), exercise.lower()):
+                return lesson, exercise
+    first, last = LESSONS[0], LESSONS[-1]
+    raise DinoError(
+        f"there is no exercise {name}. They run from {first.exercise_number(first.exercises[0])} "
+        f"({first.exercises[0]}) to {last.exercise_number(last.exercises[-1])} ({last.exercises[-1]})"
+    )
+
+
+@dataclass(frozen=True)
+class Course:
+    """A copy of the course on disk: the folder that holds `lessons` and `solutions`."""
+
+    root: Path
+
+    def lesson_file(self, lesson: Lesson) -> Path:
+        """The learner's file."""
+        return self.root / "lessons" / lesson.number / f"{lesson.name}.py"
+
+    def grader(self, lesson: Lesson) -> Path:
+        """The tests of the learner's file."""
+        return self.root / "lessons" / lesson.number / f"test_{lesson.name}.py"
+
+    def mistakes(self, lesson: Lesson) -> Path:
+        """The named wrong answers."""
+        return self.root / "lessons" / lesson.number / "mistakes.py"
+
+    def hints(self, lesson: Lesson) -> Path:
+        """Three steps of help with each exercise."""
+        return self.root / "lessons" / lesson.number / "hints.md"
+
+    def solution(self, lesson: Lesson) -> Path:
+        """The same file, solved and explained."""
+        return self.root / "solutions" / lesson.number / f"{lesson.name}.py"
+
+    @property
+    def desk(self) -> Path:
+        """What grading leaves: pictures, verdicts, old attempts."""
+        return self.root / "runs" / "lessons"
+
+    def picture(self, lesson: Lesson) -> Path:
+        """The learner's output beside the expected one."""
+        return self.desk / f"{lesson.number}.png"
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether the graders are there."""
+        return all(self.grader(lesson).is_file() for lesson in LESSONS)
+
+
+def find_course(start: Path | None = None) -> Course:
+    """The course that the current folder is in, or else the one that this package was installed from.
+
+    Raises:
+        DinoError: the lessons are in neither place.
+    """
+    here = (start or Path.cwd()).resolve()
+    for root in (here, *here.parents, Path(__file__).parents[2]):
+        if (course := Course(root)).is_whole:
+            return course
+    raise DinoError(
+        "the lessons are not here. Go to the folder of the course (the one with lessons/ in it) and try again"
+    )

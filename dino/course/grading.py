@@ -1,0 +1,385 @@
+"""Grading one exercise: fetch the learner's answer, hold it against the lesson's grader, and say what came of it.
+
+This runs the learner's code, so it is called inside `room`, a process that may hang or die.
+"""
+
+import builtins
+import contextlib
+import importlib
+import inspect
+import io
+import linecache
+import math
+import random
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from .curriculum import Course, Lesson, find_lesson
+from .expect import Wrong
+from .verdict import Verdict
+
+N_SEEDS = 3
+TRESPASS = "An answer must leave everything outside it as it was."
+MAX_PRINTED = 100_000  # characters; a learner who prints each step stays far below
+
+Answer = Any  # a function or a class
+
+
+def answer(course: Course, question: dict[str, Any]) -> dict[str, Any]:
+    """What the room answers. `leaving` says that the process is no longer fit for another question."""
+    torch.set_num_threads(1)  # the probes are small, and one thread is the faster for them
+    if "draw" in question:
+        from .sheet import draw
+
+        why = draw(course, find_lesson(question["draw"]), question["skip"])
+        return {"drawn": not why, "why": why}
+    if "together" in question:
+        from .together import try_together
+
+        return try_together(course)
+    verdict = grade(course, find_lesson(question["lesson"]), question["grade"])
+    unfit = TRESPASS in (verdict.says, verdict.detail) or threading.active_count() > 1
+    return {"verdict": verdict.as_dict(), "leaving": unfit}
+
+
+# ---- one exercise ---------------------------------------------------------------------------------------------------
+
+
+def grade(course: Course, lesson: Lesson, exercise: str) -> Verdict:
+    """Grade the learner's answer to one exercise.
+
+    Where it fails while it leans on another exercise of its file, it is tried once more with the reference's answers to
+    all the others, for one mistake should not count twice.
+    """
+    file, grader = course.lesson_file(lesson), Grader(course, lesson)
+    number = lesson.exercise_number(exercise)
+    with _in_safety(file) as printed:
+        verdict = Verdict(number, exercise, "passed")
+        try:
+            found = load(file)
+        except FileNotFoundError:
+            says = f"there is no file lessons/{lesson.number}/{lesson.name}.py."
+            verdict = verdict.of("broken", says, detail=f"Bring it back with: dino reset {lesson.number}")
+        except BaseException as error:
+            verdict = _raised(verdict, error, file, f"{file.name} could not be loaded")
+        else:
+            verdict = grader.judge(verdict, found, exercise)
+            if verdict.outcome in ("wrong", "broken", "unwritten") and len(lesson.exercises) > 1:
+                verdict = _without_neighbours(grader, verdict, exercise)
+    return verdict.with_printed(printed.getvalue())
+
+
+def _without_neighbours(grader: "Grader", verdict: Verdict, exercise: str) -> Verdict:
+    """The verdict on the same answer among the reference's other parts, if that is the fairer one."""
+    found = load(grader.file)
+    others = [name for name in grader.lesson.exercises if name != exercise and hasattr(found, name)]
+    for name in others:
+        setattr(found, name, getattr(grader.reference, name))
+    again = grader.judge(Verdict(verdict.number, exercise, "passed"), found, exercise, watch=False)
+    if again.outcome == "passed":
+        return again.of(
+            "passed", note="with the course's own parts in place of others in this file that aren't right yet"
+        )
+    if verdict.outcome == "unwritten" or again.outcome == "wrong":
+        return again if verdict.mistake is None else verdict
+    return verdict
+
+
+class Grader:
+    """The graders and the mistakes of one lesson."""
+
+    def __init__(self, course: Course, lesson: Lesson) -> None:
+        self.lesson, self.file = lesson, course.lesson_file(lesson)
+        self.reference = importlib.import_module(f"dino.{lesson.name}")
+        self.graders = load(course.grader(lesson))
+        self._mistakes, self._catalogue = course.mistakes(lesson), None
+
+    def grader(self, exercise: str) -> Callable[[Answer, int], None]:
+        """The test of one exercise."""
+        return getattr(self.graders, f"test_{exercise}".lower())  # type: ignore[no-any-return]
+
+    def n_seeds(self, exercise: str) -> int:
+        """Over how many seeds its test runs."""
+        return getattr(self.grader(exercise), "n_seeds", N_SEEDS)
+
+    def mistakes(self, exercise: str) -> list[Answer]:
+        """The named wrong answers to an exercise, in the order of the file."""
+        if self._catalogue is None:
+            self._catalogue = load(self._mistakes)
+        return [value for value in vars(self._catalogue).values() if getattr(value, "mistake_in", None) == exercise]
+
+    def judge(self, verdict: Verdict, found: types.ModuleType, exercise: str, *, watch: bool = True) -> Verdict:
+        """Hold the answer in a loaded file of the learner's against its grader."""
+        seed = 0
+        try:
+            answer = self._answer(found, exercise)
+            with _watching(self, watch) as borrowed:
+                for seed in range(self.n_seeds(exercise)):
+                    self.check(exercise, answer, seed)
+            if borrowed:
+                raise Wrong(
+                    f"`{exercise}` must be your own work, and it calls {borrowed[0]}.",
+                    expected="code of your own",
+                    got="an answer that is there already",
+                )
+        except BaseException as error:
+            return self.diagnose(verdict, error, exercise, seed)
+        return verdict
+
+    def check(self, exercise: str, answer: Answer, seed: int) -> None:
+        """Run the test of one exercise on an answer, in surroundings that it must leave as they were.
+
+        Raises:
+            Wrong: a property is missing. Or whatever the answer raises.
+        """
+        torch.manual_seed(10_000 + seed)
+        before = Surroundings()
+        try:
+            self.grader(exercise)(answer, seed)
+        finally:
+            changed = before.restore()
+        if changed:
+            raise Wrong(TRESPASS, expected="nothing else changed", got=changed)
+
+    def diagnose(self, verdict: Verdict, error: BaseException, exercise: str, seed: int) -> Verdict:
+        """Say what went wrong: as a known mistake if one goes wrong in the same way, else as the property itself."""
+        if isinstance(error, NotImplementedError) and _line_in(self.file, error):
+            return verdict.of("unwritten", "not written yet")
+        known = None if isinstance(error, Flood) else self.recognise(error, exercise, seed)
+        says = known.says if known else ""
+        if isinstance(error, Wrong):
+            facts = [f"expected {error.expected}"] * bool(error.expected) + [f"got {error.got}"] * bool(error.got)
+            details = [error.what] * bool(known) + [", ".join(facts)] * bool(facts)
+            told = verdict.of("wrong", says or error.what, detail=" ".join(details))
+        else:
+            told = _raised(verdict, error, self.file, f"`{exercise}` stopped")
+            told = told.of("broken", says or told.says, detail=told.says if says else told.detail)
+        return told.of(told.outcome, mistake=known.__name__ if known else None)
+
+    def recognise(self, error: BaseException, exercise: str, seed: int) -> Answer | None:
+        """The mistake in the catalogue that fails as this answer did, if there is one."""
+        for answer in self.mistakes(exercise):
+            try:
+                self.check(exercise, answer, seed)
+            except Wrong as other:
+                if isinstance(error, Wrong) and error.is_like(other):
+                    return answer
+            except Exception as other:
+                if type(other) is type(error) and str(other) == str(error):
+                    return answer
+        return None
+
+    def _answer(self, found: types.ModuleType, exercise: str) -> Answer:
+        """The learner's function or class, if it can be graded at all."""
+        file = f"lessons/{self.lesson.number}/{self.lesson.name}.py"
+        if not hasattr(found, exercise):
+            raise Wrong(f"There is no `{exercise}` in {file}.", expected=f"`{exercise}`, by this name")
+        answer, wanted = getattr(found, exercise), getattr(self.reference, exercise)
+        word = "class" if inspect.isclass(wanted) else "def"
+        if not _is_written_in(answer, found, self.file):
+            raise Wrong(
+                f"`{exercise}` must be your own work, written in {file}.",
+                expected=f"`{word} {exercise}` with code of your own",
+                got=f"something from elsewhere ({_origin(answer)})",
+            )
+        if inspect.isclass(answer) != inspect.isclass(wanted):
+            raise Wrong(f"`{exercise}` must be a {'class' if word == 'class' else 'function'}.", expected=f"`{word}`")
+        _expect_same_call(exercise, answer, wanted)
+        return answer
+
+
+# ---- the learner's file ---------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> types.ModuleType:
+    """Run a file as a module of its own, fresh each time and never from a cache of bytecode, which may be a save old."""
+    module = types.ModuleType(f"{path.parent.name}_{path.stem}")
+    module.__file__ = str(path)
+    linecache.checkcache(str(path))
+    source = path.read_text(encoding="utf-8")
+    sys.modules[module.__name__] = module  # so that dataclasses and pickling find it
+    exec(compile(source, str(path), "exec"), module.__dict__)
+    return module
+
+
+def _is_written_in(answer: Answer, found: types.ModuleType, file: Path) -> bool:
+    if inspect.isclass(answer):
+        borrowed = [base for base in answer.__mro__ if base.__module__.split(".")[0] in ("dino", "solutions")]
+        return answer.__module__ == found.__name__ and not borrowed
+    code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
+    return code is not None and Path(code.co_filename) == file
+
+
+def _origin(answer: Answer) -> str:
+    module, name = getattr(answer, "__module__", None), getattr(answer, "__qualname__", type(answer).__name__)
+    return f"{module}.{name}" if module else str(name)
+
+
+def _expect_same_call(exercise: str, answer: Answer, wanted: Answer) -> None:
+    """The answer must take what the course hands it: positional arguments by place, keyword-only ones by name."""
+    calls = [(exercise, answer, wanted)]
+    if inspect.isclass(wanted):
+        calls.append((f"{exercise}.forward", answer.forward, wanted.forward))
+    for name, ours, theirs in calls:
+        parameters = [p for p in inspect.signature(theirs).parameters.values() if p.kind != p.VAR_KEYWORD]
+        places = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
+        names = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
+        required = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY and p.default is p.empty]
+        try:
+            inspect.signature(ours).bind(*places, **dict.fromkeys(names))
+            inspect.signature(ours).bind(*required)
+        except TypeError as error:
+            shown = ", ".join([p for p in places if p != "self"] + [f"{n}=..." for n in names])
+            raise Wrong(
+                f"`{name}` can't be called as the course calls it.",
+                expected=f"{name}({shown})",
+                got=f"a function for which that is an error: {error}",
+            ) from None
+
+
+@contextlib.contextmanager
+def _watching(grader: Grader, watch: bool) -> Iterator[list[str]]:
+    """Note where the learner's code calls the reference or the solution of the same lesson."""
+    borrowed: list[str] = []
+    reference, graders = str(grader.reference.__file__), str(grader.graders.__file__)
+
+    def see(frame: types.FrameType, event: str, _: Any) -> None:
+        name = frame.f_code.co_filename
+        if event != "call" or borrowed or not (name == reference or "solutions" in Path(name).parts[-3:-1]):
+            return
+        caller = frame.f_back
+        while caller and caller.f_code.co_filename not in (str(grader.file), graders):
+            caller = caller.f_back
+        if caller and caller.f_code.co_filename == str(grader.file):
+            shown = "/".join(Path(name).parts[-2:]) if name == reference else "/".join(Path(name).parts[-3:])
+            borrowed.append(f"`{frame.f_code.co_name}` of {shown}")
+
+    previous = sys.getprofile()
+    if watch:
+        sys.setprofile(see)
+    try:
+        yield borrowed
+    finally:
+        if watch:
+            sys.setprofile(previous)
+
+
+# ---- what it may do to its surroundings -----------------------------------------------------------------------------
+
+
+class Surroundings:
+    """What an answer might change outside itself, as it is now."""
+
+    PLACES: tuple[Any, ...] = (
+        builtins,
+        math,
+        random,
+        time,
+        torch,
+        F,
+        torch.nn,
+        torch.Tensor,
+        torch.nn.Module,
+        torch.optim,
+    )
+
+    def __init__(self) -> None:
+        ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "dino" and module]
+        self.names = [(place, dict(vars(place))) for place in (*self.PLACES, *ours)]
+        self.seed, self.dtype, self.threads = torch.initial_seed(), torch.get_default_dtype(), torch.get_num_threads()
+        self.gradients = torch.is_grad_enabled()
+
+    def restore(self) -> str:
+        """Put back what was changed. Returns the first such thing, in words, or nothing."""
+        changed = ""
+        for place, before in self.names:
+            for name, value in before.items():
+                now = vars(place).get(name)
+                if name.startswith("_") or not callable(value) or now is value:
+                    continue
+                if (
+                    now is None or inspect.unwrap(now) is not value
+                ):  # torch itself wraps some of its functions when it first needs to
+                    changed = changed or f"a new {place.__name__}.{name}"
+                    setattr(place, name, value)
+        if torch.initial_seed() != self.seed:
+            torch.manual_seed(self.seed)
+            changed = changed or "a new seed for torch's global random numbers"
+        if torch.get_default_dtype() != self.dtype:
+            torch.set_default_dtype(self.dtype)
+            changed = changed or "another default dtype"
+        if torch.is_grad_enabled() != self.gradients:
+            torch.set_grad_enabled(self.gradients)
+            changed = changed or f"gradients switched {'off' if self.gradients else 'on'} for everyone"
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+            changed = changed or "another number of threads"
+        return changed
+
+
+class Flood(BaseException):
+    """The answer prints without end."""
+
+
+class _Bounded(io.StringIO):
+    def write(self, text: str) -> int:
+        if self.tell() > MAX_PRINTED:
+            raise Flood(f"it printed more than {MAX_PRINTED:,} characters. Is there a print inside a loop?")
+        return super().write(text)
+
+
+@contextlib.contextmanager
+def _in_safety(file: Path) -> Iterator[io.StringIO]:
+    """Keep what is printed; put arguments, path and warnings back afterwards."""
+    import warnings
+
+    printed, path, arguments = _Bounded(), sys.path[:], sys.argv[:]
+    sys.argv = [str(file)]
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield printed
+        finally:
+            sys.path[:], sys.argv = path, arguments
+
+
+# ---- telling --------------------------------------------------------------------------------------------------------
+
+
+def _raised(verdict: Verdict, error: BaseException, file: Path, what: str) -> Verdict:
+    """The verdict on an answer whose code raised something."""
+    line = _line_in(file, error)
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        line = error.lineno
+    if isinstance(error, SystemExit):
+        says = f"{what}: it called exit(), which would end all of Python. Return instead."
+    elif isinstance(error, Flood):
+        says = f"{what}: {error}"
+    elif type(error).__name__ == "BdbQuit":
+        says = (
+            f"{what} at a breakpoint, which can't be answered here. Call your function from a small script of your own."
+        )
+    else:
+        message = next(iter(str(error).strip().splitlines()), "")
+        says = f"{what}: {type(error).__name__}{': ' if message else ''}{message[:300]}"
+    shown = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"
+    code = linecache.getline(str(file), line).strip() if line else ""
+    return verdict.of("broken", says, where=f"{shown}, line {line}: {code}" if line else None)
+
+
+def _line_in(file: Path, error: BaseException) -> int | None:
+    """The last line of the learner's file on the way to an error."""
+    line, trace = None, error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,90 @@
+"""Where a learner stands: the verdicts on their exercises, kept as long as neither their file nor the grader changes."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import DinoError
+from ..files import replacing
+from .curriculum import LESSONS, N_EXERCISES, Course, Lesson, find_lesson
+from .verdict import Verdict
+
+
+class Record:
+    """The verdicts in runs/lessons/verdicts.json. One counts only while the files that led to it are the same."""
+
+    def __init__(self, course: Course) -> None:
+        self.course, self.path = course, course.desk / "verdicts.json"
+        self.verdicts: dict[str, dict[str, str]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            self.verdicts = {number: dict(entry) for number, entry in dict(kept).items()}
+
+    def keep(self, lesson: Lesson, verdict: Verdict) -> None:
+        """Note a verdict."""
+        entry = {"fingerprint": fingerprint(self.course, lesson), "outcome": verdict.outcome, "says": verdict.says}
+        self.verdicts[verdict.number] = entry
+
+    def save(self) -> None:
+        """Write the record, if it can be written."""
+        with contextlib.suppress(DinoError), replacing(self.path) as temporary:
+            temporary.write_text(json.dumps(self.verdicts, indent=1) + "\n", encoding="utf-8")
+
+    def outcome(self, lesson: Lesson, exercise: str) -> str | None:
+        """The outcome of an exercise as it is now, or None if it hasn't been graded since something changed."""
+        entry = self.verdicts.get(lesson.exercise_number(exercise))
+        return entry.get("outcome") if entry and entry.get("fingerprint") == fingerprint(self.course, lesson) else None
+
+    def says(self, lesson: Lesson, exercise: str) -> str:
+        """What was said of it."""
+        return self.verdicts.get(lesson.exercise_number(exercise), {}).get("says", "")
+
+    def passed(self, lesson: Lesson) -> int:
+        """How many exercises of a lesson are known to be right."""
+        return sum(self.outcome(lesson, exercise) == "passed" for exercise in lesson.exercises)
+
+    def stale(self, lesson: Lesson) -> bool:
+        """Whether some exercise was graded once, and its file has changed since."""
+        known = [self.verdicts.get(lesson.exercise_number(exercise)) for exercise in lesson.exercises]
+        return any(entry and entry.get("fingerprint") != fingerprint(self.course, lesson) for entry in known)
+
+    def standing(self, numbers: Iterable[str]) -> str:
+        """One line: how far the lessons of these numbers and the course are, and what comes next."""
+        graded = [find_lesson(number) for number in numbers]
+        parts = (
+            [f"{self.passed(x)} of {len(x.exercises)} in lesson {x.number}" for x in graded] if len(graded) < 3 else []
+        )
+        parts.append(f"{sum(map(self.passed, LESSONS))} of {N_EXERCISES} in all")
+        return "; ".join([*parts, self._next(graded)])
+
+    def _next(self, graded: list[Lesson]) -> str:
+        order = [x for x in LESSONS if x in graded] + [x for x in LESSONS if x not in graded]
+        for lesson in order:
+            for exercise in lesson.exercises:
+                if self.outcome(lesson, exercise) != "passed":
+                    stale = f" (lesson {lesson.number} has changed: pytest lessons/{lesson.number})" * self.stale(
+                        lesson
+                    )
+                    return f"next: {lesson.exercise_number(exercise)} {exercise}{stale}"
+        return "all done: now train on your own parts with dino train --mine"
+
+
+def fingerprint(course: Course, lesson: Lesson) -> str:
+    """Names the files that decide a verdict: the learner's, the lesson's grader, and the code it leans on."""
+    digest = hashlib.sha256(_of_the_grader(course.grader(lesson), course.mistakes(lesson)).encode())
+    with contextlib.suppress(OSError):
+        digest.update(course.lesson_file(lesson).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache
+def _of_the_grader(*graders: Path) -> str:
+    package = Path(__file__).parents[1]
+    parts = [package / f"{name}.py" for name in ("images", "noise", "denoiser", "training", "sampler")]
+    tools = [package / "course" / f"{name}.py" for name in ("grading", "expect", "modules", "room")]
+    return hashlib.sha256(
+        b"\0".join(path.read_bytes() for path in (*graders, *parts, *tools) if path.exists())
+    ).hexdigest()

@@ -1,0 +1,163 @@
+"""The room in which learners' code runs: a process of its own, which may hang, exit or crash and takes nothing along.
+
+`Room` is the side that asks and is free of torch; `python -m dino.course.room` is the side that answers. One question
+and one answer are one line of JSON each. A watchdog ends a room that thinks too long, and says in which line it was.
+"""
+
+import contextlib
+import faulthandler
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .curriculum import Course, Lesson
+from .verdict import Verdict
+
+LIMIT = 10.0  # seconds for one exercise; a right answer needs less than one
+
+
+class Room:
+    """Grades in a process of its own, which is started at once (importing torch takes seconds) and again when it died."""
+
+    def __init__(self, course: Course, *, limit: float | None = LIMIT) -> None:
+        self.course, self.limit = course, limit
+        self._trace = Path(tempfile.mkdtemp(prefix="dino-room-")) / "trace.txt"
+        self._process: subprocess.Popen[str] | None = None
+        self.open()
+
+    def open(self) -> None:
+        """Start the process, if there is none."""
+        if self._process is None:
+            # A session of its own keeps Ctrl-C for us: the room ends when its input does.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(self.course.root), str(self._trace), str(self.limit or 0)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_python_path()])},
+                start_new_session=True,
+            )
+
+    def grade(self, lesson: Lesson, exercise: str) -> Verdict:
+        """Grade one exercise of the learner's."""
+        answer, why = self._ask(grade=exercise, lesson=lesson.number)
+        if answer is not None:
+            return Verdict(**answer["verdict"])
+        verdict = Verdict(lesson.exercise_number(exercise), exercise, "broken")
+        shown = f"lessons/{lesson.number}/{lesson.name}.py"
+        line = self._line_of(self.course.lesson_file(lesson))
+        place = f"{shown}, line {line[0]}: {line[1]}" if line else None
+        if why == "time":
+            told = f"`{exercise}` was still running after {self.limit:g} seconds, and was stopped. Is there a loop without an end?"
+        else:
+            told = f"`{exercise}` ended all of Python ({why}), where it should return."
+        return verdict.of("broken", told, where=place)
+
+    def draw(self, lesson: Lesson, skip: list[str]) -> Path | str:
+        """Draw the lesson's picture, without the learner's output for the exercises in `skip`. Or why there is none."""
+        answer, why = self._ask(draw=lesson.number, skip=skip)
+        if answer is None:
+            return "none: your code took too long or ended Python" if why else "none"
+        return self.course.picture(lesson) if answer["drawn"] else f"none: {answer['why']}"
+
+    def together(self) -> dict[str, Any]:
+        """Run the learner's parts together; see `together`."""
+        answer, why = self._ask(together=True)
+        return answer or {"passed": False, "says": f"the parts together did not come to an end ({why})", "facts": []}
+
+    def close(self) -> None:
+        """End the process and sweep up."""
+        self._leave()
+        with contextlib.suppress(OSError):
+            self._trace.unlink(missing_ok=True)
+            self._trace.parent.rmdir()
+
+    def __enter__(self) -> "Room":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, **question: Any) -> tuple[dict[str, Any] | None, str]:
+        """The answer, or None and why the room died: "time" or how the process ended."""
+        self.open()
+        process = self._process
+        assert process and process.stdin and process.stdout
+        try:
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            status = process.wait()
+            self._leave()
+            timed_out = self._trace.exists() and "Timeout" in self._trace.read_text(errors="replace")[:100]
+            return None, "time" if timed_out else f"exit status {status}"
+        answer = json.loads(line)
+        if answer.get("leaving"):
+            self._leave()
+        return answer, ""
+
+    def _leave(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+
+    def _line_of(self, file: Path) -> tuple[int, str] | None:
+        """Where in a file the room was when its time ran out. The watchdog lists the innermost frame first."""
+        with contextlib.suppress(OSError):
+            trace = self._trace.read_text(errors="replace")
+            found = re.search(rf'File "{re.escape(str(file))}", line (\d+)', trace)
+            if found:
+                number = int(found.group(1))
+                lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+                return number, lines[number - 1].strip() if number <= len(lines) else ""
+        return None
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+# ---- the side that answers ------------------------------------------------------------------------------------------
+
+
+def main(root: Path, trace: Path, limit: float) -> None:
+    """Answer questions until there are no more."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    questions = os.fdopen(os.dup(0), encoding="utf-8")
+    for stream in (0, 1, 2):  # what a learner's code writes past Python's print, or reads, is nobody's
+        os.dup2(nowhere, stream)
+    course = Course(root)
+    from .grading import answer  # imports torch
+
+    for line in questions:
+        question = json.loads(line)
+        with trace.open("w") as file:
+            if limit:
+                faulthandler.dump_traceback_later(limit, exit=True, file=file)
+            reply = answer(course, question)
+            faulthandler.cancel_dump_traceback_later()
+        answers.write(json.dumps(reply) + "\n")
+        answers.flush()
+        if reply.get("leaving"):
+            return
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]))

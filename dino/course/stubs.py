@@ -1,0 +1,58 @@
+"""Text of lessons and solutions: a stub is its solution without the answers, and one exercise can be cut out of a file.
+
+So the docstring of an exercise stands in one place, the solution, and `dino reset` needs no second copy of the stubs.
+"""
+
+import ast
+from itertools import chain
+
+from .curriculum import Course, Lesson
+
+
+def stub(course: Course, lesson: Lesson) -> str:
+    """The lesson's file as the learner first sees it: the exercises' bodies are gone, all else is the solution's."""
+    source = course.solution(lesson).read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for node in reversed(ast.parse(source).body):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in lesson.exercises:
+            functions = [node] if isinstance(node, ast.FunctionDef) else _methods(node)
+            for function in reversed(functions):
+                _empty(function, lines, is_init=function.name == "__init__")
+    return "\n".join(lines) + "\n"
+
+
+def exercise_source(source: str, exercise: str) -> str:
+    """The text of one function or class in a file, with its decorators, or "" if it isn't there.
+
+    Raises:
+        SyntaxError: the file is not Python.
+    """
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == exercise:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            return "\n".join(source.splitlines()[first - 1 : node.end_lineno]) + "\n"
+    return ""
+
+
+def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    return [child for child in node.body if isinstance(child, ast.FunctionDef)]
+
+
+def _empty(function: ast.FunctionDef, lines: list[str], *, is_init: bool) -> None:
+    """Replace what a function does by `raise NotImplementedError`; its docstring stays."""
+    has_docstring = ast.get_docstring(function) is not None
+    first = function.body[1 if has_docstring else 0]
+    # Comments between the docstring and the first statement explain the answer, and go as well.
+    start = function.body[0].end_lineno if has_docstring else _end_of_signature(function)
+    assert start is not None and first is not None and function.end_lineno is not None
+    indent = " " * (function.col_offset + 4)
+    begin = [f"{indent}super().__init__()"] if is_init else []
+    lines[start : function.end_lineno] = [*begin, f"{indent}raise NotImplementedError"]
+
+
+def _end_of_signature(function: ast.FunctionDef) -> int:
+    arguments = function.args
+    parts = chain(
+        arguments.args, arguments.kwonlyargs, arguments.posonlyargs, [function.returns] if function.returns else []
+    )
+    return max((part.end_lineno or 0 for part in parts), default=function.lineno)

@@ -1,0 +1,38 @@
+"""What a grader says of an answer: data that travels from the room to the screen and into the record."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one exercise: passed; wrong (a property is missing); broken (its code raised, hung or died); or
+    unwritten (still the stub).
+    """
+
+    number: str  # "3.2"
+    exercise: str
+    outcome: str
+    says: str = ""  # one sentence
+    detail: str = ""  # the property, what was expected and what came
+    where: str | None = None  # the learner's own line, where their code raised
+    note: str = ""
+    mistake: str | None = None  # its name in mistakes.py
+    printed: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the exercise is done."""
+        return self.outcome == "passed"
+
+    def of(self, outcome: str, says: str | None = None, **more: Any) -> "Verdict":
+        """The same with another outcome."""
+        return replace(self, outcome=outcome, says=self.says if says is None else says, **more)
+
+    def with_printed(self, text: str) -> "Verdict":
+        """The same with what the answer printed: its first lines."""
+        return replace(self, printed=text[:2000])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)

@@ -1,0 +1,128 @@
+"""The grader of lesson 01: what `mix`, `sample_noise_levels` and `add_noise` must do."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dino.course.expect import expect, expect_close, expect_fair_draws, expect_tensor, expect_uniform, unchanged
+from dino.course.sheet import Panel, emoji
+
+# N, C, H and W all differ, so that a level that lands on the wrong one of them shows.
+N, C, H, W = 6, 3, 5, 7
+
+
+def test_mix(mix: Callable[..., Tensor], seed: int) -> None:
+    """1.1: a blend, at each image's own level."""
+    random = torch.Generator().manual_seed(seed)
+    clean, noise = torch.rand(2, N, C, H, W, generator=random, dtype=torch.float64)
+    level = torch.tensor([0.0, 1.0, 0.5, 0.25, 0.9, 0.1], dtype=torch.float64).view(N, 1, 1, 1)
+    with unchanged(clean=clean, noise=noise, noise_level=level):
+        noisy = expect_tensor(mix(clean, noise, level), "What `mix` returns", (N, C, H, W), dtype=torch.float64)
+    expect_close(noisy[:1], clean[:1], "At level 0 the mix is the picture itself.")
+    expect_close(noisy[1:2], noise[1:2], "At level 1 the mix is the noise itself.")
+    expect_close(noisy[2:3], (clean + noise)[2:3] / 2, "At level 0.5 the mix is halfway between picture and noise.")
+    want = clean + level * (noise - clean)
+    expect_close(noisy, want, "At every level the weights of picture and noise are 1 - level and level.")
+    single = mix(clean.float(), noise.float(), level.float())
+    expect_tensor(single, "What `mix` returns for float32 images", (N, C, H, W), dtype=torch.float32)
+    expect_close(single, want.float(), "In float32, the mix is the same up to rounding.")
+
+
+def test_sample_noise_levels(sample_noise_levels: Callable[..., Tensor], seed: int) -> None:
+    """1.2: n levels, uniform in [0, 1), each its own."""
+
+    def draw(generator: torch.Generator | None, n: int = 4000) -> Tensor:
+        levels = sample_noise_levels(n, generator=generator)
+        return expect_tensor(levels, "What `sample_noise_levels` returns", (n, 1, 1, 1), dtype=torch.float32)
+
+    draw(torch.Generator().manual_seed(seed), n=5)
+    expect_fair_draws(draw, seed, "the levels")
+    expect_uniform(draw(torch.Generator().manual_seed(seed)), "The levels are")
+    there = sample_noise_levels(3, device="meta")
+    expect(
+        there.device.type == "meta",
+        "The levels live on the device that is asked for.",
+        expected="device=device handed on",
+        got=f"levels on {there.device}",
+    )
+
+
+def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -> None:
+    """1.3: fresh uniform noise for every number, one level for every image, and both tell the truth."""
+    clean = torch.rand(N, C, H, W, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    def run(images: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        with unchanged(clean=images):
+            pair = add_noise(images, generator=generator)
+        expect(
+            isinstance(pair, tuple) and len(pair) == 2,
+            "`add_noise` returns two things: the noisy images and their levels.",
+            expected="(noisy, noise_level)",
+            got=f"a {type(pair).__name__}",
+        )
+        noisy = expect_tensor(pair[0], "The noisy images (the first result)", images.shape, dtype=images.dtype)
+        level = expect_tensor(pair[1], "The level (the second result)")
+        expect(
+            level.shape != images.shape,
+            "The level (the second result) is one number for each image.",
+            expected=str((len(images), 1, 1, 1)),
+            got=f"{tuple(images.shape)}, as many as the images have",
+            evidence=(noisy / level).std((1, 2, 3)).mean(),  # 0 for a black picture if this is the noise
+            slack=0.1,
+        )
+        expect_tensor(level, "The level (the second result)", (len(images), 1, 1, 1), dtype=images.dtype)
+        return noisy, level
+
+    run(torch.zeros(N, C, H, W, dtype=torch.float64), torch.Generator().manual_seed(seed))
+    expect_fair_draws(lambda generator: run(clean, generator)[1], seed, "the levels")
+    expect_fair_draws(lambda generator: run(clean, generator)[0], seed, "the noisy images")
+
+    # A black picture shows the noise alone, as then noisy = level * noise; a white one what is left of the picture.
+    n, c, h, w = 40, 3, 12, 14
+    black, level = run(torch.zeros(n, c, h, w, dtype=torch.float64), torch.Generator().manual_seed(seed))
+    white, white_level = run(torch.ones(n, c, h, w, dtype=torch.float64), torch.Generator().manual_seed(seed))
+    several = level.unique().numel() > 1
+    expect(several, "Each image has a noise level of its own.", expected=f"{n} levels", got="one level for all")
+    expect_uniform(level, "The levels are")
+    seen = (level > 0.05).flatten()  # where the noise can be told apart from rounding
+    noise = (black / level)[seen]
+    lost = ((1 - white) / white_level)[(white_level > 0.05).flatten()]
+    for x, name in ((lost, "A white picture loses"), (noise, "A black picture gains")):
+        # Of each image's many numbers the largest is near 1, if the level is the one that the image was mixed at.
+        most = x.amax((1, 2, 3))
+        expect(
+            bool((most > 0.8).all() and (most < 1 + 1e-9).all() and x.min() > -1e-9),
+            f"{name} between nothing and the level that is returned with it.",
+            expected="from 0 to 1 times the level",
+            got=f"from {x.min().item():.1f} to {x.max().item():.1f} times the level",
+            evidence=torch.cat([x.flatten().quantile(torch.tensor([0.1, 0.5, 0.9]).double()), most.std().view(1)]),
+            slack=0.05,
+        )
+    for dim, name in ((0, "image"), (1, "channel"), (2, "row"), (3, "column")):
+        other = noise.roll(1, dim)
+        expect(
+            bool((noise - other).abs().mean() > 0.1),  # a third, if they are drawn apart
+            f"The noise differs from {name} to {name}.",
+            expected="a random number for each of them",
+            got=f"the same noise in each {name}",
+        )
+    expect_uniform(noise, "The noise is")
+    together = torch.corrcoef(torch.stack([noise.mean((1, 2, 3)), level[seen].flatten()]))[0, 1]
+    expect(
+        bool(together.abs() < 0.9), "The noise and the level are drawn apart.", got="noise that follows from the level"
+    )
+
+
+# ---- the picture ----------------------------------------------------------------------------------------------------
+
+LEVELS = torch.linspace(0, 1, 6).view(6, 1, 1, 1)
+PANELS = [
+    Panel(
+        "mix",
+        "one picture at the levels 0, 0.2, 0.4, 0.6, 0.8 and 1",
+        lambda part: part.mix(
+            emoji()[:1].expand(6, -1, -1, -1), torch.rand(6, 3, 32, 32, generator=torch.manual_seed(0)), LEVELS
+        ),
+    ),
+]

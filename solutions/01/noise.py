@@ -1,0 +1,89 @@
+"""Lesson 01: noise. Mixing uniform noise into pictures.
+
+A noisy picture is a straight blend of the clean picture and noise. The noise level says how far along that line it is:
+0 is the picture itself, 1 is nothing but noise.
+
+Fill in the three functions, then run: pytest lessons/01
+"""
+
+import torch
+from torch import Tensor
+
+
+def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
+    """Blend pictures towards noise.
+
+    At level 0 the result is the picture, at level 1 the noise, at 0.25 three parts of picture and one part of noise.
+
+    Args:
+        clean: images in [0, 1], shape (N, C, H, W): N images of C channels, H rows and W columns.
+        noise: numbers in [0, 1], of the same shape.
+        noise_level: one level in [0, 1] for each image, shape (N, 1, 1, 1).
+
+    Returns:
+        The noisy images, shape (N, C, H, W).
+
+    Example:
+        A pixel of 0.8, noise of 0.4 and a level of 0.25 give 0.7.
+
+    Good to know:
+        Between tensors, `+` and `*` work number by number. Where one side has a 1 in its shape, its single number
+        serves for all: a level of shape (N, 1, 1, 1) reaches every channel, row and column of its own image. This is
+        called broadcasting.
+    """
+    # Start at the picture and go the share `noise_level` of the way from there to the noise. The two weights,
+    # 1 - noise_level for the picture and noise_level for the noise, add up to 1 at every level: that is what makes it a
+    # blend, and keeps the result between the two. torch has a name for this line, linear interpolation:
+    # torch.lerp(a, b, w) = a + w * (b - a). You will meet it in every lesson from here on.
+    return torch.lerp(clean, noise, noise_level)
+
+
+def sample_noise_levels(
+    n: int, *, generator: torch.Generator | None = None, device: torch.device | str | None = None
+) -> Tensor:
+    """Draw one noise level for each of `n` images.
+
+    Args:
+        n: how many levels.
+        generator: where random numbers come from; None means torch's own, global one.
+        device: where the result should live, such as "cpu" or "cuda"; None means the CPU.
+
+    Returns:
+        Levels spread evenly over [0, 1), shape (n, 1, 1, 1).
+
+    Example:
+        sample_noise_levels(2) could be tensor([[[[0.1374]]], [[[0.8805]]]]).
+
+    Good to know:
+        torch.rand(2, 3) draws a tensor of that shape, evenly spread over [0, 1); it takes `generator` and `device` too.
+    """
+    # Training should see every level equally often, from hardly touched to nothing but noise, so the levels are uniform.
+    # The three ones are there for `mix`: a level of shape (n, 1, 1, 1) stretches over the channels, rows and columns of
+    # its own image. A bare (n,) would line up with the columns instead, and go wrong silently whenever n == W.
+    return torch.rand(n, 1, 1, 1, generator=generator, device=device)
+
+
+def add_noise(clean: Tensor, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """Mix fresh noise into each image, at a level of its own.
+
+    Args:
+        clean: images in [0, 1], shape (N, C, H, W). It stays as it is.
+        generator: where random numbers come from; None means torch's own, global one.
+
+    Returns:
+        The noisy images, shape (N, C, H, W), and their noise levels, shape (N, 1, 1, 1), of the same dtype as `clean`.
+
+    Example:
+        noisy, noise_level = add_noise(clean)
+
+    Good to know:
+        The noise is uniform in [0, 1), as pixels are: a number of its own for each image, channel, row and column.
+        What works on a GPU later creates its random numbers where `clean` lives: `device=clean.device`.
+    """
+    # A number for every image, channel, row and column. Uniform in [0, 1) like the pixels themselves, so that a noisy
+    # picture stays a picture. (Most papers draw Gaussian noise; it would leave the range.)
+    noise = torch.rand(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
+    # Each image gets a level of its own, so that one batch already holds easy and hard cases.
+    noise_level = sample_noise_levels(len(clean), generator=generator, device=clean.device).to(clean.dtype)
+    # The level is returned too: the network will be told how noisy its picture is.
+    return mix(clean, noise, noise_level), noise_level

@@ -1,0 +1,73 @@
+"""The graders' own test: every mistake fails with its own message, every right answer passes over twenty seeds."""
+
+import importlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dino.course.curriculum import LESSONS as ALL, Course, Lesson
+from dino.course.grading import Grader
+from dino.course.verdict import Verdict
+
+COURSE = Course(Path(__file__).parents[1])
+LESSONS = [x for x in ALL if COURSE.grader(x).exists()]  # TEMPORARY
+
+
+@cache
+def grader_of(lesson: Lesson) -> Grader:
+    return Grader(COURSE, lesson)
+
+
+def all_mistakes() -> list[Any]:
+    return [
+        pytest.param(lesson, exercise, mistake, id=f"{lesson.number}-{exercise}-{mistake.__name__}")
+        for lesson in LESSONS
+        for exercise in lesson.exercises
+        for mistake in grader_of(lesson).mistakes(exercise)
+    ]
+
+
+def right_answers(lesson: Lesson, exercise: str) -> list[Any]:
+    values = vars(importlib.import_module(f"tests.answers.{lesson.name}")).values()
+    return [value for value in values if getattr(value, "answers", None) == exercise]
+
+
+def all_right_answers() -> list[Any]:
+    return [
+        pytest.param(lesson, exercise, answer, id=f"{lesson.number}-{exercise}-{answer.__name__}")
+        for lesson in LESSONS
+        for exercise in lesson.exercises
+        for answer in [getattr(grader_of(lesson).reference, exercise), *right_answers(lesson, exercise)]
+    ]
+
+
+@pytest.mark.parametrize(("lesson", "exercise", "mistake"), all_mistakes())
+def test_every_mistake_fails_with_its_own_message(lesson: Lesson, exercise: str, mistake: Any) -> None:
+    grader = grader_of(lesson)
+    for seed in range(grader.n_seeds(exercise)):
+        try:
+            grader.check(exercise, mistake, seed)
+        except Exception as error:
+            verdict = Verdict(lesson.exercise_number(exercise), exercise, "passed")
+            verdict = grader.diagnose(verdict, error, exercise, seed)
+            assert verdict.mistake == mistake.__name__, f"taken for {verdict.mistake}: {error!r} {vars(error)}"
+            assert verdict.says == mistake.says
+            return
+    pytest.fail("the grader let it pass")
+
+
+@pytest.mark.parametrize(("lesson", "exercise", "answer"), all_right_answers())
+def test_every_right_answer_passes_over_twenty_seeds(lesson: Lesson, exercise: str, answer: Any) -> None:
+    for seed in range(20):
+        grader_of(lesson).check(exercise, answer, seed)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
+def test_the_catalogue_is_large_enough(lesson: Lesson) -> None:
+    for exercise in lesson.exercises:
+        mistakes = grader_of(lesson).mistakes(exercise)
+        assert len(mistakes) >= 12, exercise
+        assert len({mistake.says for mistake in mistakes}) == len(mistakes), f"two of {exercise} say the same"
+        assert len(right_answers(lesson, exercise)) >= 5, exercise
