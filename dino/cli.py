@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import __version__
+from .course import commands
 from .errors import DinoError, DinoWarning
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
@@ -102,27 +103,43 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with the run in this folder, by its own settings.")
     ] = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="Train on your own parts, from the lessons. All of them must pass.")
+    ] = False,
+    fill_in: Annotated[
+        bool, typer.Option("--fill-in", help="With --mine: take dino's part where a lesson doesn't pass yet.")
+    ] = False,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
     """Train a diffusion model, with a picture of its progress every so often."""
     from .sources import check, located
 
+    if fill_in and not mine:
+        raise DinoError("--fill-in goes with --mine: it says what to do about lessons that don't pass")
     check(data or "emoji")  # before torch is imported, which takes seconds
-    from .trainer import PRESETS, Trainer, choose_device, choose_preset, new_run_folder, saved_config
+    from . import pictures
+    from .trainer import PRESETS, Parts, Trainer, choose_device, choose_preset, new_run_folder, saved_config
 
     given: dict[str, Any] = {
         "data": located(data), "split": split, "size": size, "channels": channels, "n_images": images,
         "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    place = choose_device(device)
+    place, parts, chosen = choose_device(device), Parts(), None
+    if mine:
+        from .course.parts import in_words, parts_of_the_course
+
+        chosen = parts_of_the_course(strict=not fill_in)
+        parts = chosen.for_training()
+        for line in in_words(chosen):
+            say("part", line)
     if resume:
         if preset or out or given.keys() - {"n_images"}:
             raise DinoError(
                 "a resumed run keeps its own settings: with --resume only --images, --minutes and --device go"
             )
-        trainer = Trainer(replace(saved_config(resume), **given), device=place)
+        trainer = Trainer(replace(saved_config(resume), **given), device=place, parts=parts)
         trainer.load(resume)
         folder = resume
         say("settings", f"those of {resume}, from step {trainer.step:,} on")
@@ -130,7 +147,7 @@ def train(
         preset, why = (preset, "as asked for") if preset else choose_preset(place)
         if preset not in PRESETS:
             raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
-        trainer = Trainer(replace(PRESETS[preset], **given), device=place)
+        trainer = Trainer(replace(PRESETS[preset], **given), device=place, parts=parts)
         folder = new_run_folder(out, preset)
         say("preset", f"{preset}: {why}")
     config = trainer.config
@@ -139,6 +156,10 @@ def train(
     say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
     say("run", f"{folder}  (grids of samples in {folder / 'samples'})")
     _watch(trainer, folder, minutes)
+    if chosen:
+        from .course.card import card
+
+        say("wrote", str(pictures.save(card(chosen, trainer), folder / "card.png")))
 
 
 def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
@@ -322,6 +343,8 @@ def _draw(
             images.append(noisy.clamp(0, 1).cpu())
     return torch.cat(images)
 
+
+app.add_typer(commands.app)
 
 _usual_format = warnings.formatwarning
 

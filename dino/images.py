@@ -10,7 +10,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
@@ -53,7 +53,15 @@ def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> 
 # ---- batches --------------------------------------------------------------------------------------------------------
 
 
-def batches(images_uint8: Tensor, batch_size: int, *, seed: int = 0, start: int = 0) -> Iterator[Tensor]:
+def batches(
+    images_uint8: Tensor,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    start: int = 0,
+    to_unit: Callable[[Tensor], Tensor] = to_unit,
+    random_flip: Callable[..., Tensor] = random_flip,
+) -> Iterator[Tensor]:
     """Clean training batches without end: each picture once per pass, every pass in a new order, flipped at random.
 
     Batch number k depends on `seed` and k alone (the idea is from edm2), so a run that stops after k batches goes on
@@ -62,6 +70,7 @@ def batches(images_uint8: Tensor, batch_size: int, *, seed: int = 0, start: int 
     Args:
         images_uint8: all the pictures, (N, C, H, W), on the device where the batches are wanted.
         batch_size: may be larger than N; a batch then holds several passes.
+        to_unit, random_flip: a learner's own may take the place of ours.
 
     Yields:
         float32 in [0, 1], shape (batch_size, C, H, W).

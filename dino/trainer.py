@@ -18,7 +18,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, fields
 from itertools import count
 from pathlib import Path
@@ -28,14 +28,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import __version__, checkpoint, pictures
+from . import __version__, checkpoint, denoiser, images, pictures, sampler, training
 from .checkpoint import STATE, WEIGHTS
 from .denoiser import UNet
 from .errors import DinoError
 from .files import explaining, replacing, sweep
 from .images import batches, load_images, seeded, to_unit
-from .sampler import generate
-from .training import denoising_loss, update_average
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -146,12 +144,31 @@ def _bfloat16_is_faster(device: torch.device) -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+class Parts(NamedTuple):
+    """The files of the lessons that a run is made of: dino's own, or others with the same functions in them."""
+
+    images: Any = images
+    denoiser: Any = denoiser
+    training: Any = training
+    sampler: Any = sampler
+    # How a network that isn't dino's is saved so that all can read it: copy its weights into one that is.
+    translate: Callable[[nn.Module, UNet], None] | None = None
+
+
 class Trainer:
     """A run in memory: the network, its average, the optimizer, the pictures, and how many steps are done."""
 
-    def __init__(self, config: Config, *, device: torch.device | str = "auto", images: Tensor | None = None) -> None:
-        """`images`, if given, stand in for `config.data`: uint8, (N, C, size, size)."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        device: torch.device | str = "auto",
+        images: Tensor | None = None,
+        parts: Parts | None = None,
+    ) -> None:
+        """`images`, if given, stand in for `config.data`: uint8, (N, C, size, size). `parts` are dino's by default."""
         self.config, self.device, self.step = config, choose_device(str(device)), 0
+        self.parts = parts = parts or Parts()
         self.unlogged: list[Tensor] = []  # losses since the last row of the log
         if images is None:
             images = load_images(config.data, config.size, channels=config.channels, split=config.split)
@@ -159,7 +176,9 @@ class Trainer:
         self.images = images.to(self.device)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(config.seed)
-            model = UNet(config.channels, config.widths, config.depths)
+            model = parts.denoiser.UNet(config.channels, config.widths, config.depths)
+        # Under autocast a network may answer in bfloat16; the question's precision is the one to answer in.
+        model.register_forward_hook(_answer_in_kind)
         self.model = checkpoint.to_fast_layout(model, self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate, amsgrad=True, fused=True)
@@ -180,20 +199,36 @@ class Trainer:
 
     def steps(self) -> Iterator[Tensor]:
         """Train to the end of the run, yielding the loss of each step, still on the device: reading it would wait."""
-        for clean in batches(self.images, self.config.batch_size, seed=self.config.seed, start=self.step):
+        for clean in batches(
+            self.images,
+            self.config.batch_size,
+            seed=self.config.seed,
+            start=self.step,
+            to_unit=self.parts.images.to_unit,
+            random_flip=self.parts.images.random_flip,
+        ):
             if self.step >= self.config.n_steps:
                 return
             generator = seeded(self.device, self.config.seed, "noise", self.step)
             self.optimizer.param_groups[0]["lr"] = self._learning_rate()
-            self.optimizer.zero_grad()
-            with self.autocast():
-                loss = denoising_loss(self.model, clean, generator=generator)
-            loss.backward()
-            self.optimizer.step()
+            loss = self._train_step(clean, generator)
             self.step += 1
-            update_average(self.average, self.model, self._decay())
-            self.unlogged.append(loss.detach())
-            yield self.unlogged[-1]
+            self.parts.training.update_average(self.average, self.model, self._decay())
+            self.unlogged.append(loss)
+            yield loss
+
+    def _train_step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        if self.parts.training is not training:
+            with self.autocast():
+                loss = self.parts.training.train_step(self.model, self.optimizer, clean, generator=generator)
+            return torch.tensor(loss)
+        # As in `training.train_step`, but that the loss stays on the device and backward is left out of autocast.
+        self.optimizer.zero_grad()
+        with self.autocast():
+            loss = training.denoising_loss(self.model, clean, generator=generator)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
 
     def _learning_rate(self) -> float:
         config, seen = self.config, self.images_seen + self.config.batch_size
@@ -212,7 +247,9 @@ class Trainer:
         shape = (self.config.channels, self.config.size, self.config.size)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
-            return generate(self.average, n, image_shape=shape, n_steps=n_steps, generator=generator)
+            generate = self.parts.sampler.generate
+            images: Tensor = generate(self.average, n, image_shape=shape, n_steps=n_steps, generator=generator)
+        return images
 
     def about(self) -> dict[str, Any]:
         """What a saved file says of this run."""
@@ -223,6 +260,7 @@ class Trainer:
             "n_pictures": len(self.images),
             "fingerprint": self.fingerprint,
             "precision": self.precision_name,
+            "own_network": self.parts.translate is not None,
             "dino": __version__,
         }
 
@@ -241,7 +279,15 @@ class Trainer:
         losses = torch.stack(self.unlogged) if self.unlogged else torch.empty(0)
         checkpoint.save_state(folder / STATE, self._networks, self.optimizer, {"losses": losses}, self.about())
         known_loss = loss if math.isfinite(loss) else None
-        checkpoint.save_model(folder / WEIGHTS, self.average, self.about() | {"loss": known_loss})
+        checkpoint.save_model(folder / WEIGHTS, self._for_all_to_read(), self.about() | {"loss": known_loss})
+
+    def _for_all_to_read(self) -> nn.Module:
+        """The averaged network, as dino's own UNet."""
+        if self.parts.translate is None:
+            return self.average
+        plain = UNet(self.config.channels, self.config.widths, self.config.depths).to(self.device)
+        self.parts.translate(self.average, plain)
+        return plain
 
     def load(self, folder: Path) -> None:
         """Go back to a saved state.
@@ -249,6 +295,12 @@ class Trainer:
         Raises:
             DinoError: there is none, or it is of another network or of other pictures, or past the run's end.
         """
+        _, about = checkpoint.read(folder / STATE, "state")
+        if about.get("own_network", False) != (self.parts.translate is not None):
+            whose, remedy = (
+                ("your own UNet", "add --mine") if about.get("own_network") else ("dino's UNet", "leave out --mine")
+            )
+            raise DinoError(f"the run in {folder} trains {whose}: {remedy}")
         more, about = checkpoint.load_state(folder / STATE, self._networks, self.optimizer)
         if about["fingerprint"] != self.fingerprint:
             raise DinoError(
@@ -270,6 +322,10 @@ class Trainer:
                 f"the numbers blew up by step {self.step} (loss or weights are not finite), and were not saved. "
                 f"Start again with a lower --learning-rate than {self.config.learning_rate:g}"
             )
+
+
+def _answer_in_kind(_: nn.Module, inputs: tuple[Tensor, ...], answer: Tensor) -> Tensor:
+    return answer.to(inputs[0].dtype)
 
 
 # ---- the run folder -------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from ..errors import DinoError
@@ -91,6 +90,11 @@ class Course:
         return self.root / "solutions" / lesson.number / f"{lesson.name}.py"
 
     @property
+    def together(self) -> Path:
+        """The test of all parts together."""
+        return self.root / "lessons" / "test_together.py"
+
+    @property
     def desk(self) -> Path:
         """What grading leaves: pictures, verdicts, old attempts."""
         return self.root / "runs" / "lessons"
@@ -99,10 +103,10 @@ class Course:
         """The learner's output beside the expected one."""
         return self.desk / f"{lesson.number}.png"
 
-    @cached_property
-    def is_whole(self) -> bool:
-        """Whether the graders are there."""
-        return all(self.grader(lesson).is_file() for lesson in LESSONS)
+    @property
+    def is_here(self) -> bool:
+        """Whether there is a course in the folder."""
+        return (self.root / "lessons" / "conftest.py").is_file() and (self.root / "solutions").is_dir()
 
 
 def find_course(start: Path | None = None) -> Course:
@@ -113,7 +117,7 @@ def find_course(start: Path | None = None) -> Course:
     """
     here = (start or Path.cwd()).resolve()
     for root in (here, *here.parents, Path(__file__).parents[2]):
-        if (course := Course(root)).is_whole:
+        if (course := Course(root)).is_here:
             return course
     raise DinoError(
         "the lessons are not here. Go to the folder of the course (the one with lessons/ in it) and try again"

@@ -75,7 +75,7 @@ def expect(
     evidence: Tensor | None = None,
     slack: float = 1e-4,
 ) -> None:
-    """`what` must hold. It is a whole sentence on what the answer should do, such as "Each image has its own level."."""
+    """`what` must hold: a whole sentence on what the answer should do, such as "Each image has its own level."."""
     if not holds:
         raise Wrong(what, expected=expected, got=got, evidence=evidence, slack=slack)
 
@@ -106,7 +106,7 @@ def expect_tensor(
             expected="no nan and no inf",
             got="nan or inf",
         )
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def expect_close(got: Any, want: Tensor, what: str, *, tolerance: float | None = None) -> None:
@@ -221,7 +221,9 @@ def number(value: Tensor | float) -> str:
 def where(place: Sequence[int]) -> str:
     """ " (image 2, channel 0, row 1, column 3)" for four indices; fewer are given as indices."""
     if len(place) == 4:
-        return " ({})".format(", ".join(f"{w} {i}" for w, i in zip(("image", "channel", "row", "column"), place)))
+        return " ({})".format(
+            ", ".join(f"{w} {i}" for w, i in zip(("image", "channel", "row", "column"), place, strict=True))
+        )
     return f" (at index {', '.join(map(str, place))})" if place else ""
 
 

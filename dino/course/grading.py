@@ -45,34 +45,35 @@ def answer(course: Course, question: dict[str, Any]) -> dict[str, Any]:
         from .together import try_together
 
         return try_together(course)
-    verdict = grade(course, find_lesson(question["lesson"]), question["grade"])
-    unfit = TRESPASS in (verdict.says, verdict.detail) or threading.active_count() > 1
+    verdict = grade(course, find_lesson(question["lesson"]), question["grade"], alone=question["alone"])
+    unfit = TRESPASS in (verdict.says, verdict.rule) or threading.active_count() > 1
     return {"verdict": verdict.as_dict(), "leaving": unfit}
 
 
 # ---- one exercise ---------------------------------------------------------------------------------------------------
 
 
-def grade(course: Course, lesson: Lesson, exercise: str) -> Verdict:
+def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False) -> Verdict:
     """Grade the learner's answer to one exercise.
 
     Where it fails while it leans on another exercise of its file, it is tried once more with the reference's answers to
-    all the others, for one mistake should not count twice.
+    all the others, for one mistake should not count twice. With `alone` only that second trial is made.
     """
     file, grader = course.lesson_file(lesson), Grader(course, lesson)
     number = lesson.exercise_number(exercise)
-    with _in_safety(file) as printed:
+    with quietly(file) as printed:
         verdict = Verdict(number, exercise, "passed")
         try:
             found = load(file)
         except FileNotFoundError:
             says = f"there is no file lessons/{lesson.number}/{lesson.name}.py."
-            verdict = verdict.of("broken", says, detail=f"Bring it back with: dino reset {lesson.number}")
+            verdict = verdict.of("broken", says, facts=f"bring it back with: dino reset {lesson.number}")
         except BaseException as error:
             verdict = _raised(verdict, error, file, f"{file.name} could not be loaded")
         else:
-            verdict = grader.judge(verdict, found, exercise)
-            if verdict.outcome in ("wrong", "broken", "unwritten") and len(lesson.exercises) > 1:
+            if not alone:
+                verdict = grader.judge(verdict, found, exercise)
+            if alone or verdict.outcome in ("wrong", "broken", "unwritten"):
                 verdict = _without_neighbours(grader, verdict, exercise)
     return verdict.with_printed(printed.getvalue())
 
@@ -88,9 +89,12 @@ def _without_neighbours(grader: "Grader", verdict: Verdict, exercise: str) -> Ve
         return again.of(
             "passed", note="with the course's own parts in place of others in this file that aren't right yet"
         )
-    if verdict.outcome == "unwritten" or again.outcome == "wrong":
-        return again if verdict.mistake is None else verdict
-    return verdict
+    better = verdict.outcome in ("unwritten", "passed") or again.outcome == "wrong"
+    return again if better and verdict.mistake is None else verdict
+
+
+class Borrowed(Wrong):
+    """The answer is not the learner's own work."""
 
 
 class Grader:
@@ -100,11 +104,13 @@ class Grader:
         self.lesson, self.file = lesson, course.lesson_file(lesson)
         self.reference = importlib.import_module(f"dino.{lesson.name}")
         self.graders = load(course.grader(lesson))
-        self._mistakes, self._catalogue = course.mistakes(lesson), None
+        self._mistakes = course.mistakes(lesson)
+        self._catalogue: types.ModuleType | None = None
 
     def grader(self, exercise: str) -> Callable[[Answer, int], None]:
         """The test of one exercise."""
-        return getattr(self.graders, f"test_{exercise}".lower())  # type: ignore[no-any-return]
+        test: Callable[[Answer, int], None] = getattr(self.graders, f"test_{exercise}".lower())
+        return test
 
     def n_seeds(self, exercise: str) -> int:
         """Over how many seeds its test runs."""
@@ -125,11 +131,7 @@ class Grader:
                 for seed in range(self.n_seeds(exercise)):
                     self.check(exercise, answer, seed)
             if borrowed:
-                raise Wrong(
-                    f"`{exercise}` must be your own work, and it calls {borrowed[0]}.",
-                    expected="code of your own",
-                    got="an answer that is there already",
-                )
+                raise Borrowed(f"`{exercise}` must be your own work, and it calls {borrowed[0]}.")
         except BaseException as error:
             return self.diagnose(verdict, error, exercise, seed)
         return verdict
@@ -157,11 +159,11 @@ class Grader:
         says = known.says if known else ""
         if isinstance(error, Wrong):
             facts = [f"expected {error.expected}"] * bool(error.expected) + [f"got {error.got}"] * bool(error.got)
-            details = [error.what] * bool(known) + [", ".join(facts)] * bool(facts)
-            told = verdict.of("wrong", says or error.what, detail=" ".join(details))
+            outcome = "borrowed" if isinstance(error, Borrowed) else "wrong"
+            told = verdict.of(outcome, says or error.what, rule=error.what if known else "", facts=", ".join(facts))
         else:
             told = _raised(verdict, error, self.file, f"`{exercise}` stopped")
-            told = told.of("broken", says or told.says, detail=told.says if says else told.detail)
+            told = told.of("broken", says or told.says, facts=told.says if says else "")
         return told.of(told.outcome, mistake=known.__name__ if known else None)
 
     def recognise(self, error: BaseException, exercise: str, seed: int) -> Answer | None:
@@ -185,7 +187,7 @@ class Grader:
         answer, wanted = getattr(found, exercise), getattr(self.reference, exercise)
         word = "class" if inspect.isclass(wanted) else "def"
         if not _is_written_in(answer, found, self.file):
-            raise Wrong(
+            raise Borrowed(
                 f"`{exercise}` must be your own work, written in {file}.",
                 expected=f"`{word} {exercise}` with code of your own",
                 got=f"something from elsewhere ({_origin(answer)})",
@@ -200,7 +202,7 @@ class Grader:
 
 
 def load(path: Path) -> types.ModuleType:
-    """Run a file as a module of its own, fresh each time and never from a cache of bytecode, which may be a save old."""
+    """Run a file as a module of its own, fresh each time, never from a cache of bytecode, which may be a save old."""
     module = types.ModuleType(f"{path.parent.name}_{path.stem}")
     module.__file__ = str(path)
     linecache.checkcache(str(path))
@@ -227,7 +229,7 @@ def _expect_same_call(exercise: str, answer: Answer, wanted: Answer) -> None:
     """The answer must take what the course hands it: positional arguments by place, keyword-only ones by name."""
     calls = [(exercise, answer, wanted)]
     if inspect.isclass(wanted):
-        calls.append((f"{exercise}.forward", answer.forward, wanted.forward))
+        calls.append((f"{exercise}.forward", answer.forward, wanted.forward))  # type: ignore[attr-defined]
     for name, ours, theirs in calls:
         parameters = [p for p in inspect.signature(theirs).parameters.values() if p.kind != p.VAR_KEYWORD]
         places = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
@@ -337,7 +339,7 @@ class _Bounded(io.StringIO):
 
 
 @contextlib.contextmanager
-def _in_safety(file: Path) -> Iterator[io.StringIO]:
+def quietly(file: Path = Path("lesson")) -> Iterator[io.StringIO]:
     """Keep what is printed; put arguments, path and warnings back afterwards."""
     import warnings
 

@@ -5,15 +5,17 @@ editor's test view work as ever. `lessons/conftest.py` switches this on.
 """
 
 import ast
+import os
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.terminal import TerminalReporter
+from _pytest._io import TerminalWriter
 
-from .curriculum import LESSONS, N_EXERCISES, Course, Lesson
+from .curriculum import LESSONS, Course, Lesson, find_exercise
 from .progress import Record
 from .room import LIMIT, Room
 from .verdict import Verdict
@@ -24,8 +26,12 @@ ROOM = pytest.StashKey[Room]()
 # ---- collecting and running -----------------------------------------------------------------------------------------
 
 
-def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "LessonFile | None":
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "LessonFile | TogetherFile | None":
     """Collect a lesson's grader without importing it, as that would take torch."""
+    if module_path == Course(module_path.parents[1]).together:
+        together: TogetherFile = TogetherFile.from_parent(parent, path=module_path)
+        together.course = Course(module_path.parents[1])
+        return together
     course = Course(module_path.parents[2])
     for lesson in LESSONS:
         if course.grader(lesson) == module_path:
@@ -63,14 +69,14 @@ class Exercise(pytest.Item):
         """Grade it in the room."""
         file = self.parent
         verdict = _room(self.config, file.course).grade(file.lesson, self.exercise)
-        self.user_properties += [("dino", verdict.as_dict()), ("lesson", file.lesson.number)]
+        self.user_properties.append(("dino", verdict.as_dict()))
         if not verdict.passed:
-            raise NotPassed(verdict)
+            raise NotPassed(in_words(verdict))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **more: Any) -> Any:
         """What pytest itself shows of a failure: the words of the verdict, and no traceback through the grader."""
         if isinstance(excinfo.value, NotPassed):
-            return "\n".join(in_words(excinfo.value.verdict))
+            return "\n".join(excinfo.value.lines)
         return super().repr_failure(excinfo, *args, **more)
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -78,12 +84,45 @@ class Exercise(pytest.Item):
         return self.path, self.line, self.name
 
 
-class NotPassed(Exception):
-    """Carries the verdict on an exercise that isn't done."""
+class TogetherFile(pytest.File):
+    """The integration check: all of the learner's parts in one small training run."""
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.says)
-        self.verdict = verdict
+    course: Course
+
+    def collect(self) -> Iterator["Together"]:
+        """One item."""
+        yield Together.from_parent(self, name="test_together")
+
+
+class Together(pytest.Item):
+    """The learner's parts together."""
+
+    parent: TogetherFile
+
+    def runtest(self) -> None:
+        """Try them in the room."""
+        facts = _room(self.config, self.parent.course).together()
+        self.user_properties.append(("together", facts))
+        if not facts["passed"]:
+            raise NotPassed([facts["says"], *facts["facts"]])
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **more: Any) -> Any:
+        """In words."""
+        if isinstance(excinfo.value, NotPassed):
+            return "\n".join(excinfo.value.lines)
+        return super().repr_failure(excinfo, *args, **more)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where an editor should jump to."""
+        return self.path, 0, self.name
+
+
+class NotPassed(Exception):
+    """Carries what is to be said."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(lines[0])
+        self.lines = lines
 
 
 def _room(config: pytest.Config, course: Course) -> Room:
@@ -99,17 +138,18 @@ def _room(config: pytest.Config, course: Course) -> Room:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Where lessons are all that is asked for, report as a tutor does. And wake the room, while pytest collects."""
-    plain = config.pluginmanager.get_plugin("terminalreporter")
-    course = Course(Path(__file__).parents[2])
-    paths = [Path(config.invocation_params.dir, str(arg).partition("::")[0]) for arg in config.args]
-    roots = {_course_of(path.resolve()) for path in paths}
-    if plain is None or None in roots or len(roots) != 1 or config.option.collectonly or config.option.usepdb:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    paths = [Path(config.invocation_params.dir, str(arg).partition("::")[0]).resolve() for arg in config.args]
+    courses = {_course_of(path) for path in paths}
+    if reporter is None or config.option.collectonly or config.option.usepdb or len(courses) != 1 or None in courses:
         return
-    course = next(root for root in roots if root)
-    if getattr(config.option, "numprocesses", None) in (None, 0):  # xdist's workers have rooms of their own
+    course = next(course for course in courses if course)
+    if not getattr(config.option, "numprocesses", None):  # xdist's workers have rooms of their own
         _room(config, course)
-    config.pluginmanager.unregister(plain)
-    config.pluginmanager.register(Tutor(config, course), "terminalreporter")
+    tutor = Tutor(config, course, reporter._tw)
+    # pytest's own reporter stays, as other plug-ins lean on it, but speaks into the void.
+    reporter._tw = TerminalWriter(Path(os.devnull).open("w"))  # noqa: SIM115 - it lives as long as the process
+    config.pluginmanager.register(tutor, "dino-tutor")
 
 
 def _course_of(path: Path) -> Course | None:
@@ -125,101 +165,98 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[ROOM].close()
 
 
-class Tutor(TerminalReporter):
+class Tutor:
     """Tells of each exercise in a line or a few, of the picture, and of where the learner stands."""
 
-    def __init__(self, config: pytest.Config, course: Course) -> None:
-        super().__init__(config)
-        self.course, self.record = course, Record(course)
-        self.verdicts: dict[str, list[Verdict]] = {}
-
-    # What pytest would say, and a learner need not read.
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """No platform, no plug-ins."""
-        self._session = session
-
-    def pytest_collection(self) -> None:
-        """No "collecting"."""
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """No count of items."""
-
-    def report_collect(self, final: bool = False) -> None:
-        """No count of items."""
-
-    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        """No name before the verdict."""
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """No percentage."""
+    def __init__(self, config: pytest.Config, course: Course, writer: TerminalWriter) -> None:
+        self.config, self.course, self.writer, self.record = config, course, writer, Record(course)
+        self.verdicts: dict[Lesson, list[Verdict]] = {}
+        self.brief = config.option.verbose < 0
+        self.late = bool(getattr(config.option, "numprocesses", None))  # xdist's verdicts come in any order
+        self.errors = 0
+        self.told_of: Lesson | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One exercise is done: tell."""
-        category = "failed" if report.failed else report.outcome
-        if report.when == "call" or report.failed:
-            self._add_stats(category, [report])
         facts = dict(report.user_properties)
-        if report.when != "call" or "dino" not in facts:
-            if report.failed:
-                self._tw.line(str(report.longrepr))
-            return
-        verdict, number = Verdict(**facts["dino"]), str(facts["lesson"])  # type: ignore[arg-type]
-        lesson = next(lesson for lesson in LESSONS if lesson.number == number)
-        if number not in self.verdicts:
-            self._introduce(lesson)
-        self.verdicts.setdefault(number, []).append(verdict)
-        self.record.keep(lesson, verdict)
-        self._tell(lesson, verdict)
+        if "together" in facts and report.when == "call":
+            self._tell_together(dict(facts["together"]))  # type: ignore[call-overload]
+        elif "dino" in facts and report.when == "call":
+            verdict = Verdict(**facts["dino"])  # type: ignore[arg-type]
+            lesson, _ = find_exercise(verdict.number)
+            self.verdicts.setdefault(lesson, []).append(verdict)
+            self.record.keep(lesson, verdict)
+            if not self.late:
+                self._tell(lesson, verdict)
+        elif report.failed:
+            self._trouble(report.longrepr)
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Something could not be collected."""
+        if report.failed:
+            self._trouble(report.longrepr)
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """A bug of pytest's or ours: shown whole."""
+        self._trouble(excrepr)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Ctrl-C."""
+        self.writer.line("  stopped")
+
+    def pytest_sessionfinish(self) -> None:
         """Everything is graded: the pictures, and where the learner stands."""
-        for number, verdicts in self.verdicts.items():
-            lesson = next(lesson for lesson in LESSONS if lesson.number == number)
-            dead = [v.exercise for v in verdicts if v.outcome == "unwritten" or (v.outcome == "broken" and not v.says)]
-            picture = _room(self.config, self.course).draw(lesson, dead)
-            self._tw.line()
-            shown = self._short(picture) if isinstance(picture, Path) else picture
-            self._tw.line(
-                f"  picture  {shown}" + "  (yours on the left, expected on the right)" * isinstance(picture, Path)
-            )
+        for lesson in sorted(self.verdicts, key=LESSONS.index) if self.late else []:
+            for verdict in sorted(self.verdicts[lesson], key=lambda verdict: verdict.number):
+                self._tell(lesson, verdict)
         if self.verdicts:
-            self._tw.line(f"  {self.record.standing(list(self.verdicts))}")
-        elif not self.stats.get("error"):
-            self._tw.line("No exercise was graded: nothing fits what you asked for.")
-        for report in self.stats.get("error", []):
-            self._tw.line(str(report.longrepr))
-        self.record.save()
-
-    def pytest_terminal_summary(self) -> None:
-        """All is said."""
+            self.writer.line()
+        for lesson, verdicts in self.verdicts.items():
+            unfit = [verdict.exercise for verdict in verdicts if verdict.outcome in ("unwritten", "stopped")]
+            picture = _room(self.config, self.course).draw(lesson, unfit)
+            shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
+            self.writer.line(f"  picture  {shown}")
+        if self.verdicts:
+            self.record.save()
+            self.writer.line(f"  {self.record.standing(list(self.verdicts))}")
+        elif not self.errors:
+            self.writer.line("No exercise was graded: none has a name that fits.")
 
     def _introduce(self, lesson: Lesson) -> None:
-        if self.verdicts:
-            self._tw.line()
-        if self.verbosity >= 0:
-            self._tw.line(
-                f"lesson {lesson.number}, {lesson.teaches}: grading {self._short(self.course.lesson_file(lesson))}"
-            )
-            self._tw.line()
+        self.writer.line()
+        self.writer.line(f"lesson {lesson.number}, {lesson.teaches}: {self._short(self.course.lesson_file(lesson))}")
+        self.writer.line()
 
     def _tell(self, lesson: Lesson, verdict: Verdict) -> None:
+        if lesson != self.told_of and not self.brief:
+            self._introduce(lesson)
+        self.told_of = lesson
         width = max(map(len, lesson.exercises))
-        self._tw.write(f"  {verdict.number} {verdict.exercise:<{width}}  ")
-        first, *more = in_words(verdict)
+        self.writer.write(f"  {verdict.number} {verdict.exercise:<{width}}  ")
+        room = max(40, self.writer.fullwidth - width - 8)
+        first, *more = [part for line in in_words(verdict) for part in textwrap.wrap(line, room)]
         colour = {"passed": "green", "unwritten": "yellow"}.get(verdict.outcome, "red")
-        self._tw.line(first, **{colour: True})
-        for line in more if self.verbosity >= 0 else []:
-            self._tw.line(f"  {'':<{width + 4}}  {line}")
-        if verdict.printed and (not verdict.passed or self.verbosity > 0):
-            self._tw.line(f"  {'':<{width + 4}}  your code printed:")
+        self.writer.line(first, **{colour: True})
+        if verdict.printed and (not verdict.passed or self.config.option.verbose > 0):
             lines = verdict.printed.splitlines()
-            for line in lines[:10] + ["..."] * (len(lines) > 10):
-                self._tw.line(f"  {'':<{width + 4}}    {line[:160]}")
+            more += ["your code printed:", *(f"  {line[:160]}" for line in lines[:10]), *["  ..."] * (len(lines) > 10)]
+        for line in more if not self.brief else []:
+            self.writer.line(f"  {'':<{width + 4}}  {line}")
+
+    def _tell_together(self, facts: dict[str, Any]) -> None:
+        self.writer.line()
+        self.writer.write("  all parts together  ")
+        self.writer.line(facts["says"], **{"green" if facts["passed"] else "red": True})
+        for line in facts["facts"] if not self.brief else []:
+            self.writer.line(f"                      {line}")
+
+    def _trouble(self, what: Any) -> None:
+        self.errors += 1
+        self.writer.line(str(what))
 
     def _short(self, path: Path) -> str:
         """A path as short as it can be and still be opened from here."""
-        here = Path(self.config.invocation_params.dir)
-        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        return os.path.relpath(path, self.config.invocation_params.dir)
 
 
 def in_words(verdict: Verdict) -> list[str]:
@@ -228,5 +265,5 @@ def in_words(verdict: Verdict) -> list[str]:
         return ["passed" + f" ({verdict.note})" * bool(verdict.note)]
     if verdict.outcome == "unwritten":
         return ["not written yet", f"read its docstring; dino hint {verdict.number} helps"]
-    lines = [verdict.says, verdict.detail, verdict.where or "", f"stuck? dino hint {verdict.number}"]
+    lines = [verdict.says, verdict.rule, verdict.facts, verdict.where or "", f"stuck? dino hint {verdict.number}"]
     return [line for line in lines if line]

@@ -1,15 +1,16 @@
-"""Where a learner stands: the verdicts on their exercises, kept as long as neither their file nor the grader changes."""
+"""Where a learner stands: the verdicts on their exercises, kept while neither their file nor the grader changes."""
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from ..errors import DinoError
 from ..files import replacing
-from .curriculum import LESSONS, N_EXERCISES, Course, Lesson, find_lesson
+from .curriculum import LESSONS, N_EXERCISES, Course, Lesson
+from .room import Room
 from .verdict import Verdict
 
 
@@ -51,9 +52,8 @@ class Record:
         known = [self.verdicts.get(lesson.exercise_number(exercise)) for exercise in lesson.exercises]
         return any(entry and entry.get("fingerprint") != fingerprint(self.course, lesson) for entry in known)
 
-    def standing(self, numbers: Iterable[str]) -> str:
-        """One line: how far the lessons of these numbers and the course are, and what comes next."""
-        graded = [find_lesson(number) for number in numbers]
+    def standing(self, graded: list[Lesson]) -> str:
+        """One line: how far these lessons and the course are, and what comes next."""
         parts = (
             [f"{self.passed(x)} of {len(x.exercises)} in lesson {x.number}" for x in graded] if len(graded) < 3 else []
         )
@@ -70,6 +70,19 @@ class Record:
                     )
                     return f"next: {lesson.exercise_number(exercise)} {exercise}{stale}"
         return "all done: now train on your own parts with dino train --mine"
+
+
+def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
+    """Grade the exercises that have no verdict, or whose file has changed since, and save the record."""
+    due = [(x, exercise) for x in lessons for exercise in x.exercises if record.outcome(x, exercise) is None]
+    if not due:
+        return
+    from tqdm.auto import tqdm
+
+    with Room(record.course) as room:
+        for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1):
+            record.keep(lesson, room.grade(lesson, exercise))
+    record.save()
 
 
 def fingerprint(course: Course, lesson: Lesson) -> str:

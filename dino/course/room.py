@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .curriculum import Course, Lesson
 from .verdict import Verdict
@@ -22,7 +22,7 @@ LIMIT = 10.0  # seconds for one exercise; a right answer needs less than one
 
 
 class Room:
-    """Grades in a process of its own, which is started at once (importing torch takes seconds) and again when it died."""
+    """Grades in a process of its own, started at once, as importing torch takes seconds, and anew when it died."""
 
     def __init__(self, course: Course, *, limit: float | None = LIMIT) -> None:
         self.course, self.limit = course, limit
@@ -47,18 +47,22 @@ class Room:
 
     def grade(self, lesson: Lesson, exercise: str) -> Verdict:
         """Grade one exercise of the learner's."""
-        answer, why = self._ask(grade=exercise, lesson=lesson.number)
+        file = self.course.lesson_file(lesson)
+        answer, why = self._ask(grade=exercise, lesson=lesson.number, alone=False)
+        place = None if answer else self._place_in(file)
+        if answer is None and place and place.function in lesson.exercises and place.function != exercise:
+            # It was another exercise of the file that never came back. Has this one a fault of its own?
+            answer, _ = self._ask(grade=exercise, lesson=lesson.number, alone=True)
         if answer is not None:
             return Verdict(**answer["verdict"])
-        verdict = Verdict(lesson.exercise_number(exercise), exercise, "broken")
-        shown = f"lessons/{lesson.number}/{lesson.name}.py"
-        line = self._line_of(self.course.lesson_file(lesson))
-        place = f"{shown}, line {line[0]}: {line[1]}" if line else None
         if why == "time":
-            told = f"`{exercise}` was still running after {self.limit:g} seconds, and was stopped. Is there a loop without an end?"
+            told = (
+                f"`{exercise}` was stopped after {self.limit:g} seconds, still running. Is there a loop without an end?"
+            )
         else:
             told = f"`{exercise}` ended all of Python ({why}), where it should return."
-        return verdict.of("broken", told, where=place)
+        where = f"lessons/{lesson.number}/{file.name}, line {place.line}: {place.code}" if place else None
+        return Verdict(lesson.exercise_number(exercise), exercise, "stopped", told, where=where)
 
     def draw(self, lesson: Lesson, skip: list[str]) -> Path | str:
         """Draw the lesson's picture, without the learner's output for the exercises in `skip`. Or why there is none."""
@@ -89,7 +93,7 @@ class Room:
         """The answer, or None and why the room died: "time" or how the process ended."""
         self.open()
         process = self._process
-        assert process and process.stdin and process.stdout
+        assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: PT018
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
@@ -117,16 +121,22 @@ class Room:
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
 
-    def _line_of(self, file: Path) -> tuple[int, str] | None:
+    def _place_in(self, file: Path) -> "Place | None":
         """Where in a file the room was when its time ran out. The watchdog lists the innermost frame first."""
         with contextlib.suppress(OSError):
             trace = self._trace.read_text(errors="replace")
-            found = re.search(rf'File "{re.escape(str(file))}", line (\d+)', trace)
-            if found:
-                number = int(found.group(1))
-                lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-                return number, lines[number - 1].strip() if number <= len(lines) else ""
+            if found := re.search(rf'File "{re.escape(str(file))}", line (\d+) in (\w+)', trace):
+                line, lines = int(found.group(1)), file.read_text(encoding="utf-8", errors="replace").splitlines()
+                return Place(line, found.group(2), lines[line - 1].strip() if line <= len(lines) else "")
         return None
+
+
+class Place(NamedTuple):
+    """A line of a learner's file."""
+
+    line: int
+    function: str
+    code: str
 
 
 def _python_path() -> list[str]:

@@ -1,6 +1,5 @@
-"""The picture of a lesson: for each exercise the learner's own output on the left, and the expected one on the right."""
+"""The picture of a lesson: for each exercise the learner's own output on the left and the expected one on the right."""
 
-import importlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -65,18 +64,18 @@ def _sheet(rows: list[tuple[str, Tensor | None, Tensor]]) -> "Image":
 
     font, line = ImageFont.load_default(15), 24
     right = [_row(expected) for _, _, expected in rows]
-    left = [_row(own) if own is not None else _blank(image) for (_, own, _), image in zip(rows, right)]
+    left = [_row(own) if own is not None else _blank(image) for (_, own, _), image in zip(rows, right, strict=True)]
     width = max(image.width for image in left + right)
-    heights = [line + max(a.height, b.height) + MARGIN for a, b in zip(left, right)]
+    heights = [line + max(a.height, b.height) + MARGIN for a, b in zip(left, right, strict=True)]
     sheet = Image.new("RGB", (2 * width + 3 * MARGIN, line + MARGIN + sum(heights) + MARGIN), "white")
     pen = ImageDraw.Draw(sheet)
     columns = (MARGIN, width + 2 * MARGIN)
-    for x, heading in zip(columns, ("yours", "expected")):
+    for x, heading in zip(columns, ("yours", "expected"), strict=True):
         pen.text((x, MARGIN // 2), heading, "black", font)
     y = line + MARGIN
-    for (caption, _, _), own, expected, height in zip(rows, left, right, heights):
+    for (caption, _, _), own, expected, height in zip(rows, left, right, heights, strict=True):
         pen.text((MARGIN, y), caption, (90, 90, 90), font)
-        for x, image in zip(columns, (own, expected)):
+        for x, image in zip(columns, (own, expected), strict=True):
             sheet.paste(image, (x, y + line))
         y += height
     return sheet

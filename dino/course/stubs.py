@@ -4,7 +4,6 @@ So the docstring of an exercise stands in one place, the solution, and `dino res
 """
 
 import ast
-from itertools import chain
 
 from .curriculum import Course, Lesson
 
@@ -41,10 +40,8 @@ def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
 def _empty(function: ast.FunctionDef, lines: list[str], *, is_init: bool) -> None:
     """Replace what a function does by `raise NotImplementedError`; its docstring stays."""
     has_docstring = ast.get_docstring(function) is not None
-    first = function.body[1 if has_docstring else 0]
     # Comments between the docstring and the first statement explain the answer, and go as well.
     start = function.body[0].end_lineno if has_docstring else _end_of_signature(function)
-    assert start is not None and first is not None and function.end_lineno is not None
     indent = " " * (function.col_offset + 4)
     begin = [f"{indent}super().__init__()"] if is_init else []
     lines[start : function.end_lineno] = [*begin, f"{indent}raise NotImplementedError"]
@@ -52,7 +49,6 @@ def _empty(function: ast.FunctionDef, lines: list[str], *, is_init: bool) -> Non
 
 def _end_of_signature(function: ast.FunctionDef) -> int:
     arguments = function.args
-    parts = chain(
-        arguments.args, arguments.kwonlyargs, arguments.posonlyargs, [function.returns] if function.returns else []
-    )
+    parts: list[ast.arg | ast.expr] = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    parts += [function.returns] if function.returns else []
     return max((part.end_lineno or 0 for part in parts), default=function.lineno)

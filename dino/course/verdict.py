@@ -6,15 +6,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one exercise: passed; wrong (a property is missing); broken (its code raised, hung or died); or
-    unwritten (still the stub).
+    """The outcome of one exercise: passed; wrong (a property is missing); borrowed (not the learner's own); broken (its
+    code raised); stopped (it hung or ended Python); or unwritten (still the stub).
     """
 
     number: str  # "3.2"
     exercise: str
     outcome: str
     says: str = ""  # one sentence
-    detail: str = ""  # the property, what was expected and what came
+    rule: str = ""  # the property that is missing, where `says` names the mistake instead
+    facts: str = ""  # what was expected and what came
     where: str | None = None  # the learner's own line, where their code raised
     note: str = ""
     mistake: str | None = None  # its name in mistakes.py

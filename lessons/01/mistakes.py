@@ -325,3 +325,9 @@ def no_generator(clean: Tensor, *, generator: Generator = None) -> Pair:
 def reseeded_inside(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise, level = draw(clean, torch.Generator().manual_seed(0))
     return mix(clean, noise, level), level
+
+
+@mistake("add_noise", "The noise or the levels are made on the CPU wherever the pictures are, which fails on a GPU.")
+def device_forgotten(clean: Tensor, *, generator: Generator = None) -> Pair:
+    noise, level = draw(clean, generator)
+    return mix(clean, noise, level), level

@@ -1,6 +1,7 @@
 """The grader of lesson 01: what `mix`, `sample_noise_levels` and `add_noise` must do."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -108,6 +109,16 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             got=f"the same noise in each {name}",
         )
     expect_uniform(noise, "The noise is")
+    with torch.device("meta"):  # where tensors go now that are made without a word on where
+        try:
+            add_noise(clean, generator=torch.Generator("cpu").manual_seed(seed))
+        except (RuntimeError, NotImplementedError):
+            expect(
+                False,
+                "Noise and levels are made on the device where `clean` lives.",
+                expected="device=clean.device handed on, both times",
+                got="random numbers on torch's default device, wherever `clean` is",
+            )
     together = torch.corrcoef(torch.stack([noise.mean((1, 2, 3)), level[seen].flatten()]))[0, 1]
     expect(
         bool(together.abs() < 0.9), "The noise and the level are drawn apart.", got="noise that follows from the level"
@@ -116,13 +127,27 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
 
 # ---- the picture ----------------------------------------------------------------------------------------------------
 
-LEVELS = torch.linspace(0, 1, 6).view(6, 1, 1, 1)
+
+def show_mix(part: Any) -> Tensor:
+    """One picture at six levels."""
+    noise = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    return part.mix(emoji()[:1].expand(6, -1, -1, -1), noise, torch.linspace(0, 1, 6).view(6, 1, 1, 1))
+
+
+def show_levels(part: Any) -> Tensor:
+    """A bar as high as each of 32 levels, sorted."""
+    levels = part.sample_noise_levels(96, generator=torch.Generator().manual_seed(0)).flatten()
+    heights = levels.sort().values.view(1, 1, 1, 96)
+    return 1 - 0.7 * (torch.linspace(1, 0, 32).view(1, 1, 32, 1) < heights).float()
+
+
+def show_noisy(part: Any) -> Tensor:
+    """Six pictures, each with noise at a level of its own."""
+    return part.add_noise(emoji()[:6], generator=torch.Generator().manual_seed(0))[0]
+
+
 PANELS = [
-    Panel(
-        "mix",
-        "one picture at the levels 0, 0.2, 0.4, 0.6, 0.8 and 1",
-        lambda part: part.mix(
-            emoji()[:1].expand(6, -1, -1, -1), torch.rand(6, 3, 32, 32, generator=torch.manual_seed(0)), LEVELS
-        ),
-    ),
+    Panel("mix", "one picture at the levels 0, 0.2, 0.4, 0.6, 0.8 and 1", show_mix),
+    Panel("sample_noise_levels", "96 levels as bars, sorted: an even slope, and never the same one", show_levels),
+    Panel("add_noise", "six pictures, each at a level drawn for it; other draws than these are as good", show_noisy),
 ]

@@ -96,8 +96,9 @@ def level_first(clean: Tensor, *, generator: Generator = None) -> tuple[Tensor, 
 def image_after_image(clean: Tensor, *, generator: Generator = None) -> tuple[Tensor, Tensor]:
     noisy, levels = [], []
     for image in clean:
-        level = torch.rand(1, 1, 1, generator=generator).to(image)
-        noisy.append(torch.lerp(image, torch.rand(image.shape, generator=generator).to(image), level))
+        level = torch.rand(1, 1, 1, generator=generator, device=image.device).to(image)
+        noise = torch.rand(image.shape, generator=generator, device=image.device).to(image)
+        noisy.append(torch.lerp(image, noise, level))
         levels.append(level)
     return torch.stack(noisy), torch.stack(levels)
 
@@ -113,14 +114,15 @@ def in_one_draw(clean: Tensor, *, generator: Generator = None) -> tuple[Tensor, 
 @answers("add_noise")
 def uniform_into_empty(clean: Tensor, *, generator: Generator = None) -> tuple[Tensor, Tensor]:
     noise = torch.empty_like(clean).uniform_(generator=generator)
-    level = torch.empty(clean.shape[0], 1, 1, 1).to(clean).uniform_(generator=generator)
+    level = clean.new_empty(clean.shape[0], 1, 1, 1).uniform_(generator=generator)
     return clean.lerp(noise, level), level
 
 
 @answers("add_noise")
 def channels_last(clean: Tensor, *, generator: Generator = None) -> tuple[Tensor, Tensor]:
-    noise = torch.rand(clean.movedim(1, -1).shape, generator=generator, dtype=clean.dtype).movedim(-1, 1)
-    level = torch.rand(len(clean), generator=generator, dtype=clean.dtype)[:, None, None, None]
+    options = {"generator": generator, "dtype": clean.dtype, "device": clean.device}
+    noise = torch.rand(clean.movedim(1, -1).shape, **options).movedim(-1, 1)
+    level = torch.rand(len(clean), **options)[:, None, None, None]
     return clean * (1 - level) + noise * level, level
 
 

@@ -1,0 +1,43 @@
+"""The card at the end of a run on a learner's own parts: what it draws, and whose each part is."""
+
+from typing import TYPE_CHECKING
+
+from .. import pictures
+from .curriculum import LESSONS
+from .parts import Parts
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..trainer import Trainer
+
+INK, FAINT, GREEN = (35, 35, 45), (125, 125, 135), (20, 125, 70)
+MARGIN, LINE = 40, 34
+
+
+def card(parts: Parts, trainer: "Trainer") -> "Image":
+    """Thirty-six pictures by the learner's own sampler, and below them the parts that made them."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    grid = pictures.grid(trainer.sample(36, n_steps=100))
+    width, height = grid.width + 2 * MARGIN, grid.height + 3 * MARGIN + LINE * (len(LESSONS) + 2) + 20
+    image = Image.new("RGB", (max(width, 480), height), "white")
+    pen = ImageDraw.Draw(image)
+    large, small = ImageFont.load_default(26), ImageFont.load_default(17)
+    left = (image.width - grid.width) // 2
+    image.paste(grid, (left, MARGIN))
+    y = grid.height + 2 * MARGIN
+    own = [lesson for lesson in LESSONS if parts.whose[lesson.name] == "yours"]
+    title = "Drawn by a model I built myself" if len(own) == len(LESSONS) else "Drawn by a model built of these parts"
+    pen.text((left, y), title, INK, large)
+    y += LINE + 10
+    for lesson in LESSONS:
+        mine = lesson in own
+        pen.text((left, y), f"{lesson.number} {lesson.name}", INK, small)
+        pen.text((left + 140, y), "mine" if mine else "dino's", GREEN if mine else FAINT, small)
+        pen.text((left + 215, y), lesson.teaches, FAINT, small)
+        y += LINE
+    config = trainer.config
+    learned = f"{len(trainer.images):,} pictures of {config.data}, {trainer.images_seen:,} images seen. Dino Diffusion"
+    pen.text((left, y), learned, FAINT, small)
+    return image

@@ -1,0 +1,125 @@
+"""The parts of a model, the learner's where their lesson passes and dino's otherwise.
+
+from dino.course.parts import parts
+mine = parts()
+noisy, noise_level = mine.noise.add_noise(clean)
+"""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from torch import nn
+
+from .. import trainer
+from ..denoiser import UNet
+from ..errors import DinoError
+from .curriculum import LESSONS, Course, Lesson, find_course
+from .grading import load
+from .progress import Record, regrade
+
+# Which names of its file an earlier lesson provides: there a learner's own take the place of dino's.
+BORROWED = {"training": {"add_noise": "noise"}}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The files of the lessons, each the learner's or dino's, and whose they are."""
+
+    images: ModuleType
+    noise: ModuleType
+    denoiser: ModuleType
+    training: ModuleType
+    sampler: ModuleType
+    whose: dict[str, str]  # "yours" or "dino's" for each name
+    why: dict[str, str]  # in a few words
+
+    def for_training(self) -> trainer.Parts:
+        """What the full trainer is made of."""
+        own_network = translate if self.whose["denoiser"] == "yours" else None
+        return trainer.Parts(self.images, self.denoiser, self.training, self.sampler, own_network)
+
+
+def parts(course: Course | None = None) -> Parts:
+    """All parts, and a printed line for each that says whose it is. What changed since it was graded is graded now."""
+    chosen = parts_of_the_course(course)
+    print("\n".join(in_words(chosen)))
+    return chosen
+
+
+def parts_of_the_course(course: Course | None = None, *, strict: bool = False) -> Parts:
+    """As `parts`, but it prints nothing, and with `strict` it refuses to fill in dino's parts.
+
+    Raises:
+        DinoError: a lesson doesn't pass, and `strict` is on.
+    """
+    course = course or find_course()
+    record = Record(course)
+    regrade(record)
+    open_exercises = {lesson: _not_passed(record, lesson) for lesson in LESSONS}
+    if strict and (wanting := next((lesson for lesson in LESSONS if open_exercises[lesson]), None)):
+        raise DinoError(
+            f"lesson {wanting.number} ({wanting.name}) doesn't pass yet: {open_exercises[wanting][0]}. "
+            f"Run: pytest lessons/{wanting.number}. Or train with dino's part in its place: --fill-in"
+        )
+    mine = {lesson.name: load(course.lesson_file(lesson)) for lesson in LESSONS if not open_exercises[lesson]}
+    why = {
+        lesson.name: f"{open_exercises[lesson][0]} doesn't pass yet" if open_exercises[lesson] else "all exercises pass"
+        for lesson in LESSONS
+    }
+    return assemble(mine, why)
+
+
+def assemble(mine: dict[str, ModuleType], why: dict[str, str] | None = None) -> Parts:
+    """These files of the learner's, and dino's for the rest, connected with each other."""
+    files = {lesson.name: mine.get(lesson.name) or importlib.import_module(f"dino.{lesson.name}") for lesson in LESSONS}
+    for name, borrowed in BORROWED.items():
+        for function, lender in borrowed.items() if name in mine else ():
+            setattr(files[name], function, getattr(files[lender], function))
+    whose = {name: "yours" if name in mine else "dino's" for name in files}
+    return Parts(**files, whose=whose, why=why or dict.fromkeys(files, ""))
+
+
+def in_words(chosen: Parts) -> list[str]:
+    """A line for each part."""
+    return [f"{x.number} {x.name:<10}{chosen.whose[x.name]:<8}({chosen.why[x.name]})" for x in LESSONS]
+
+
+def translate(own: nn.Module, plain: UNet) -> None:
+    """Copy the weights of a learner's UNet, however it is built, into dino's.
+
+    Raises:
+        DinoError: the two don't compute the same.
+    """
+    import torch
+
+    from .modules import copy_weights, weights_used
+
+    weight = next(own.parameters())
+    side, channels = 2 ** (len(plain.down) - 1), len(plain.head[-1].get_parameter("bias"))
+    random = torch.Generator().manual_seed(0)
+    noisy = torch.rand(1, channels, side, side, generator=random).to(weight)
+    question = (noisy, torch.full((1, 1, 1, 1), 0.5).to(weight))
+    fits = copy_weights(_in_order_of_use(own, question, weights_used), weights_used(plain, *question))
+    with torch.no_grad():
+        if not fits or not torch.allclose(own(*question), plain(*question), atol=1e-3):
+            raise DinoError("your UNet computes something else than dino's, and can't be saved. Run: pytest lessons/02")
+
+
+def _in_order_of_use(own, question, weights_used):  # type: ignore[no-untyped-def]
+    """Averages ask for no gradients, by which weights are found: ask for a moment."""
+    wanted = [weight.requires_grad for weight in own.parameters()]
+    try:
+        own.requires_grad_(True)
+        return weights_used(own, *question)
+    finally:
+        for weight, want in zip(own.parameters(), wanted, strict=True):
+            weight.requires_grad_(want)
+
+
+def _not_passed(record: Record, lesson: Lesson) -> list[str]:
+    return [
+        f"{lesson.exercise_number(exercise)} {exercise}"
+        for exercise in lesson.exercises
+        if record.outcome(lesson, exercise) != "passed"
+    ]

@@ -1,0 +1,904 @@
+"""The grader of lesson 03: what `denoising_loss`, `train_step`, `update_average` and `train` must do.
+
+Random draws may come in any order, so nothing is compared with draws of the grader's own. The network under training is
+a witness instead: it remembers what it was shown and told, and from that follows what loss, gradient and step must be.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dino.course.expect import (
+    Wrong,
+    expect,
+    expect_close,
+    expect_fair_draws,
+    expect_tensor,
+    expect_uniform,
+    kind_of,
+    number,
+    unchanged,
+)
+from dino.course.sheet import Panel, emoji
+from dino.noise import mix
+
+# N, C, H and W all differ, so that a level that lands on the wrong one of them shows.
+N, C, H, W = 6, 3, 5, 7
+
+
+# ---- witnesses ------------------------------------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    """One question to the network: what it was shown and told, and how it stood at that moment."""
+
+    noisy: Tensor
+    level: Tensor
+    answer: Tensor
+    training: bool
+    prepares_gradients: bool
+
+
+class Log(list[Call]):
+    """What a network remembers. A copy of the network starts with an empty memory."""
+
+    def __deepcopy__(self, memo: object) -> "Log":
+        return Log()
+
+
+class Witness(nn.Module):
+    """A network of nine weights that remembers what it was asked. `answer`, if given, replaces what it would say."""
+
+    def __init__(
+        self,
+        seed: int,
+        answer: Callable[[Tensor, Tensor], Tensor] | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(1000 + seed)
+        gain, tilt, bias = torch.rand(3, C, 1, 1, generator=random, dtype=torch.float64).to(dtype)
+        self.gain, self.tilt, self.bias = nn.Parameter(gain), nn.Parameter(tilt), nn.Parameter(bias)
+        self.answer, self.log = answer, Log()
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+        """Answer, and remember."""
+        shown, told = "What the network is shown (its first argument)", "The level it is told (its second argument)"
+        noisy = expect_tensor(noisy, shown)
+        size = tuple(noisy.shape[2:]) if noisy.dim() == 4 else (H, W)
+        n = len(noisy) if noisy.dim() else 0
+        is_batch = noisy.dim() == 4 and noisy.shape[1] == C and noisy.numel() > n * C
+        expect(is_batch, f"{shown} must be the noisy images.", expected="(N, 3, H, W)", got=str(tuple(noisy.shape)))
+        expect_tensor(noisy, shown, (n, C, *size), dtype=self.gain.dtype)
+        expect_tensor(noise_level, told, (n, 1, 1, 1), dtype=self.gain.dtype)
+        own = self.gain * noisy + self.tilt * noise_level + self.bias
+        answer = own if self.answer is None else self.answer(noisy, noise_level) + 0 * own
+        kept = noisy.detach().clone(), noise_level.detach().clone()
+        self.log.append(Call(*kept, answer, self.training, torch.is_grad_enabled()))
+        return answer
+
+
+def weights(model: nn.Module) -> Tensor:
+    """All the weights of a network in one row, as they are now."""
+    return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+
+
+def gradients(model: nn.Module, call: Call, clean: Tensor) -> list[Tensor]:
+    """What the gradients are of the mean squared error of `model`, shown what was shown in `call`."""
+    with torch.enable_grad():
+        loss = F.mse_loss(model(call.noisy, call.level), clean)
+        return list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+def shares(value: Tensor, *of: Tensor) -> Tensor:
+    """How `value` is made up of the others: their weights in the sum nearest to it, and 1 if that isn't near at all.
+
+    It doesn't depend on what was drawn, so it tells one mistake from another whatever the random numbers were.
+    """
+    columns = torch.stack(of, dim=1)
+    found = torch.linalg.lstsq(columns, value.nan_to_num().unsqueeze(1)).solution[:, 0]
+    rest = (columns @ found - value).norm() > 1e-6 * (value.norm() + columns.norm())
+    return torch.cat([found, rest.to(found).view(1)])
+
+
+def without_compiler(kind: type[Optimizer]) -> Any:
+    """The same optimizer, counting its steps, and free of torch's wrappers for its compiler, which take 2 s to load."""
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad", "step")}
+
+    def step(self: Any, closure: Callable[[], float] | None = None) -> Any:
+        self.n_steps += 1
+        with torch.no_grad():
+            return plain["step"](self, closure)
+
+    return type(kind.__name__, (kind,), plain | {"step": step, "n_steps": 0})
+
+
+SGD, AdamW = without_compiler(torch.optim.SGD), without_compiler(torch.optim.AdamW)
+
+
+def settings(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """How an optimizer is set: learning rates and so on."""
+    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+
+
+def pictures(seed: int, n: int = N) -> Tensor:
+    """A batch of random pictures, by another seed than the noise, which would be the same numbers else."""
+    return torch.rand(n, C, H, W, generator=seeded(500 + seed), dtype=torch.float64)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def mode(training: bool) -> str:
+    """A network's mode in words."""
+    return "training mode" if training else "evaluation mode"
+
+
+def expect_noised(call: Call, clean: Tensor) -> None:
+    """What the network was shown must be `clean` with noise mixed in, at the level it was told."""
+    seen = (call.level > 0.05).flatten()  # where the noise can be told apart from rounding
+    noise = (clean + (call.noisy - clean) / call.level)[seen]
+    expect(
+        noise.numel() > 0 and bool(noise.min() > -1e-9 and noise.max() < 1 + 1e-9 and (noise - clean[seen]).any()),
+        "The network is shown the batch with noise mixed in, at the levels it is told.",
+        expected="noisy = the blend of clean and noise at noise_level",
+        got="the clean images" if torch.equal(call.noisy, clean) else "something else",
+    )
+
+
+# ---- 3.1 ------------------------------------------------------------------------------------------------------------
+
+
+def test_denoising_loss(denoising_loss: Callable[..., Tensor], seed: int) -> None:
+    """3.1: the mean squared error of the network's answer, to the clean images, ready for `backward`."""
+
+    def ask(model: Witness, images: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Call]:
+        model.log.clear()
+        with unchanged(clean=images):
+            loss = denoising_loss(model, images, generator=generator)
+        loss = expect_tensor(loss, "What `denoising_loss` returns", (), dtype=images.dtype)
+        times = len(model.log)
+        expect(
+            times == 1,
+            "The network is asked once, for the whole batch.",
+            expected="one call of the model",
+            got=f"{times} calls",
+        )
+        return loss, model.log[0]
+
+    def loss_of(answer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The loss of a network that answers just this."""
+        return ask(Witness(seed, answer), clean, seeded(seed))[0].detach()
+
+    clean = pictures(seed)
+    model = Witness(seed)
+    for training in (True, False):
+        loss, call = ask(model.train(training), clean, seeded(seed))
+        expect(
+            model.training == call.training == training,
+            "The network's mode stays as it is: this function only measures.",
+            expected=f"{mode(training)}, as before",
+            got=mode(not training),
+        )
+    expect(
+        all(weight.grad is None for weight in model.parameters()),
+        "The loss is returned as it is, and `backward` is left to the caller.",
+        expected="no gradients yet",
+        got="gradients in the network's weights",
+    )
+
+    perfect = loss_of(lambda noisy, level: clean)
+    if perfect.abs() > 1e-20:
+        others: list[Callable[[Tensor, Tensor], Tensor]] = [
+            lambda noisy, level: noisy,
+            lambda noisy, level: clean + (noisy - clean) / level,
+            lambda noisy, level: (noisy - clean) / level,
+            lambda noisy, level: (clean - noisy) / level,
+            lambda noisy, level: noisy - clean,
+            lambda noisy, level: level.expand_as(noisy),
+        ]
+        raise Wrong(
+            "A network that answers with the clean images has a loss of 0.",
+            expected="0",
+            got=number(perfect),
+            evidence=torch.stack([loss_of(other).abs() < 1e-20 for other in others]),
+        )
+    # Off by something else at every pixel, and far enough to leave [0, 1].
+    off = 0.2 + 0.7 * torch.randn(clean.shape, generator=seeded(600 + seed), dtype=clean.dtype)
+    expect_close(
+        loss_of(lambda noisy, level: clean + off),
+        off.square().mean(),
+        "The loss is the mean of all squared differences: every number of every image counts the same.",
+    )
+
+    linked = "The loss leads back to the network's weights, so that their gradients can be found."
+    cut = "an answer given under torch.no_grad()" if not call.prepares_gradients else "a loss that was cut off from it"
+    found: Sequence[Tensor | None] = [None]
+    if loss.requires_grad:
+        try:
+            found = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+        except RuntimeError:
+            cut = "a computation that can't be gone back through"
+    expect(all(x is not None for x in found), linked, expected="the loss as it was computed", got=cut)
+    expect_close(
+        torch.cat([x.flatten() for x in found if x is not None]),
+        torch.cat([x.flatten() for x in gradients(copy.deepcopy(model), call, clean)]),
+        "The gradients are those of the mean squared error.",
+    )
+
+    _expect_fresh_noise(lambda images: ask(Witness(seed), images, seeded(seed))[1], seed)
+    expect_fair_draws(lambda generator: ask(Witness(seed), clean, generator)[1].level, seed, "the levels")
+    expect_fair_draws(lambda generator: ask(Witness(seed), clean, generator)[1].noisy, seed, "the noisy images")
+
+    single, call = ask(Witness(seed, dtype=torch.float32), clean.float(), seeded(seed))
+    expect_close(single, F.mse_loss(call.answer, clean.float()), "In float32, the loss is the same up to rounding.")
+
+
+def _expect_fresh_noise(show: Callable[[Tensor], Call], seed: int) -> None:
+    """The noise and the levels must be those of lesson 01, and what the network is told must be true."""
+    # Black and white pictures: the noise takes each number between 0 and the level away from where it was.
+    n, h, w = 40, 12, 14
+    clean = (torch.rand(n, C, h, w, generator=seeded(700 + seed), dtype=torch.float64) < 0.5).double()
+    call = show(clean)
+    several = call.level.unique().numel() > 1
+    expect(several, "Each image has a noise level of its own.", expected=f"{n} levels", got="one level for all")
+    expect_uniform(call.level, "The levels that the network is told are")
+    seen = (call.level > 0.05).flatten()  # where the noise can be told apart from rounding
+    moved = ((call.noisy - clean).abs() / call.level)[seen]
+    most = moved.amax((1, 2, 3))  # of so many numbers the largest is near 1, if the level is the true one
+    too_little, too_much = (most < 0.8).double().mean(), (most > 1 + 1e-9).double().mean()
+    same = torch.equal(call.noisy, clean)
+    expect(
+        bool(too_little == 0 and too_much == 0),
+        "The network is shown the clean images with noise mixed in, at the levels it is told.",
+        expected="images that differ from the clean ones by up to the level",
+        got="the clean images themselves"
+        if same
+        else f"images that differ from them by up to {most.min():.1f} to {most.max():.1f} times the level",
+        evidence=torch.stack([too_little, too_much]),
+        slack=0.3,
+    )
+    noise = (clean + (call.noisy - clean) / call.level)[seen]
+    for dim, name in ((0, "image"), (1, "channel"), (2, "row"), (3, "column")):
+        expect(
+            bool((noise - noise.roll(1, dim)).abs().mean() > 0.1),  # a third, if they are drawn apart
+            f"The noise differs from {name} to {name}.",
+            expected="a random number for each of them",
+            got=f"the same noise in each {name}",
+        )
+    expect_uniform(noise, "The noise is")
+
+
+# ---- 3.2 ------------------------------------------------------------------------------------------------------------
+
+
+def test_train_step(train_step: Callable[..., float], seed: int) -> None:
+    """3.2: one step of the optimizer by this batch's gradients, in training mode; a float comes back."""
+    clean, model = pictures(seed), Witness(seed).eval()
+    for weight in model.parameters():  # what an earlier batch left behind
+        weight.grad = torch.randn(weight.shape, generator=seeded(seed + weight.numel()), dtype=weight.dtype)
+    model.tilt.grad, model.bias.grad = -2 * model.tilt.detach(), 3 * model.bias.detach() ** 2
+    stale = torch.cat([weight.grad.flatten().clone() for weight in model.parameters() if weight.grad is not None])
+    twin, before, rate = copy.deepcopy(model), weights(model), 0.5
+    optimizer = SGD(model.parameters(), lr=rate)
+    set_so = settings(optimizer)
+    with unchanged(clean=clean):
+        loss = train_step(model, optimizer, clean, generator=seeded(seed))
+
+    asked, steps = len(model.log), optimizer.n_steps
+    expect(
+        asked == 1,
+        "One step asks the network once.",
+        expected="one call of denoising_loss",
+        got=f"{asked} answers of the network, {steps} of the optimizer's steps",
+    )
+    call = model.log[0]
+    expect_noised(call, clean)
+    now = [weight.grad for weight in model.parameters()]
+    left = torch.cat([torch.zeros(C, dtype=torch.float64) if x is None else x.flatten() for x in now])
+    fresh = torch.cat([x.flatten() for x in gradients(twin, call, clean)])
+    moved = (before - weights(model)) / rate
+    share, remains = shares(moved, fresh, stale), shares(left, fresh, stale)
+    expect(
+        steps == 1,
+        "The optimizer that was handed in takes one step.",
+        expected="one optimizer.step()",
+        got=f"{steps} steps" + " (but the weights have moved)" * bool(steps == 0 and moved.any()),
+        evidence=torch.tensor([steps, *remains.tolist()]) if not moved.any() else share[-1:],
+    )
+    expect(
+        call.training,
+        "The network is in training mode while it learns.",
+        expected="model.train() before it is asked",
+        got="evaluation mode, as the caller had left it" if not model.training else "training mode only afterwards",
+    )
+    expect(
+        settings(optimizer) == set_so,
+        "How the optimizer is set is up to the caller.",
+        expected=f"a learning rate of {rate}, as before",
+        got=f"one of {number(settings(optimizer)[0]['lr'])}",
+    )
+    ours, old = share[:2].tolist()
+    told = {(0, 0): "weights that didn't move", (-1, 0): "a step the other way, in which the loss grows"}
+    off = told.get((round(ours, 6), round(old, 6)))
+    expect(
+        bool((moved - fresh).abs().max() < 1e-10),
+        "The weights move by the gradients of this batch, and by nothing else.",
+        expected="1 times this batch's gradients, 0 times those that an earlier batch left behind",
+        got=off or ("something else" if share[2] else f"{ours:.2g} times this batch's, {old:.2g} times the earlier ones"),
+        evidence=torch.cat([share, remains]),
+    )
+    expect(
+        model.training,
+        "The network stays in training mode.",
+        expected="training mode after the step",
+        got="evaluation mode",
+    )
+    expect(
+        _is_freed(call, model),
+        "Once the gradients are there, the computation behind them is let go.",
+        expected="loss.backward(), which frees its memory",
+        got="a computation that is kept for another time",
+    )
+    holds = isinstance(loss, Tensor) and loss.requires_grad
+    expect(
+        isinstance(loss, float),
+        "`train_step` returns a plain float.",
+        expected="a float",
+        got="a tensor that holds on to the whole computation behind it" if holds else kind_of(loss),
+    )
+    true_loss = F.mse_loss(call.answer.detach(), clean).item()
+    expect(
+        abs(loss - true_loss) < 1e-9 * true_loss,
+        "The float is the loss that the step was taken for.",
+        expected=number(true_loss),
+        got=number(loss),
+        evidence=torch.tensor([loss / true_loss]),
+    )
+
+    # An optimizer with a memory, batches of other sizes, and a caller who looks at results in between.
+    model, twin = Witness(seed), Witness(seed)
+    optimizer, expected = AdamW(model.parameters(), lr=0.05), AdamW(twin.parameters(), lr=0.05)
+    for k, n in enumerate((4, 2, 5)):
+        clean = pictures(seed + k, n)
+        train_step(model.eval(), optimizer, clean, generator=None)
+        for weight, gradient in zip(twin.parameters(), gradients(twin, model.log[-1], clean), strict=True):
+            weight.grad = gradient
+        expected.step()
+        expect_close(
+            weights(model),
+            weights(twin),
+            f"With AdamW as well, the weights after {k + 1} steps are those that it makes of the batches' gradients.",
+        )
+
+    def draw(generator: torch.Generator | None) -> Tensor:
+        model = Witness(seed)
+        train_step(model, SGD(model.parameters(), lr=rate), clean, generator=generator)
+        return model.log[0].noisy
+
+    expect_fair_draws(draw, seed, "the noisy images")
+
+
+def _is_freed(call: Call, model: Witness) -> bool:
+    """Whether the way back from the network's answer is gone, as it is once `backward` has been along it."""
+    try:
+        torch.autograd.grad(call.answer.sum(), [model.gain])
+    except RuntimeError:
+        return True
+    return False
+
+
+# ---- 3.3 ------------------------------------------------------------------------------------------------------------
+
+
+def small_network(seed: int) -> nn.Module:
+    """A network with weights and buffers of several shapes, and whole numbers among them."""
+    model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Sequential(nn.BatchNorm2d(3), nn.Linear(4, 2, bias=False))).double()
+    random = seeded(seed)
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *(x for x in model.buffers() if x.is_floating_point())):
+            tensor.copy_(torch.randn(tensor.shape, generator=random, dtype=torch.float64))
+    model.get_submodule("1.0").num_batches_tracked.fill_(seed)
+    return model
+
+
+def buffers(model: nn.Module) -> Tensor:
+    """All the buffers of a network in one row, as they are now."""
+    return torch.cat([x.detach().double().flatten() for x in model.buffers()])
+
+
+def test_update_average(update_average: Callable[..., None], seed: int) -> None:
+    """3.3: the average moves a little towards the model; the model stays; the two share nothing."""
+
+    def update(average: nn.Module, model: nn.Module, decay: float) -> Any:
+        held, start, target, numbers = list(average.parameters()), weights(average), weights(model), buffers(model)
+        training = model.training
+        returned = update_average(average, model, decay)
+        same = torch.equal(weights(model), target)
+        expect(
+            same and torch.equal(buffers(model), numbers) and model.training == training,
+            "The model stays as it is.",
+            expected="changes in the average alone",
+            got="a model with other " + ("weights" if not same else "buffers, or in another mode"),
+            evidence=shares(weights(model), target, start),
+        )
+        expect(
+            all(ours is theirs for ours, theirs in zip(held, average.parameters())),
+            "The change is made in the weights that the average has, not in new ones that take their place.",
+            expected="the same tensors with other numbers",
+            got="new tensors",
+        )
+        expect(
+            all(weight.is_leaf for weight in held),
+            "An update of the average is no part of what gradients are computed through.",
+            expected="weights as before, with other numbers",
+            got="weights that remember how they were computed",
+        )
+        return returned
+
+    model = small_network(seed + 7)
+    for decay, what in (
+        (0.75, "Each weight becomes decay * (what it was) + (1 - decay) * (the model's)."),
+        (0.0, "With a decay of 0, nothing is kept of the average: its weights become the model's."),
+        (1.0, "With a decay of 1, all is kept of the average: its weights stay as they were."),
+    ):
+        average = small_network(seed + 3).requires_grad_(False)
+        start, target = weights(average), weights(model)
+        returned = update(average, model, decay)
+        share = shares(weights(average), start, target)
+        want = decay * start + (1 - decay) * target
+        expect(
+            bool((weights(average) - want).abs().max() < 1e-10),
+            what,
+            expected=f"{decay:g} times the average, {1 - decay:g} times the model",
+            got="something else, for some of the weights at least"
+            if share[2]
+            else f"{share[0]:.3g} times the average, {share[1]:.3g} times the model",
+            evidence=weights(average) - want,
+        )
+        copied = torch.equal(buffers(average), buffers(model))
+        expect(
+            copied and [x.dtype for x in average.buffers()] == [x.dtype for x in model.buffers()],
+            "Buffers are copied as they are, also where they are whole numbers.",
+            expected="the model's buffers",
+            got="other numbers" if not copied else "the model's, with another dtype",
+            evidence=buffers(average),
+        )
+        _expect_apart(average, model)
+        expect(
+            returned is None,
+            "`update_average` changes the average that it is given, and returns nothing.",
+            expected="None",
+            got=kind_of(returned),
+        )
+
+    # An average that asks for gradients, as copy.deepcopy(model) gives; and several updates of it, in single precision.
+    model, average = small_network(seed + 7).float(), small_network(seed + 3).float()
+    want = weights(average)
+    for _ in range(3):
+        update(average, model, 0.9)
+        want = 0.9 * want + 0.1 * weights(model)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_(-2)
+    expect_close(weights(average), want, "Update after update, the average follows the model.")
+
+
+def _expect_apart(average: nn.Module, model: nn.Module) -> None:
+    """A change of the one must not show in the other."""
+    kept, numbers = weights(average), buffers(average)
+    old = [tensor.detach().clone() for tensor in (*model.parameters(), *model.buffers())]
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.add_(1)
+        same_weights, same_buffers = torch.equal(weights(average), kept), torch.equal(buffers(average), numbers)
+        for tensor, value in zip((*model.parameters(), *model.buffers()), old):
+            tensor.copy_(value)
+    expect(
+        same_weights and same_buffers,
+        "The average has numbers of its own: when the model learns on, they stay.",
+        expected="an average that stays when the model changes",
+        got=f"{'buffers' if same_weights else 'weights'} that change along with the model's",
+    )
+
+
+# ---- 3.4 ------------------------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """Batches that come one at a time, as from a disk, and can't be counted beforehand."""
+
+    def __init__(self, batches: Sequence[Tensor]) -> None:
+        self.batches, self.taken, self.asked_in_vain = batches, 0, 0
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> Tensor:
+        if self.taken == len(self.batches):
+            self.asked_in_vain += 1
+            if self.asked_in_vain > 3:
+                raise Wrong(ENDS, expected="one pass over the batches", got="a loop that begins them again and again")
+            raise StopIteration
+        self.taken += 1
+        return self.batches[self.taken - 1]
+
+
+class Endless(Stream):
+    """The same batch for ever."""
+
+    def __next__(self) -> Tensor:
+        self.taken += 1
+        expect(
+            self.taken <= 50,
+            "The batches may never end, so they are taken one at a time.",
+            expected="one batch for each loss",
+            got="an attempt to collect them all",
+        )
+        return self.batches[0]
+
+
+class Moment(NamedTuple):
+    """How things stand when a loss is handed out."""
+
+    loss: Any
+    taken: int
+    asked: int
+    steps: int
+    model: Tensor
+    average: Tensor
+
+
+ENDS = "Training ends when the batches do."
+
+
+def started(train: Callable[..., Any], *args: Any, **more: Any) -> Generator[Any, None, None]:
+    """Call the answer: it must give a generator."""
+    losses = train(*args, **more)
+    expect(
+        isinstance(losses, Generator),
+        "`train` is a generator: it hands out its losses with `yield`.",
+        expected="a generator",
+        got="None" if losses is None else kind_of(losses),
+    )
+    return losses  # type: ignore[no-any-return]
+
+
+def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
+    """3.4: a step for each batch, the average after it, then the loss; all at the caller's pace."""
+    rate, decay, sizes = 0.5, 0.75, (2, 5, 4, 3)
+    stream = Stream([pictures(seed + k, n) for k, n in enumerate(sizes)])
+    model, average, twin = Witness(seed), Witness(seed + 1).requires_grad_(False), Witness(seed)
+    optimizer, expected = SGD(model.parameters(), lr=rate), SGD(twin.parameters(), lr=rate)
+
+    def now(loss: Any) -> Moment:
+        return Moment(loss, stream.taken, len(model.log), optimizer.n_steps, weights(model), weights(average))
+
+    losses = started(train, model, optimizer, stream, average=average, decay=decay, generator=seeded(seed))
+    begun = now(None)
+    expect(
+        begun[1:4] == (0, 0, 0),
+        "Nothing happens before the first loss is asked for.",
+        expected="all the code waiting for the first next()",
+        got=f"{begun.taken} batches taken and {begun.steps} steps made already",
+    )
+    moments = []
+    for loss in islice(losses, len(sizes) + 1):
+        moments.append(now(loss))
+        model.eval()  # as a caller does who draws a picture in between
+    ended = now(None)
+
+    for moment in moments:
+        expect(
+            isinstance(moment.loss, float),
+            "Each loss is handed out as a float, and nothing else with it.",
+            expected="a float",
+            got="None" if moment.loss is None else kind_of(moment.loss),
+        )
+    pace = torch.tensor([m[1:4] for m in (*moments, ended)])
+    seen = [len(call.noisy) for call in model.log]
+    facts = torch.tensor([len(moments), *(seen + 9 * [0])[:9]])
+    expect(
+        len(moments) == len(sizes),
+        "Each batch gives one loss, and training ends when the batches do.",
+        expected="4 losses for 4 batches",
+        got=f"{'more than 4' if len(moments) > len(sizes) else len(moments)} losses for {ended.taken} batches",
+        evidence=facts,
+    )
+    expect(
+        seen == list(sizes),
+        "Each batch is learned from once, in the order in which they come.",
+        expected=f"batches of {', '.join(map(str, sizes))} images",
+        got=f"batches of {', '.join(map(str, seen))} images",
+        evidence=facts,
+    )
+    for k, moment in enumerate(moments):
+        expect(
+            moment[1:4] == (k + 1, k + 1, k + 1),
+            "Each loss is handed out right after its step, and before the next batch is taken.",
+            expected=f"loss {k + 1} after {k + 1} batches and {k + 1} steps",
+            got=f"loss {k + 1} after {moment.taken} batches and {moment.steps} steps",
+            evidence=pace,
+        )
+    for k, (moment, call, clean) in enumerate(zip(moments, model.log, stream.batches)):
+        expect_noised(call, clean)
+        expect(
+            call.training,
+            "The network is in training mode at each step, also after the caller has switched it off in between.",
+            expected="one train_step for each batch",
+            got=f"evaluation mode at step {k + 1}",
+        )
+        true_loss = F.mse_loss(call.answer.detach(), clean).item()
+        expect(
+            abs(moment.loss - true_loss) < 1e-9 * true_loss,
+            "Each loss is that of the step just made.",
+            expected=f"{number(true_loss)} at step {k + 1}",
+            got=number(moment.loss),
+            evidence=torch.tensor([m.loss for m in moments]),
+        )
+    _expect_steps(twin, expected, moments, begun, model.log, stream.batches)
+    _expect_averages([begun, *moments, ended], decay)
+    _expect_any_caller(train, seed)
+
+    def draw(generator: torch.Generator | None) -> Tensor:
+        model, batch = Witness(seed), pictures(seed)
+        for _ in started(train, model, SGD(model.parameters(), lr=rate), [batch, batch], generator=generator):
+            pass
+        first, second = (call.noisy for call in model.log)
+        anew = not torch.equal(first, second)
+        expect(anew, "Each step draws noise anew.", expected="other noise at each step", got="the same at each step")
+        return torch.cat([first, second])
+
+    expect_fair_draws(draw, seed, "the noisy images")
+    _expect_learning(train, seed)
+
+
+def _expect_steps(
+    twin: Witness, expected: Any, moments: list[Moment], begun: Moment, log: Log, batches: Sequence[Tensor]
+) -> None:
+    """After each step the weights must be those that the optimizer makes of the batch's gradients."""
+    average = begun.average
+    for k, (moment, call, clean) in enumerate(zip(moments, log, batches)):
+        for weight, gradient in zip(twin.parameters(), gradients(twin, call, clean), strict=True):
+            weight.grad = gradient
+        expected.step()
+        share = shares(moment.model, weights(twin), average)
+        expect(
+            bool((moment.model - weights(twin)).abs().max() < 1e-10),
+            "The model's weights are those that its steps have given it.",
+            expected="the model changed by train_step alone",
+            got=f"a model that has moved towards the average by step {k + 1}"
+            if not share[2] and share[1] > 1e-3
+            else f"other weights after step {k + 1}",
+            evidence=share,
+        )
+        average = moment.average
+
+
+def _expect_averages(moments: list[Moment], decay: float) -> None:
+    """From each moment to the next the average must have taken in the model's new weights, once."""
+    pairs = list(zip(moments, moments[1:]))
+    made_of = [shares(new.average, old.average, new.model, old.model) for old, new in pairs[:-1]]
+    end = shares(moments[-1].average, moments[-2].average, moments[-2].model)
+    for k, (old, new) in enumerate(pairs[:-1]):
+        want = decay * old.average + (1 - decay) * new.model
+        kept, taken, late = (f"{x:.3g}" for x in made_of[k][:3].tolist())
+        sum_of = f"{kept} times the average, {taken} times the new weights, {late} times those before the step"
+        expect(
+            bool((new.average - want).abs().max() < 1e-10),
+            "When a loss is handed out, the average has just taken in the new weights.",
+            expected=f"{decay:g} times the average and {1 - decay:g} times the model's new weights",
+            got=("an average that stayed as it was" if torch.equal(new.average, old.average) else sum_of)
+            + f", at step {k + 1}",
+            evidence=torch.cat([*made_of, end]),
+        )
+    old, new = pairs[-1]
+    expect(
+        torch.equal(old.average, new.average) and torch.equal(old.model, new.model),
+        "After the last loss nothing more happens.",
+        expected="the networks as they were when the last loss was handed out",
+        got="networks that have changed once more",
+    )
+
+
+def _expect_any_caller(train: Callable[..., Any], seed: int) -> None:
+    """Without an average; with the usual decay, and none; with batches that never end; stopped in the middle."""
+
+    def run(batches: Any, **more: Any) -> tuple[Generator[Any, None, None], Witness]:
+        model = Witness(seed)
+        return started(train, model, SGD(model.parameters(), lr=0.5), batches, **more), model
+
+    batches = [pictures(seed + k, 2 + k) for k in range(3)]
+    losses, model = run(batches)
+    n, seen = len(list(islice(losses, 9))), len(model.log)
+    expect(
+        n == seen == 3,
+        "Without an average, and from a list of batches, training goes the same way.",
+        expected="3 losses for 3 batches",
+        got=f"{n} losses and {seen} steps",
+    )
+    for decay, more in ((0.998, {}), (0.0, {"decay": 0.0}), (0.25, {"decay": 0.25})):
+        average = Witness(seed + 1)
+        start = weights(average)
+        losses, model = run(batches[:1], average=average, **more)
+        next(losses, None)
+        kept = shares(weights(average), start, weights(model))
+        expect(
+            bool((weights(average) - torch.lerp(weights(model), start, decay)).abs().max() < 1e-10),
+            f"With decay={decay:g}, that is what the average keeps."
+            if more
+            else "Where the caller gives no decay, it is 0.998.",
+            expected=f"{decay:g} times the average",
+            got="something else" if kept[2] else f"{kept[0]:.4g} times",
+            evidence=kept,
+        )
+
+    stream = Endless(batches)
+    losses, model = run(stream)
+    next(losses, None), next(losses, None)
+    try:
+        losses.close()
+        stopped = True
+    except RuntimeError:
+        stopped = False
+    expect(
+        stopped and len(model.log) == stream.taken == 2,
+        "The caller may stop after any loss, and then nothing more happens.",
+        expected="2 batches taken and 2 steps made for 2 losses",
+        got=f"{stream.taken} batches taken and {len(model.log)} steps made"
+        if stopped
+        else "a loop that goes on when it is closed",
+    )
+
+
+# ---- a network that learns in no time -------------------------------------------------------------------------------
+
+
+class Sketcher(nn.Module):
+    """A small denoiser without a single convolution: it blends what it sees, sharp and blurred, with a picture it learns.
+
+    How much of each it takes depends on the noise level: that and the picture are its weights.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.picture = nn.Parameter(torch.full((3, size, size), 0.5))
+        self.trust = nn.Parameter(torch.zeros(3, 2))  # in what is seen, sharp and blurred; by powers of the level
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+        """Guess the clean images."""
+        blurred = noisy
+        for dim in (2, 3):
+            for far in (1, 2):  # rolling around the edges is many times quicker than pooling
+                blurred = (blurred.roll(far, dim) + blurred + blurred.roll(-far, dim)) / 3
+        level = noise_level.flatten(1)
+        sharp, soft = (torch.cat([level**0, level, level**2], dim=1) @ self.trust).T.reshape(2, -1, 1, 1, 1)
+        return self.picture + sharp * (noisy - 0.5) + soft * (blurred - 0.5)
+
+
+def _expect_learning(train: Callable[..., Any], seed: int) -> None:
+    """A network that is trained must do better than one that answers without thinking."""
+    clean, n_steps = F.avg_pool2d(emoji(), 2), 25
+    level = ((torch.arange(len(clean)) + 0.5) / len(clean)).view(-1, 1, 1, 1)
+    noisy = mix(clean, torch.rand(clean.shape, generator=seeded(800 + seed)), level)
+    model = Sketcher(clean.shape[-1])
+    average = copy.deepcopy(model)
+    optimizer = AdamW(model.parameters(), lr=0.07)
+    for _ in started(train, model, optimizer, [clean] * n_steps, average=average, decay=0.8, generator=seeded(seed)):
+        pass
+    with torch.no_grad():
+        lazy = min(F.mse_loss(noisy, clean).item(), clean.var(dim=0, correction=0).mean().item())
+        for network, name in ((model, "the network"), (average, "its average")):
+            reached = F.mse_loss(network(noisy, level), clean).item()
+            expect(
+                reached < lazy,
+                "After training, the network is better than answering with what it sees or with the mean picture.",
+                expected=f"a loss below {number(lazy)} after {n_steps} steps",
+                got=f"{number(reached)} for {name}",
+            )
+
+
+# ---- the picture ----------------------------------------------------------------------------------------------------
+
+
+class Canvas(nn.Module):
+    """A network that paints the same whatever it sees: its weights are a picture."""
+
+    def __init__(self, picture: Tensor) -> None:
+        super().__init__()
+        self.picture = nn.Parameter(picture.clone())
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:  # noqa: ARG002
+        """Show the picture."""
+        return self.picture.expand_as(noisy)
+
+
+def what_is_asked_for(part: Any) -> Tensor:
+    """The picture at which the loss is least, by going there along the gradient."""
+    canvas = Canvas(torch.full((6, 3, 32, 32), 0.5))
+    part.denoising_loss(canvas, emoji()[:6], generator=seeded(0)).backward()
+    assert canvas.picture.grad is not None
+    return canvas.picture.detach() - canvas.picture.grad * (canvas.picture.numel() / 2)
+
+
+def steps_towards_a_picture(part: Any) -> Tensor:
+    """A canvas after 0, 1, 2, 4, 8 and 16 steps, each a quarter of the way."""
+    canvas, frames = Canvas(torch.full((1, 3, 32, 32), 0.5)), []
+    optimizer = SGD(canvas.parameters(), lr=canvas.picture.numel() / 8)
+    for k in range(17):
+        if k in (0, 1, 2, 4, 8, 16):
+            frames.append(canvas.picture.detach().clone())
+        part.train_step(canvas, optimizer, emoji()[6:7], generator=seeded(k))
+    return torch.cat(frames)
+
+
+def averaged_pictures(part: Any) -> Tensor:
+    """Above, a canvas that jitters; below, its average. After 1, 2, 4, 8, 16 and 32 updates."""
+    model, average, frames = Canvas(emoji()[7:8]), Canvas(torch.full((1, 3, 32, 32), 0.5)), []
+    random = seeded(0)
+    for k in range(1, 33):
+        level = torch.full((1, 1, 1, 1), 0.6)
+        with torch.no_grad():
+            model.picture.copy_(mix(emoji()[7:8], torch.rand(1, 3, 32, 32, generator=random), level))
+        part.update_average(average, model, 0.9)
+        if k in (1, 2, 4, 8, 16, 32):
+            both = [network.picture.detach().clone() for network in (model, average)]
+            frames.append(torch.cat([both[0], torch.ones(1, 3, 2, 32), both[1]], dim=2))
+    return torch.cat(frames)
+
+
+def averaged_path(part: Any) -> Tensor:
+    """One weight that jitters, and its average: up is more."""
+    width, height = 202, 48
+    paper = torch.ones(1, 3, height, width)
+    model, average = Canvas(torch.zeros(1)), Canvas(torch.full((1,), 0.1))
+    random = seeded(1)
+    for x in range(width):
+        with torch.no_grad():
+            model.picture.fill_(0.5 + 0.35 * x / width + 0.3 * (torch.rand((), generator=random).item() - 0.5))
+        part.update_average(average, model, 0.95)
+        for network, colour in ((model, (0.75, 0.75, 0.75)), (average, (0.1, 0.3, 0.8))):
+            y = height - 2 - int(min(1.0, max(0.0, network.picture.item())) * (height - 3))
+            paper[0, :, y : y + 2, x] = torch.tensor(colour).view(3, 1)
+    return paper
+
+
+def learning(part: Any) -> Tensor:
+    """The loss of each step as a bar; under it noisy pictures, and what the trained network makes of them."""
+    width, height, clean = 202, 40, emoji()
+    model = Sketcher(32)
+    optimizer = AdamW(model.parameters(), lr=0.03)
+    bars = torch.ones(3, height, width)
+    scale = height / (1.5 * clean.var(dim=0, correction=0).mean().item())
+    losses = part.train(model, optimizer, [clean] * (width // 4), generator=seeded(0))
+    for k, loss in enumerate(islice(losses, width // 4)):
+        bars[:, height - min(height, round(scale * float(loss))) :, 4 * k : 4 * k + 3] = torch.tensor(
+            (0.35, 0.55, 0.8)
+        ).view(3, 1, 1)
+    bars[:, height - round(height / 1.5), ::3] = 0.3  # the loss of the mean picture
+    some = clean[[1, 3, 4, 8, 11, 14]]
+    level = torch.linspace(0.2, 0.7, 6).view(6, 1, 1, 1)
+    noisy = mix(some, torch.rand(some.shape, generator=seeded(3)), level)
+    with torch.no_grad():
+        rows = [noisy, model(noisy, level).clamp(0, 1)]
+    sheets = [torch.cat([F.pad(image, (0, 2, 2, 0), value=1.0) for image in row], dim=2)[:, :, :width] for row in rows]
+    return torch.cat([bars, *sheets], dim=1).unsqueeze(0)
+
+
+PANELS = [
+    Panel("denoising_loss", "the pictures at which the loss would be 0", what_is_asked_for),
+    Panel("train_step", "a picture as the network's weights, after 0, 1, 2, 4, 8 and 16 steps", steps_towards_a_picture),
+    Panel("update_average", "pictures as weights that jitter (above) and their average (below)", averaged_pictures),
+    Panel("update_average", "one weight that jitters (gray) and its average (blue), over time", averaged_path),
+    Panel("train", "the loss of each step (dots: that of the mean picture); noisy pictures; answers", learning),
+]

@@ -1,0 +1,336 @@
+"""The graders as a whole: whatever is in a learner's file, they say what it is, and the next exercise is unharmed."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dino.course.curriculum import LESSONS, Course, Lesson, find_exercise, find_lesson
+from dino.course.room import Room
+from dino.course.stubs import exercise_source, stub
+
+REPOSITORY = Course(Path(__file__).parents[1])
+EXERCISES = [(lesson, exercise) for lesson in LESSONS for exercise in lesson.exercises]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """A copy of the course in which every lesson is solved."""
+    root = tmp_path_factory.mktemp("course")
+    for name in ("lessons", "solutions"):
+        shutil.copytree(REPOSITORY.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY.root / "pyproject.toml", root)
+    solved = Course(root)
+    for lesson in LESSONS:
+        if solved.solution(lesson).exists():
+            shutil.copy(solved.solution(lesson), solved.lesson_file(lesson))
+    return solved
+
+
+@pytest.fixture(scope="module")
+def room(course: Course) -> Iterator[Room]:
+    with Room(course, limit=4) as room:
+        yield room
+
+
+@pytest.fixture
+def write(course: Course) -> Iterator[object]:
+    """Put another text into a lesson's file; the solution is back afterwards."""
+    changed = []
+
+    def write(lesson: Lesson, text: str) -> None:
+        changed.append(lesson)
+        course.lesson_file(lesson).write_text(text)
+
+    yield write
+    for lesson in changed:
+        shutil.copy(course.solution(lesson), course.lesson_file(lesson))
+
+
+def solved_but(lesson: Lesson, exercise: str, code: str) -> str:
+    """The solution of a lesson with other code for one exercise."""
+    source = REPOSITORY.solution(lesson).read_text()
+    return source.replace(exercise_source(source, exercise), code + "\n")
+
+
+def ids(pairs: list[tuple[Lesson, str]]) -> list[str]:
+    return [f"{lesson.exercise_number(exercise)}-{exercise}" for lesson, exercise in pairs]
+
+
+# ---- stubs and solutions --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=ids(EXERCISES))
+def test_every_solution_passes(room: Room, lesson: Lesson, exercise: str) -> None:
+    verdict = room.grade(lesson, exercise)
+    assert verdict.passed, verdict
+    assert not verdict.note
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
+def test_every_stub_fails_as_unwritten(room: Room, write, lesson: Lesson) -> None:
+    write(lesson, stub(REPOSITORY, lesson))
+    for exercise in lesson.exercises:
+        assert room.grade(lesson, exercise).outcome == "unwritten"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
+def test_the_committed_lessons_are_the_stubs_of_the_solutions(lesson: Lesson) -> None:
+    # What is committed, not what is in the folder: that may be a learner's work.
+    path = REPOSITORY.lesson_file(lesson).relative_to(REPOSITORY.root)
+    found = subprocess.run(
+        ["git", "show", f"HEAD:{path.as_posix()}"], cwd=REPOSITORY.root, capture_output=True, check=False
+    )
+    if found.returncode:
+        pytest.skip("this copy of the course is no git repository")
+    assert found.stdout.decode() == stub(REPOSITORY, lesson)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
+def test_a_lesson_that_only_raises_is_all_red(room: Room, write, lesson: Lesson) -> None:
+    write(lesson, "raise RuntimeError('nothing here')")
+    for exercise in lesson.exercises:
+        verdict = room.grade(lesson, exercise)
+        assert verdict.outcome == "broken"
+        assert "RuntimeError: nothing here" in verdict.says
+        assert verdict.where is not None
+        assert "line 1" in verdict.where
+
+
+# ---- work that is not the learner's own -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
+@pytest.mark.parametrize("package", ["dino", "solutions"])
+def test_a_lesson_that_re_exports_is_refused(room: Room, write, lesson: Lesson, package: str) -> None:
+    if package == "dino":
+        write(lesson, f"from dino.{lesson.name} import *\n")
+    else:
+        path = REPOSITORY.solution(lesson)
+        write(lesson, f"import runpy\nglobals().update(runpy.run_path({str(path)!r}))\n")
+    for exercise in lesson.exercises:
+        verdict = room.grade(lesson, exercise)
+        assert verdict.outcome == "borrowed"
+        assert "must be your own work" in verdict.says
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=ids(EXERCISES))
+def test_an_answer_that_hands_on_to_dino_is_refused(room: Room, write, lesson: Lesson, exercise: str) -> None:
+    if exercise[0].isupper():
+        code = f"import dino.{lesson.name}\nclass {exercise}(dino.{lesson.name}.{exercise}):\n    pass\n"
+    else:
+        code = (
+            f"import importlib\n\n\ndef {exercise}(*args, **options):\n"
+            f"    return importlib.import_module('dino.{lesson.name}').{exercise}(*args, **options)\n"
+        )
+    write(lesson, solved_but(lesson, exercise, code))
+    verdict = room.grade(lesson, exercise)
+    assert verdict.outcome == "borrowed"
+    assert "must be your own work" in verdict.says
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "mix = torch.lerp",
+        "from functools import partial\nmix = partial(torch.lerp)",
+        "exec('def mix(clean, noise, noise_level):\\n    return torch.lerp(clean, noise, noise_level)')",
+        "import inspect, dino.noise\nexec(inspect.getsource(dino.noise.mix))",
+    ],
+)
+def test_an_answer_that_is_written_elsewhere_is_refused(room: Room, write, code: str) -> None:
+    lesson, exercise = find_exercise("mix")
+    write(lesson, solved_but(lesson, exercise, code))
+    assert "must be your own work" in room.grade(lesson, exercise).says
+
+
+# ---- hostile answers ------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "hangs": ("while True:\n        pass", "stopped", "still running"),
+    "hangs and prints": ("while True:\n        print('x' * 1000)", "broken", "printed more than"),
+    "hangs and catches all": (
+        "while True:\n        try:\n            while True: pass\n        except BaseException: pass",
+        "stopped",
+        "still running",
+    ),
+    "sleeps": ("import time\n    time.sleep(1000)", "stopped", "still running"),
+    "exits": ("import sys\n    sys.exit(0)", "broken", "exit()"),
+    "exits at once": ("import os\n    os._exit(0)", "stopped", "ended all of Python"),
+    "crashes": ("import ctypes\n    ctypes.string_at(0)", "stopped", "ended all of Python"),
+    "floods below Python": (
+        "import os\n    for _ in range(5000): os.write(1, b'x' * 1000); os.write(2, b'{}')\n    return clean",
+        "wrong",
+        "",
+    ),
+    "recurses": ("return mix(clean, noise, noise_level)", "broken", "RecursionError"),
+    "asks": ("return input('level?')", "broken", "EOFError"),
+    "stops at a breakpoint": ("breakpoint()\n    return clean", "broken", "breakpoint"),
+    "raises": ("raise ValueError('no\\nidea')", "broken", "ValueError: no"),
+    "raises oddly": ("raise KeyboardInterrupt", "broken", "KeyboardInterrupt"),
+    "changes its input": ("return clean.lerp_(noise, noise_level)", "wrong", "must stay as they were"),
+    "answers in another dtype": ("return torch.lerp(clean, noise, noise_level).half()", "wrong", "dtype"),
+    "answers nothing": ("torch.lerp(clean, noise, noise_level)", "wrong", "must be a tensor"),
+    "answers a list": ("return torch.lerp(clean, noise, noise_level).tolist()", "wrong", "must be a tensor"),
+    "answers nan": ("return clean * float('nan')", "wrong", "finite"),
+    "reseeds": ("torch.manual_seed(0)\n    return torch.lerp(clean, noise, noise_level)", "wrong", "as it was"),
+    "patches torch": (
+        "torch.lerp = lambda a, b, w: a\n    return clean + noise_level * (noise - clean)",
+        "wrong",
+        "as it was",
+    ),
+    "patches a tensor": (
+        "torch.Tensor.lerp = lambda a, b, w: a\n    return clean + noise_level * (noise - clean)",
+        "wrong",
+        "as it was",
+    ),
+    "patches dino": (
+        "import dino.noise\n    dino.noise.mix = None\n    return clean + noise_level * (noise - clean)",
+        "wrong",
+        "as it was",
+    ),
+    "patches the grader": (
+        "import dino.course.expect as e\n    e.expect_close = lambda *a, **k: None\n    return clean * 0 + 1",
+        "wrong",
+        "",
+    ),
+    "changes the default dtype": (
+        "torch.set_default_dtype(torch.float64)\n    return torch.lerp(clean, noise, noise_level)",
+        "wrong",
+        "as it was",
+    ),
+    "switches gradients off": (
+        "torch.set_grad_enabled(False)\n    return torch.lerp(clean, noise, noise_level)",
+        "wrong",
+        "as it was",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_answer_is_told_of_and_leaves_the_next_unharmed(room: Room, write, name: str) -> None:
+    body, outcome, words = HOSTILE[name]
+    lesson, exercise = find_exercise("mix")
+    code = f"def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:\n    {body}"
+    write(lesson, solved_but(lesson, exercise, code))
+    verdict = room.grade(lesson, exercise)
+    assert verdict.outcome == outcome, verdict
+    assert words in verdict.says + verdict.rule + verdict.facts, verdict
+    assert "\n" not in verdict.says
+    if name in ("hangs", "sleeps", "raises", "recurses", "asks", "exits"):
+        assert verdict.where is not None, verdict
+        assert "lessons/01/noise.py, line" in verdict.where
+    assert room.grade(lesson, "sample_noise_levels").passed
+
+
+HOSTILE_FILES = {
+    "a syntax error": ("def mix(clean:\n", "SyntaxError"),
+    "a missing library": ("import no_such_library\n", "ModuleNotFoundError: No module named 'no_such_library'"),
+    "a missing name": ("from dino.noise import no_such_name\n", "ImportError"),
+    "an exit": ("import sys\nsys.exit(3)\n", "exit()"),
+    "an endless loop": ("while True:\n    pass\n", "still running"),
+    "a flood": ("while True:\n    print('again')\n", "printed more than"),
+    "nothing": ("", "There is no `mix`"),
+    "tabs and spaces": ("def mix(clean):\n\tpass\n        pass\n", "Error"),
+    "a NUL": ("x = '\0'", "Error"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FILES)
+def test_a_file_that_can_not_be_loaded_is_told_of(room: Room, write, name: str) -> None:
+    text, words = HOSTILE_FILES[name]
+    lesson = find_lesson("01")
+    write(lesson, text)
+    verdict = room.grade(lesson, "mix")
+    assert not verdict.passed
+    assert words in verdict.says, verdict
+
+
+def test_a_file_that_is_no_text_is_told_of(room: Room, write, course: Course) -> None:
+    lesson = find_lesson("01")
+    write(lesson, "")
+    course.lesson_file(lesson).write_bytes(b"\xff\xfe\x00")
+    assert "Error" in room.grade(lesson, "mix").says
+
+
+def test_a_file_that_is_gone_is_told_of(room: Room, write, course: Course) -> None:
+    lesson = find_lesson("01")
+    write(lesson, "")
+    course.lesson_file(lesson).unlink()
+    verdict = room.grade(lesson, "mix")
+    assert "there is no file lessons/01/noise.py" in verdict.says
+    assert "dino reset 01" in verdict.facts
+
+
+def test_what_an_answer_prints_is_kept(room: Room, write) -> None:
+    lesson, exercise = find_exercise("mix")
+    code = "def mix(clean, noise, noise_level):\n    print('level', noise_level.shape)\n    return clean"
+    write(lesson, solved_but(lesson, exercise, code))
+    assert "level torch.Size([6, 1, 1, 1])" in room.grade(lesson, exercise).printed
+
+
+def test_a_wrong_signature_is_told_with_the_call_that_was_expected(room: Room, write) -> None:
+    lesson, exercise = find_exercise("mix")
+    write(lesson, solved_but(lesson, exercise, "def mix(clean, noise):\n    return clean"))
+    verdict = room.grade(lesson, exercise)
+    assert "can't be called as the course calls it" in verdict.says
+    assert "mix(clean, noise, noise_level)" in verdict.facts
+
+
+def test_one_mistake_does_not_count_twice(room: Room, write) -> None:
+    # `add_noise` leans on `mix`, which is wrong here: it is graded with the reference's in its place.
+    lesson, _ = find_exercise("mix")
+    write(lesson, solved_but(lesson, "mix", "def mix(clean, noise, noise_level):\n    return clean"))
+    assert room.grade(lesson, "mix").outcome == "wrong"
+    verdict = room.grade(lesson, "add_noise")
+    assert verdict.passed
+    assert "in place of others" in verdict.note
+
+
+def test_an_endless_loop_in_one_exercise_does_not_fail_another(room: Room, write) -> None:
+    lesson, _ = find_exercise("mix")
+    write(lesson, solved_but(lesson, "mix", "def mix(clean, noise, noise_level):\n    while True:\n        pass"))
+    verdict = room.grade(lesson, "add_noise")
+    assert verdict.passed
+    assert "in place of others" in verdict.note
+
+
+# ---- all together ---------------------------------------------------------------------------------------------------
+
+BUGS = {
+    "00": ("to_unit", "def to_unit(images_uint8):\n    return images_uint8.float() / 127.5 - 1"),
+    "01": ("mix", "def mix(clean, noise, noise_level):\n    return torch.lerp(noise, clean, noise_level)"),
+    "03": (
+        "denoising_loss",
+        "def denoising_loss(model, clean, *, generator=None):\n"
+        "    noisy, noise_level = add_noise(clean, generator=generator)\n"
+        "    return (model(noisy, noise_level) - noisy).square().mean()",
+    ),
+    "04": (
+        "remix",
+        "def remix(noisy, guess, noise_level, next_level):\n    return torch.lerp(noisy, guess, next_level)",
+    ),
+}
+
+
+def test_the_solutions_work_together(room: Room) -> None:
+    report = room.together()
+    assert report["passed"], report
+
+
+@pytest.mark.parametrize("number", BUGS)
+def test_a_bug_in_one_lesson_leaves_the_later_ones_green_and_is_named_by_the_check_of_all_parts(
+    room: Room, write, number: str
+) -> None:
+    exercise, code = BUGS[number]
+    lesson = find_lesson(number)
+    write(lesson, solved_but(lesson, exercise, code))
+    assert not room.grade(lesson, exercise).passed
+    for later in LESSONS[LESSONS.index(lesson) + 1 :]:
+        for name in later.exercises:
+            assert room.grade(later, name).passed
+    report = room.together()
+    assert not report["passed"]
+    assert f"lesson {number}" in report["says"], report

@@ -1,0 +1,273 @@
+"""What the learner sees: real pytest and dino processes on a copy of the course."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dino.course.curriculum import LESSONS, Course, find_lesson
+from dino.course.stubs import stub
+
+from .test_course import REPOSITORY, solved_but
+
+NOISE = find_lesson("01")
+SWAPPED = solved_but(
+    NOISE, "mix", "def mix(clean, noise, noise_level):\n    return torch.lerp(noise, clean, noise_level)"
+)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    """A fresh copy of the course: nothing is solved."""
+    for name in ("lessons", "solutions"):
+        shutil.copytree(REPOSITORY.root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY.root / "pyproject.toml", tmp_path)
+    course = Course(tmp_path)
+    for lesson in LESSONS:
+        if course.solution(lesson).exists():
+            course.lesson_file(lesson).write_text(stub(REPOSITORY, lesson))
+    return course
+
+
+@pytest.fixture
+def run(course: Course) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*command: str, where: Path | None = None, say: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=where or course.root,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY.root), "COLUMNS": "100"},
+            capture_output=True,
+            text=True,
+            input=say,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+def solve(course: Course, *numbers: str) -> None:
+    for number in numbers:
+        lesson = find_lesson(number)
+        shutil.copy(course.solution(lesson), course.lesson_file(lesson))
+
+
+# ---- pytest lessons/NN ----------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_lesson_says_what_is_to_be_written(course: Course, run) -> None:
+    done = run("pytest", "lessons/01")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    lines = done.stdout.strip().splitlines()
+    assert lines[0] == "lesson 01, mixing noise in: lessons/01/noise.py"
+    assert done.stdout.count("not written yet") == 3
+    assert lines[-2].strip().startswith("picture  runs/lessons/01.png")
+    assert lines[-1].strip() == "0 of 3 in lesson 01; 0 of 19 in all; next: 1.1 mix"
+    Image.open(course.root / "runs/lessons/01.png").load()
+
+
+def test_a_wrong_answer_is_diagnosed_and_the_others_pass(course: Course, run) -> None:
+    course.lesson_file(NOISE).write_text(SWAPPED)
+    done = run("pytest", "lessons/01")
+    assert done.returncode == 1
+    told = done.stdout
+    assert "1.1 mix" in told
+    assert "At level 0 I expected your picture and got the noise: the two are swapped." in told
+    assert re.search(r"expected [\d.]+, got [\d.]+ \(image 0, channel \d, row \d, column \d\)", told)
+    assert "dino hint 1.1" in told
+    assert "1.2 sample_noise_levels  passed" in told
+    assert "2 of 3 in lesson 01; 2 of 19 in all; next: 1.1 mix" in told
+    assert not re.search(r"Traceback|test session starts|FAILURES|assert|mistakes\.py|grading\.py", told)
+
+
+def test_a_solved_lesson_passes_and_points_on(course: Course, run) -> None:
+    solve(course, "01")
+    done = run("pytest", "lessons/01")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("passed") == 3
+    assert "3 of 3 in lesson 01; 3 of 19 in all; next: 0.1 to_unit" in done.stdout
+
+
+def test_an_error_is_told_with_the_learners_own_line(course: Course, run) -> None:
+    code = "def mix(clean, noise, noise_level):\n    return clean + nose"
+    course.lesson_file(NOISE).write_text(solved_but(NOISE, "mix", code))
+    told = run("pytest", "lessons/01", "-k", "mix").stdout
+    assert "NameError: name 'nose' is not defined" in told
+    assert re.search(r"lessons/01/noise.py, line \d+: return clean \+ nose", told)
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("where", ["lessons", "lessons/01", "solutions"])
+def test_it_works_from_any_folder(course: Course, run, where: str) -> None:
+    solve(course, "01")
+    folder = course.root / where
+    done = run("pytest", os.path.relpath(course.root / "lessons" / "01", folder), where=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 in lesson 01" in done.stdout
+
+
+def test_it_works_from_inside_the_lesson_without_arguments(course: Course, run) -> None:
+    solve(course, "01")
+    done = run("pytest", where=course.root / "lessons" / "01")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 in lesson 01" in done.stdout
+
+
+def test_k_x_q_and_xdist_do_what_they_do_elsewhere(course: Course, run) -> None:
+    course.lesson_file(NOISE).write_text(SWAPPED)
+    one = run("pytest", "lessons/01", "-k", "add_noise")
+    assert one.returncode == 0
+    assert "1.3 add_noise" in one.stdout
+    assert "1.1" not in one.stdout.partition("next:")[0]
+    first = run("pytest", "lessons/01", "-x")
+    assert first.returncode == 1
+    assert "1.1 mix" in first.stdout
+    assert "1.2 sample_noise_levels" not in first.stdout
+    brief = run("pytest", "lessons/01", "-q")
+    assert "the two are swapped" in brief.stdout
+    assert "dino hint" not in brief.stdout
+    parallel = run("pytest", "lessons/01", "-n", "2")
+    assert parallel.returncode == 1
+    assert [parallel.stdout.index(name) for name in ("1.1 mix", "1.2 sample", "1.3 add")] == sorted(
+        parallel.stdout.index(name) for name in ("1.1 mix", "1.2 sample", "1.3 add")
+    )
+    assert "the two are swapped" in parallel.stdout
+    single = run("pytest", "lessons/01/test_noise.py::test_sample_noise_levels")
+    assert single.returncode == 0
+    assert "1.2 sample_noise_levels  passed" in single.stdout
+    nothing = run("pytest", "lessons/01", "-k", "no_such_exercise")
+    assert nothing.returncode == 5
+    assert "No exercise was graded" in nothing.stdout
+
+
+def test_a_test_view_can_list_the_exercises(run) -> None:
+    done = run("pytest", "--collect-only", "-q", "lessons")
+    for lesson in LESSONS:
+        for exercise in lesson.exercises:
+            assert f"lessons/{lesson.number}/test_{lesson.name}.py::test_{exercise.lower()}" in done.stdout
+
+
+def test_all_lessons_at_once_end_with_the_check_of_all_parts(course: Course, run) -> None:
+    solve(course, "00", "01", "02", "03", "04")
+    done = run("pytest", "lessons")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all parts together  passed" in done.stdout
+    assert "19 of 19 in all; all done: now train on your own parts with dino train --mine" in done.stdout
+
+
+def test_what_was_graded_counts_until_the_file_changes(course: Course, run) -> None:
+    solve(course, "00", "01")
+    run("pytest", "lessons/00")
+    assert "6 of 19 in all" in run("pytest", "lessons/01").stdout
+    with course.lesson_file(find_lesson("00")).open("a") as file:
+        file.write("# a thought\n")
+    told = run("pytest", "lessons/01").stdout
+    assert "3 of 19 in all" in told
+    assert "lesson 00 has changed: pytest lessons/00" in told
+
+
+# ---- the commands ---------------------------------------------------------------------------------------------------
+
+
+def test_hints_come_one_by_one(run) -> None:
+    first, second, third, fourth = (run("dino", "hint", "1.1").stdout for _ in range(4))
+    assert "hint 1 of 3" in first
+    assert "hint 2 of 3" not in first
+    assert "hint 2 of 3" in second
+    assert "hint 3 of 3" in third
+    assert fourth == third
+    assert "dino solution 1.1" in third
+    wrong = run("dino", "hint", "7.7")
+    assert wrong.returncode == 1
+    assert "there is no exercise 7.7" in wrong.stderr
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
+def test_every_exercise_has_three_hints(lesson) -> None:
+    from dino.course.hints import hints
+
+    for exercise in lesson.exercises:
+        three = hints(REPOSITORY, lesson, exercise)
+        assert len(three) == 3, exercise
+        assert all(len(text) > 40 for text in three)
+
+
+def test_a_solution_is_shown_after_a_question_and_beside_the_learners(course: Course, run) -> None:
+    course.lesson_file(NOISE).write_text(SWAPPED)
+    declined = run("dino", "solution", "1.1", say="n\n")
+    assert declined.returncode == 1
+    assert "doesn't pass yet" in declined.stdout
+    assert "torch.lerp(clean" not in declined.stdout
+    shown = run("dino", "solution", "1.1", say="y\n").stdout
+    assert "    return torch.lerp(clean, noise, noise_level)" in shown
+    assert "-    return torch.lerp(noise, clean, noise_level)" in shown
+    assert "+    return torch.lerp(clean, noise, noise_level)" in shown
+    passed = run("dino", "solution", "1.2")
+    assert passed.returncode == 0
+    assert "torch.rand(n, 1, 1, 1" in passed.stdout
+    assert "From yours" not in passed.stdout
+
+
+def test_reset_keeps_the_old_attempt(course: Course, run) -> None:
+    course.lesson_file(NOISE).write_text(SWAPPED)
+    done = run("dino", "reset", "01")
+    kept = re.search(r"kept\s+(\S+)", done.stdout)
+    assert kept
+    assert (course.root / kept.group(1)).read_text() == SWAPPED
+    assert course.lesson_file(NOISE).read_text() == stub(REPOSITORY, NOISE)
+    assert "nothing to reset" in run("dino", "reset", "noise").stdout
+    course.lesson_file(NOISE).unlink()
+    run("dino", "reset", "1")
+    assert course.lesson_file(NOISE).read_text() == stub(REPOSITORY, NOISE)
+
+
+def test_progress_grades_what_has_changed(course: Course, run) -> None:
+    course.lesson_file(NOISE).write_text(SWAPPED)
+    told = run("dino", "progress").stdout
+    assert "2 of 3" in told
+    assert "2 of 19 in all" in told
+    assert "the two are swapped" in " ".join(told.split())
+    solve(course, "01")
+    assert "3 of 19 in all" in run("dino", "progress").stdout
+
+
+def test_watch_grades_again_when_the_file_is_saved(course: Course, tmp_path: Path) -> None:
+    import signal
+
+    log = tmp_path / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "dino", "watch", "01"],
+            cwd=course.root,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY.root)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_for(lambda: "watching lessons/01/noise.py" in log.read_text())
+            assert "0 of 3 in lesson 01" in log.read_text()
+            time.sleep(0.5)
+            solve(course, "01")
+            _wait_for(lambda: "3 of 3 in lesson 01" in log.read_text())
+            _wait_for(lambda: log.read_text().count("watching lessons/01/noise.py") >= 2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+    assert "stopped watching" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
