@@ -276,9 +276,10 @@ def compare(
 
     model, about, beside = _load(weights, device)
     config = about["config"]
-    real = load_images(
-        data or config["data"], config["size"], channels=config["channels"], split=split or config["split"]
-    )
+    source, part = data or config.get("data"), split or config.get("split", "train")
+    if source is None:
+        raise DinoError("these weights don't say which pictures they learned from. Name some with --data")
+    real = load_images(source, config["size"], channels=config["channels"], split=part)
     chosen = torch.randperm(len(real), generator=seeded("cpu", seed, "compare"))[:n]
     images = _draw(model, about, n, steps, step_size, seed)
     say("wrote", str(pictures.save(pictures.comparison(to_unit(real[chosen]), images), out or beside / "compare.png")))

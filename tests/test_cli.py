@@ -116,6 +116,19 @@ def test_a_weights_file_alone_is_enough_to_draw(trained: Path, tmp_path: Path) -
     assert "160 images" in inside("info", "mine.safetensors", cwd=tmp_path)
 
 
+def test_compare_asks_for_pictures_where_the_weights_name_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dino.checkpoint import save_model
+    from dino.denoiser import UNet
+
+    config = {"channels": 3, "widths": [4], "depths": [1], "size": 8}
+    save_model(tmp_path / "by-hand.safetensors", UNet(3, (4,), (1,)), {"config": config})
+    assert "Name some with --data" in refusal(
+        "compare", tmp_path / "by-hand.safetensors", capsys=capsys, monkeypatch=monkeypatch
+    )
+
+
 def test_compare_puts_real_pictures_beside_generated_ones(trained: Path) -> None:
     report = inside("compare", "-n", "4", "--steps", "2", "--data", "emoji:face-hat", cwd=trained)
     path = trained / report.split("wrote")[1].strip()

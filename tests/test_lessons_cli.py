@@ -271,3 +271,45 @@ def _wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_training_on_own_parts_refuses_fills_in_and_ends_with_a_card(course: Course, run) -> None:
+    solve(course, "00", "01", "03", "04")
+    options = ["--data", "emoji:face-hat", "--size", "16", "--images", "64", "--batch-size", "8"]
+    refused = run("dino", "train", "--mine", *options)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "lesson 02 (denoiser) doesn't pass yet: 2.1 Block" in refused.stderr
+    filled = run("dino", "train", "--mine", "--fill-in", *options)
+    assert filled.returncode == 0, filled.stderr
+    assert re.search(r"02 denoiser\s+dino's\s+\(2.1 Block doesn't pass yet\)", filled.stdout)
+    assert re.search(r"04 sampler\s+yours", filled.stdout)
+    solve(course, "02")
+    done = run("dino", "train", "--mine", *options)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"part\s+\d\d \w+\s+yours", done.stdout)) == 5
+    card = re.search(r"wrote\s+(\S+card\.png)", done.stdout)
+    assert card
+    Image.open(course.root / card.group(1)).load()
+    alone = run("dino", "train", "--fill-in")
+    assert alone.returncode == 1
+    assert "--fill-in goes with --mine" in alone.stderr
+
+
+def test_a_broken_torch_is_told_of_by_lesson_00(course: Course, run, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "broken" / "torch").mkdir(parents=True)
+    (tmp_path / "broken" / "torch" / "__init__.py").write_text("raise ImportError('no libtorch')")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "lessons/00"],
+        cwd=course.root,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "broken"), str(REPOSITORY.root)])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "can't be imported (no libtorch)" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    solve(course, "00")
+    assert "3 of 3 in lesson 00" in run("pytest", "lessons/00").stdout

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..trainer import Trainer
 
 INK, FAINT, GREEN = (35, 35, 45), (125, 125, 135), (20, 125, 70)
-MARGIN, LINE = 40, 34
+MARGIN, LINE, MIN_WIDTH = 40, 34, 660
 
 
 def card(parts: Parts, trainer: "Trainer") -> "Image":
@@ -21,11 +21,11 @@ def card(parts: Parts, trainer: "Trainer") -> "Image":
 
     grid = pictures.grid(trainer.sample(36, n_steps=100))
     width, height = grid.width + 2 * MARGIN, grid.height + 3 * MARGIN + LINE * (len(LESSONS) + 2) + 20
-    image = Image.new("RGB", (max(width, 480), height), "white")
+    image = Image.new("RGB", (max(width, MIN_WIDTH), height), "white")
     pen = ImageDraw.Draw(image)
     large, small = ImageFont.load_default(26), ImageFont.load_default(17)
-    left = (image.width - grid.width) // 2
-    image.paste(grid, (left, MARGIN))
+    image.paste(grid, ((image.width - grid.width) // 2, MARGIN))
+    left = MARGIN
     y = grid.height + 2 * MARGIN
     own = [lesson for lesson in LESSONS if parts.whose[lesson.name] == "yours"]
     title = "Drawn by a model I built myself" if len(own) == len(LESSONS) else "Drawn by a model built of these parts"
@@ -38,6 +38,8 @@ def card(parts: Parts, trainer: "Trainer") -> "Image":
         pen.text((left + 215, y), lesson.teaches, FAINT, small)
         y += LINE
     config = trainer.config
-    learned = f"{len(trainer.images):,} pictures of {config.data}, {trainer.images_seen:,} images seen. Dino Diffusion"
+    learned = (
+        f"It learned from {len(trainer.images):,} pictures ({config.data}), seeing {trainer.images_seen:,} images."
+    )
     pen.text((left, y), learned, FAINT, small)
     return image

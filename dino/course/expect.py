@@ -34,7 +34,7 @@ class Wrong(Exception):
             return False
         if self.evidence is None or other.evidence is None:
             return self.evidence is other.evidence and self.got == other.got
-        if self.evidence.shape != other.evidence.shape:
+        if self.evidence.shape != other.evidence.shape or self.evidence.is_complex() != other.evidence.is_complex():
             return False
         ours, theirs = self.evidence.double(), other.evidence.double()
         return torch.allclose(ours, theirs, rtol=1e-4, atol=self.slack, equal_nan=True)
@@ -85,6 +85,16 @@ def expect_tensor(
 ) -> Tensor:
     """`value` must be a tensor of this shape and dtype. `name` tells what it is: "what mix returns"."""
     expect(isinstance(value, Tensor), f"{name} must be a tensor.", expected="a tensor", got=kind_of(value))
+    plain = value.layout == torch.strided and not value.is_nested and not value.is_quantized
+    expect(
+        plain, f"{name} must be an ordinary tensor.", expected="a dense one", got="a sparse, nested or quantized one"
+    )
+    expect(
+        value.device.type == "cpu",
+        f"{name} must be on the device that the inputs are on.",
+        expected="cpu",
+        got=str(value.device),
+    )
     if shape is not None:
         expect(
             tuple(value.shape) == tuple(shape),
@@ -116,19 +126,19 @@ def expect_close(got: Any, want: Tensor, what: str, *, tolerance: float | None =
     """
     got = expect_tensor(got, "the result", want.shape, finite=False)
     expect(not got.is_complex(), "The result must be real numbers.", got=short(got.dtype))
+    got, want = got.detach(), want.detach()
     if tolerance is None:
         coarser = max((torch.finfo(x.dtype).eps for x in (got, want) if x.is_floating_point()), default=0.0)
-        tolerance = 1000 * coarser * max(1.0, want.detach().abs().max().item() if want.numel() else 1.0)
-    with torch.no_grad():
-        apart = (got.double() - want.double()).abs().nan_to_num(nan=torch.inf)
+        tolerance = 1000 * coarser * max(1.0, want.abs().max().item() if want.numel() else 1.0)
+    apart = (got.double() - want.double()).abs().nan_to_num(nan=torch.inf)
     if apart.numel() == 0 or apart.max() <= tolerance:
         return
-    place = [int(index) for index in torch.unravel_index(apart.argmax(), apart.shape)]
+    place = where_largest(apart)
     raise Wrong(
         what,
         expected=number(want[tuple(place)]),
         got=number(got[tuple(place)]) + where(place),
-        evidence=got.detach(),
+        evidence=got,
     )
 
 
@@ -149,9 +159,9 @@ def expect_fair_draws(draw: Callable[[torch.Generator | None], Tensor], seed: in
         draw: calls the answer and returns one tensor that its random numbers decide, large enough never to repeat.
         name: what is drawn, for the message: "the levels".
     """
-    state = torch.get_rng_state()
+    global_state, global_seed = torch.get_rng_state(), torch.initial_seed()
     first, again = (draw(_generator(seed)) for _ in range(2))
-    untouched = torch.equal(state, torch.get_rng_state())
+    untouched = torch.equal(global_state, torch.get_rng_state())
     expect(
         _same(first, again) and untouched,
         f"Given a generator, {name} must be decided by it alone: the same seed, the same result.",
@@ -159,29 +169,51 @@ def expect_fair_draws(draw: Callable[[torch.Generator | None], Tensor], seed: in
         got="random numbers from torch's global generator as well" if _same(first, again) else "two different results",
     )
     generator = _generator(seed)
-    first, second, unseeded = draw(generator), draw(generator), draw(None)
+    first, second = draw(generator), draw(generator)
+    unseeded = draw(None)
     expect(
         not _same(first, second),
         f"Each call must draw {name} anew.",
         expected="new random numbers at the second call",
         got="the same result always" if _same(first, unseeded) else "the same ones as at the first call",
     )
-    before = torch.initial_seed()
-    first, second = draw(None), draw(None)
-    reseeded = torch.initial_seed() != before
-    torch.manual_seed(before)
     expect(
-        not reseeded,
-        f"Without a generator, {name} come from torch's global one as it is.",
+        torch.initial_seed() == global_seed,
+        f"Without a generator, {name} must come from torch's global one as it is.",
         expected="the global generator left to run on",
         got="a new seed for it",
     )
+    state = torch.get_rng_state()
+    first, second = draw(None), draw(None)
     expect(
         not _same(first, second),
         f"Without a generator too, each call must draw {name} anew.",
         expected="two different results",
         got="the same result twice",
     )
+    torch.set_rng_state(state)
+    expect(
+        _same(first, draw(None)),
+        f"Without a generator, {name} must be decided by torch's global one.",
+        expected="the same result from the same state of it",
+        got="random numbers from somewhere else",
+    )
+
+
+def expect_on_device_of(owner: str, name: str, call: Callable[[], Any]) -> None:
+    """`call()` must make its new tensors on the device of the tensors it is given, which here live on the CPU.
+
+    Shown without a GPU: tensors that are made with no word on where go to another place, in which they hold no numbers.
+    """
+    with torch.device("meta"):
+        try:
+            call()
+        except (RuntimeError, NotImplementedError):
+            raise Wrong(
+                f"{name} must be made on the device where `{owner}` lives.",
+                expected=f"device={owner}.device, wherever random numbers are drawn",
+                got="torch's default device",
+            ) from None
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -216,6 +248,15 @@ def expect_uniform(values: Tensor, name: str) -> None:
 def number(value: Tensor | float) -> str:
     """A number as people write it: four significant digits."""
     return f"{float(value):.4g}"
+
+
+def where_largest(values: Tensor) -> list[int]:
+    """The indices of the largest number. (torch.unravel_index would do, and imports what takes half a second.)"""
+    index, place = int(values.argmax()), []
+    for size in reversed(values.shape):
+        index, here = divmod(index, size)
+        place.insert(0, here)
+    return place
 
 
 def where(place: Sequence[int]) -> str:

@@ -153,7 +153,7 @@ class Grader:
 
     def diagnose(self, verdict: Verdict, error: BaseException, exercise: str, seed: int) -> Verdict:
         """Say what went wrong: as a known mistake if one goes wrong in the same way, else as the property itself."""
-        if isinstance(error, NotImplementedError) and _line_in(self.file, error):
+        if isinstance(error, NotImplementedError) and not error.args and _raised_in(self.file, error):
             return verdict.of("unwritten", "not written yet")
         known = None if isinstance(error, Flood) else self.recognise(error, exercise, seed)
         says = known.says if known else ""
@@ -163,7 +163,8 @@ class Grader:
             told = verdict.of(outcome, says or error.what, rule=error.what if known else "", facts=", ".join(facts))
         else:
             told = _raised(verdict, error, self.file, f"`{exercise}` stopped")
-            told = told.of("broken", says or told.says, facts=told.says if says else "")
+            facts = [told.says] * bool(says) + [told.facts] * bool(told.facts)
+            told = told.of("broken", says or told.says, facts=", ".join(facts))
         return told.of(told.outcome, mistake=known.__name__ if known else None)
 
     def recognise(self, error: BaseException, exercise: str, seed: int) -> Answer | None:
@@ -235,9 +236,10 @@ def _expect_same_call(exercise: str, answer: Answer, wanted: Answer) -> None:
         places = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
         names = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
         required = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY and p.default is p.empty]
+        named = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY and p.default is p.empty]
         try:
             inspect.signature(ours).bind(*places, **dict.fromkeys(names))
-            inspect.signature(ours).bind(*required)
+            inspect.signature(ours).bind(*required, **dict.fromkeys(named))
         except TypeError as error:
             shown = ", ".join([p for p in places if p != "self"] + [f"{n}=..." for n in names])
             raise Wrong(
@@ -374,7 +376,8 @@ def _raised(verdict: Verdict, error: BaseException, file: Path, what: str) -> Ve
         says = f"{what}: {type(error).__name__}{': ' if message else ''}{message[:300]}"
     shown = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"
     code = linecache.getline(str(file), line).strip() if line else ""
-    return verdict.of("broken", says, where=f"{shown}, line {line}: {code}" if line else None)
+    notes = " ".join(getattr(error, "__notes__", ()))  # a grader's: on what it was tried
+    return verdict.of("broken", says, facts=notes, where=f"{shown}, line {line}: {code}" if line else None)
 
 
 def _line_in(file: Path, error: BaseException) -> int | None:
@@ -385,3 +388,11 @@ def _line_in(file: Path, error: BaseException) -> int | None:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
+
+
+def _raised_in(file: Path, error: BaseException) -> bool:
+    """Whether it was the learner's file itself that raised an error, and not what it called."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == str(file)

@@ -5,6 +5,7 @@ editor's test view work as ever. `lessons/conftest.py` switches this on.
 """
 
 import ast
+import contextlib
 import os
 import sys
 import textwrap
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from _pytest._io import TerminalWriter
 
+from ..errors import DinoError
 from .curriculum import LESSONS, Course, Lesson, find_exercise
 from .progress import Record
 from .room import LIMIT, Room
@@ -68,7 +70,10 @@ class Exercise(pytest.Item):
     def runtest(self) -> None:
         """Grade it in the room."""
         file = self.parent
-        verdict = _room(self.config, file.course).grade(file.lesson, self.exercise)
+        try:
+            verdict = _room(self.config, file.course).grade(file.lesson, self.exercise)
+        except DinoError as error:
+            verdict = Verdict(file.lesson.exercise_number(self.exercise), self.exercise, "ungraded", str(error))
         self.user_properties.append(("dino", verdict.as_dict()))
         if not verdict.passed:
             raise NotPassed(in_words(verdict))
@@ -101,7 +106,10 @@ class Together(pytest.Item):
 
     def runtest(self) -> None:
         """Try them in the room."""
-        facts = _room(self.config, self.parent.course).together()
+        try:
+            facts = _room(self.config, self.parent.course).together()
+        except DinoError as error:
+            facts = {"passed": False, "says": str(error), "facts": []}
         self.user_properties.append(("together", facts))
         if not facts["passed"]:
             raise NotPassed([facts["says"], *facts["facts"]])
@@ -213,9 +221,10 @@ class Tutor:
             self.writer.line()
         for lesson, verdicts in self.verdicts.items():
             unfit = [verdict.exercise for verdict in verdicts if verdict.outcome in ("unwritten", "stopped")]
-            picture = _room(self.config, self.course).draw(lesson, unfit)
-            shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
-            self.writer.line(f"  picture  {shown}")
+            with contextlib.suppress(DinoError):  # the set-up isn't right, which has been said
+                picture = _room(self.config, self.course).draw(lesson, unfit)
+                shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
+                self.writer.line(f"  picture  {shown}")
         if self.verdicts:
             self.record.save()
             self.writer.line(f"  {self.record.standing(list(self.verdicts))}")
@@ -226,6 +235,13 @@ class Tutor:
         self.writer.line()
         self.writer.line(f"lesson {lesson.number}, {lesson.teaches}: {self._short(self.course.lesson_file(lesson))}")
         self.writer.line()
+        for what, found, fine in _room(self.config, self.course).setup() if lesson is LESSONS[0] else ():
+            first, *more = textwrap.wrap(found, max(40, self.writer.fullwidth - 20))
+            self.writer.write(f"  set-up {what:<10} ")
+            for line in [first] + [f"{'':<20}{line}" for line in more]:
+                self.writer.line(line, green=fine, red=not fine)
+        if lesson is LESSONS[0]:
+            self.writer.line()
 
     def _tell(self, lesson: Lesson, verdict: Verdict) -> None:
         if lesson != self.told_of and not self.brief:

@@ -25,7 +25,9 @@ class Record:
             self.verdicts = {number: dict(entry) for number, entry in dict(kept).items()}
 
     def keep(self, lesson: Lesson, verdict: Verdict) -> None:
-        """Note a verdict."""
+        """Note a verdict, if it is one on the file."""
+        if verdict.outcome == "ungraded":
+            return
         entry = {"fingerprint": fingerprint(self.course, lesson), "outcome": verdict.outcome, "says": verdict.says}
         self.verdicts[verdict.number] = entry
 
@@ -80,7 +82,7 @@ def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
     from tqdm.auto import tqdm
 
     with Room(record.course) as room:
-        for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1):
+        for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1, disable=None):
             record.keep(lesson, room.grade(lesson, exercise))
     record.save()
 

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import DinoError
 from .curriculum import Course, Lesson
 from .verdict import Verdict
 
@@ -76,6 +77,11 @@ class Room:
         answer, why = self._ask(together=True)
         return answer or {"passed": False, "says": f"the parts together did not come to an end ({why})", "facts": []}
 
+    def setup(self) -> list[tuple[str, str, bool]]:
+        """What the course needs and what was found of it; see `setup_check`."""
+        answer, why = self._ask(setup=True)
+        return [(what, found, fine) for what, found, fine in answer["setup"]] if answer else [("set-up", why, False)]
+
     def close(self) -> None:
         """End the process and sweep up."""
         self._leave()
@@ -108,6 +114,8 @@ class Room:
         answer = json.loads(line)
         if answer.get("leaving"):
             self._leave()
+        if "trouble" in answer:
+            raise DinoError(f"torch can't be used here ({answer['trouble']}). What to do: pytest lessons/00")
         return answer, ""
 
     def _leave(self) -> None:
@@ -153,15 +161,23 @@ def main(root: Path, trace: Path, limit: float) -> None:
     questions = os.fdopen(os.dup(0), encoding="utf-8")
     for stream in (0, 1, 2):  # what a learner's code writes past Python's print, or reads, is nobody's
         os.dup2(nowhere, stream)
-    course = Course(root)
-    from .grading import answer  # imports torch
+    from .setup_check import check_setup
 
+    course, trouble = Course(root), ""
+    try:
+        from .grading import answer  # imports torch, while the other side still collects its tests
+    except Exception as error:
+        trouble = f"{type(error).__name__}: {error}"
     for line in questions:
         question = json.loads(line)
+        if trouble and "setup" not in question:
+            answers.write(json.dumps({"trouble": trouble}) + "\n")
+            answers.flush()
+            continue
         with trace.open("w") as file:
             if limit:
                 faulthandler.dump_traceback_later(limit, exit=True, file=file)
-            reply = answer(course, question)
+            reply = {"setup": check_setup(course)} if "setup" in question else answer(course, question)
             faulthandler.cancel_dump_traceback_later()
         answers.write(json.dumps(reply) + "\n")
         answers.flush()

@@ -7,7 +7,8 @@ from typing import Any
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of one exercise: passed; wrong (a property is missing); borrowed (not the learner's own); broken (its
-    code raised); stopped (it hung or ended Python); or unwritten (still the stub).
+    code raised); stopped (it hung or ended Python); unwritten (still
+    the stub); or ungraded (the set-up isn't right).
     """
 
     number: str  # "3.2"

@@ -49,7 +49,9 @@ def around_gray(images_uint8: Tensor) -> Tensor:
     return (images_uint8.float() - 128) / 128
 
 
-@mistake("to_unit", "The values are stretched so that the darkest becomes 0 and the brightest 1: a dim picture must stay.")
+@mistake(
+    "to_unit", "The values are stretched so that the darkest becomes 0 and the brightest 1: a dim picture must stay."
+)
 def stretched(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
     return (x - x.min()) / (x.max() - x.min())
@@ -67,13 +69,17 @@ def by_the_brightest(images_uint8: Tensor) -> Tensor:
     return images_uint8.float() / images_uint8.max()
 
 
-@mistake("to_unit", "The values are divided only if one is above 1: bytes of 0 and 1 are a black picture, not a white one.")
+@mistake(
+    "to_unit", "The values are divided only if one is above 1: bytes of 0 and 1 are a black picture, not a white one."
+)
 def only_if_above_one(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
     return x / 255 if x.max() > 1 else x
 
 
-@mistake("to_unit", "The mean is taken off and the spread divided out, as networks elsewhere like it; here it's 0 to 1.")
+@mistake(
+    "to_unit", "The mean is taken off and the spread divided out, as networks elsewhere like it; here it's 0 to 1."
+)
 def standardised(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
     return (x - x.mean()) / x.std()
@@ -243,7 +249,10 @@ def begins_at_half_the_side(image: Tensor) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "Half of the side is taken to the left and to the right of the middle, and an odd side loses a pixel.")
+@mistake(
+    "center_square",
+    "Half of the side is taken to the left and to the right of the middle, and an odd side loses a pixel.",
+)
 def half_to_either_side(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     y, x, half = height // 2, width // 2, side // 2
@@ -259,7 +268,7 @@ def one_too_far(image: Tensor) -> Tensor:
 
 @mistake("center_square", "The square lies one pixel too far left or above.")
 def one_too_near(image: Tensor) -> Tensor:
-    height, width, side, top, left = sides(image)
+    _, _, side, top, left = sides(image)
     top, left = max(0, top - 1), max(0, left - 1)
     return image[:, top : top + side, left : left + side]
 
@@ -276,7 +285,9 @@ def one_too_large(image: Tensor) -> Tensor:
     return image[:, top : top + side + 1, left : left + side + 1]
 
 
-@mistake("center_square", "The slices end at the length of the side; a square that begins further in ends further on, too.")
+@mistake(
+    "center_square", "The slices end at the length of the side; a square that begins further in ends further on, too."
+)
 def ends_at_the_side(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top:side, left:side]
@@ -308,7 +319,9 @@ def places_with_fractions(image: Tensor) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The square takes the longer side (here the width), and the picture has no pixels to fill it.")
+@mistake(
+    "center_square", "The square takes the longer side (here the width), and the picture has no pixels to fill it."
+)
 def longer_side(image: Tensor) -> Tensor:
     height, width, _, _, _ = sides(image)
     side = max(height, width)
@@ -466,7 +479,9 @@ def all_reversed(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(1, 2, 3), images)
 
 
-@mistake("random_flip", "The batch is reversed, not the columns: some images are replaced by others, and none is mirrored.")
+@mistake(
+    "random_flip", "The batch is reversed, not the columns: some images are replaced by others, and none is mirrored."
+)
 def batch_reversed(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(0), images)
 
@@ -528,7 +543,9 @@ def by_column(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tossed, images.flip(-1), images)
 
 
-@mistake("random_flip", "Each pixel of each channel has a toss of its own, which mixes the image with its mirror image.")
+@mistake(
+    "random_flip", "Each pixel of each channel has a toss of its own, which mixes the image with its mirror image."
+)
 def by_number(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.rand(images.shape, generator=generator) < 0.5, images.flip(-1), images)
 
@@ -571,7 +588,9 @@ def shuffled(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images[torch.randperm(len(images), generator=generator)]
 
 
-@mistake("random_flip", "The mirrored images are put behind all the others: each should stay in its place in the batch.")
+@mistake(
+    "random_flip", "The mirrored images are put behind all the others: each should stay in its place in the batch."
+)
 def sorted_by_toss(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = tosses(images, generator).flatten()
     return torch.cat([images[~chosen], images[chosen].flip(-1)])
@@ -599,9 +618,24 @@ def in_the_callers_batch(images: Tensor, *, generator: Generator = None) -> Tens
     return images
 
 
-@mistake("random_flip", "The tosses have the shape (N,), which lines up with the columns of an image, not with the images.")
+@mistake(
+    "random_flip", "The tosses have the shape (N,), which lines up with the columns of an image, not with the images."
+)
 def bare_tosses(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator).flatten(), images.flip(-1), images)
+
+
+@mistake(
+    "random_flip",
+    "The tosses have the shape (N, 1, 1), which lines up with channels, rows and columns: a 1 is missing.",
+)
+def one_dimension_short(images: Tensor, *, generator: Generator = None) -> Tensor:
+    return torch.where(tosses(images, generator)[:, 0], images.flip(-1), images)
+
+
+@mistake("random_flip", "An `if` asks one question, and these are N tosses at once: each is about one image.")
+def if_of_many(images: Tensor, *, generator: Generator = None) -> Tensor:
+    return images.flip(-1) if torch.rand(len(images), generator=generator) < 0.5 else images
 
 
 @mistake("random_flip", "A step of -1, as for lists, is more than a tensor's slices can do; it has a method for it.")
@@ -632,12 +666,16 @@ def generator_reseeded(images: Tensor, *, generator: Generator = None) -> Tensor
     return torch.where(tosses(images, generator), images.flip(-1), images)
 
 
-@mistake("random_flip", "A generator of its own is made at each call, from the same seed: each batch gets the same tosses.")
+@mistake(
+    "random_flip", "A generator of its own is made at each call, from the same seed: each batch gets the same tosses."
+)
 def own_generator(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, torch.Generator().manual_seed(0)), images.flip(-1), images)
 
 
-@mistake("random_flip", "torch.manual_seed is called inside: each batch gets the same tosses, and all other code as well.")
+@mistake(
+    "random_flip", "torch.manual_seed is called inside: each batch gets the same tosses, and all other code as well."
+)
 def everyone_reseeded(images: Tensor, *, generator: Generator = None) -> Tensor:
     torch.manual_seed(0)
     return torch.where(tosses(images, None), images.flip(-1), images)
@@ -672,7 +710,9 @@ def second_half(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.cat([images[:half], images[half:].flip(-1)])
 
 
-@mistake("random_flip", "Exactly half of each batch is mirrored: chance picks which, but a single image would never be.")
+@mistake(
+    "random_flip", "Exactly half of each batch is mirrored: chance picks which, but a single image would never be."
+)
 def exactly_half(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = torch.randperm(len(images), generator=generator) < len(images) // 2
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
@@ -682,3 +722,8 @@ def exactly_half(images: Tensor, *, generator: Generator = None) -> Tensor:
 def one_of_each_batch(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = torch.arange(len(images)) == torch.randint(0, len(images), (1,), generator=generator)
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+@mistake("random_flip", "The tosses are made on the CPU wherever the images are, which fails on a GPU.")
+def device_forgotten(images: Tensor, *, generator: Generator = None) -> Tensor:
+    return torch.where(torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5, images.flip(-1), images)

@@ -1,4 +1,4 @@
-"""Lesson 02: the denoiser. A network of convolutions and ReLUs: a noisy picture goes in, a guess of the clean one comes out.
+"""Lesson 02: the denoiser. A network of convolutions and ReLUs that guesses the clean picture in a noisy one.
 
 Small parts make bigger ones: `conv` (given) -> `Block` -> `Stage`, which ends in a `Pool` -> `UNet`.
 
@@ -114,11 +114,11 @@ class UNet(nn.Module):
     Drawn on paper it is a U: down on the left, from large pictures to small ones, up again on the right, and skips
     straight across. With three resolutions:
 
-        noisy, level -> Stage ---------- skip --------- (+) -> head -> denoised
-                          | halve                        | double
-                        Stage ---- skip ---- (+) ----> Stage
-                          | halve             | double
-                          +----> Stage ----> Stage
+        noisy, level -> Stage ----------- skip ----------> (+) -> head -> denoised
+                          | halve                           | double
+                        Stage ---- skip ----> (+) -------> Stage
+                          | halve              | double
+                        Stage --------------> Stage
 
     In: the noise level joins the picture as one more channel, the last, filled with the image's own level.
     Down: a Stage at each resolution i, to widths[i] channels, with depths[i] Blocks. The first starts from

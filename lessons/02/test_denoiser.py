@@ -6,7 +6,6 @@ them, and must then answer alike. So it doesn't matter how an answer names, make
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -31,9 +30,8 @@ def test_block(block: Part, seed: int) -> None:
         twins.expect_sound(x, shape=(2, channels_out, 6, 7))
         twins.expect_weights(x, seed=seed)
         if channels_in == channels_out:
-            with twins.all_zero():
-                what = "With all its weights at 0, a Block that keeps the number of channels returns its input."
-                expect_close(twins.ours(x), x, what)
+            what = "With all its weights at 0, a Block that keeps the number of channels returns its input."
+            twins.expect_nothing_added(x, what)
         what = "A Block is a convolution, a ReLU and a convolution, plus the skip, with nothing after the sum."
         twins.expect_same(x, what=what, seed=seed)
     twins.expect_can_learn(x, seed=seed)
@@ -46,8 +44,7 @@ def test_pool(pool: Part, seed: int) -> None:
     twins = Twins(pool, denoiser.Pool, 5)
     twins.expect_sound(x, shape=x.shape)
     twins.expect_weights(x, seed=seed)
-    with twins.all_zero():
-        expect_close(twins.ours(x), x, "With all its weights at 0, a Pool returns its input.")
+    twins.expect_nothing_added(x, "With all its weights at 0, a Pool returns its input.")
     answer = twins.ours(x)
     added = answer - x
     even = added.mean((2, 3), keepdim=True).expand_as(added)
@@ -65,7 +62,7 @@ def test_pool(pool: Part, seed: int) -> None:
 
 def test_stage(stage: Part, seed: int) -> None:
     """2.3: a convolution, some Blocks, a Pool."""
-    for channels_in, channels_out, depth in ((4, 4, 1), (5, 2, 0), (2, 5, 3)):
+    for channels_in, channels_out, depth in ((2, 5, 4), (4, 4, 1), (5, 2, 0)):
         twins = Twins(stage, denoiser.Stage, channels_in, channels_out, depth)
         x = normal(seed, 2, channels_in, 6, 7)
         twins.expect_sound(x, shape=(2, channels_out, 6, 7))
@@ -76,13 +73,13 @@ def test_stage(stage: Part, seed: int) -> None:
 
 
 NETWORKS: list[tuple[tuple[Any, ...], tuple[int, ...], str]] = [
-    ((3, (4,), (1,)), (2, 3, 5, 7), "A UNet with one resolution is a Stage, then the head."),
+    ((3, (4,), (1,)), (2, 3, 5, 7), "A UNet with one resolution is picture and level, a Stage, then the head."),
     (
-        (3, (4, 4), (1, 1)),
+        (3, (4, 4), (0, 0)),
         (3, 3, 4, 6),
-        "A UNet with two resolutions is a Stage, halving, two Stages, doubling, plus the skip, then the head.",
+        "With two resolutions, it is a Stage, halving, two Stages, doubling, plus the skip, then the head.",
     ),
-    ((1, (4, 4, 4), (1, 1, 1)), (2, 1, 8, 12), "With three resolutions, each skip is added where it came from."),
+    ((1, (4, 4, 4), (0, 0, 0)), (2, 1, 8, 12), "With three resolutions, each skip is added where it came from."),
     ((2, (2, 4, 5), (2, 0, 1)), (3, 2, 12, 8), "Each resolution has its own number of channels and of Blocks."),
 ]
 
@@ -92,17 +89,16 @@ def test_unet(unet: Part, seed: int) -> None:
     """2.4: the level comes in, the U goes down and up with its skips, the head answers from mid-gray on."""
     for arguments, shape, what in NETWORKS:
         twins = Twins(unet, denoiser.UNet, *arguments)
-        noisy, level = uniform(seed, *shape), torch.linspace(0.2, 0.9, shape[0]).double().view(-1, 1, 1, 1)
+        noisy, level = uniform(seed, *shape), levels(shape[0])
         twins.expect_sound(noisy, level, shape=shape)
-        first = arguments == NETWORKS[0][0]
-        if first:
-            expect_level_used(twins, noisy, level)
+        if arguments == NETWORKS[0][0]:
+            expect_level_used(twins, noisy, level, seed)
         twins.expect_weights(noisy, level, seed=seed)
-        if first:
-            expect_mid_gray(unet(*arguments), noisy, level)
         twins.expect_same(noisy, level, what=what, seed=seed, attempts=2)
-        if first:
-            twins.expect_can_learn(noisy, level, seed=seed)
+    arguments, shape, _ = NETWORKS[0]
+    noisy, level = uniform(seed, *shape), levels(shape[0])
+    expect_mid_gray(unet(*arguments), noisy, level)
+    Twins(unet, denoiser.UNet, *arguments).expect_can_learn(noisy, level, seed=seed)
     for widths, depths in (((4, 4), (1,)), ((4,), (1, 1))):
         expect_refused(unet, widths, depths)
     if seed == 0:
@@ -144,15 +140,16 @@ class Twins:
             with unchanged(**dict(zip(names, question, strict=True))), watching() as self.weights:
                 answer = self.ours(*question)
             expect_tensor(answer, f"What `{self.name}` returns", shape, dtype=torch.float32)
-            self.ours.eval()
+            nn.Module.eval(self.ours)
             evaluated = self.ours(*question)
-            self.ours.train()
+            nn.Module.train(self.ours)
             if not alike(answer, evaluated):
                 steady = alike(answer, self.ours(*question))
                 raise Wrong(
                     f"`{self.kind}` answers a question alike each time, in training and after `.eval()`.",
                     expected="the same answer",
                     got="another one after `.eval()`" if steady else "another one each time",
+                    evidence=torch.tensor([steady, not list(self.ours.parameters())]),
                 )
         registered = list(self.ours.parameters())
         unseen = sum(all(weight is not known for known in registered) for weight in self.weights)
@@ -160,37 +157,44 @@ class Twins:
             not unseen,
             f"All weights that `{self.kind}` uses are among its parameters(): only those are trained and saved.",
             expected="all of them",
-            got=f"{unseen} of {len(self.weights)} that are not",
+            got=f"{unseen} of {len(self.weights)} weights and biases that are not",
         )
         idle = len(registered) - len(self.weights)
         expect(
             not idle,
-            f"All weights of `{self.kind}` can be trained and have a say in its answer.",
-            expected="no others",
-            got=f"{idle} of {len(registered)} that can't or haven't",
+            f"Every weight of `{self.kind}` has a say in its answer, and can be trained.",
+            expected="none left out",
+            got=f"{idle} of {len(registered)} weights and biases left out",
         )
 
     def expect_weights(self, *question: Tensor, seed: int) -> None:
         """As many weights as the reference, of the same sizes. Both then have the same numbers in them, in float64."""
-        self.ours.double()
-        self.theirs.double()
+        for model in (self.ours, self.theirs):
+            nn.Module.double(model)  # a UNet may well have a method `double` of its own
         self.model = weights_used(self.theirs, *question)
-        fill(self.model, seed)
-        expect(
-            copy_weights(self.model, self.weights),
+        fill(self.model, seed, scale=1.5)
+        if copy_weights(self.model, self.weights):
+            return
+        fill(self.weights, seed, scale=1.5)
+        with trying(self.name, *question):
+            answer = self.ours(*question).detach().flatten()
+        raise Wrong(
             f"The weights of `{self.name}` are as many and as large as its convolutions' should be.",
             expected=sizes(self.model),
             got=sizes(self.weights),
-            evidence=torch.tensor([weight.numel() for weight in self.weights]),
+            evidence=torch.cat([torch.tensor([weight.numel() for weight in self.weights]), answer]),
         )
 
-    @contextlib.contextmanager
-    def all_zero(self) -> Iterator[None]:
-        """Every weight is 0 within."""
-        kept = [weight.detach().clone() for weight in self.weights]
+    def expect_nothing_added(self, x: Tensor, what: str) -> None:
+        """What is left of the answer when all weights are 0."""
+        before = self.ours(x)
         fill(self.weights, 0, scale=0.0)
-        yield
-        copy_weights(kept, self.weights)
+        try:
+            expect_close(left := self.ours(x), x, what)
+        except Wrong as wrong:
+            wrong.evidence = torch.stack([before, left]).detach()  # a product and a lack leave the same: nothing
+            raise
+        copy_weights(self.model, self.weights)
 
     def expect_same(self, x: Tensor, *more: Tensor, what: str, seed: int, attempts: int = 24) -> None:
         """With the same weights, the same answers, and the same gradients at the input."""
@@ -215,7 +219,7 @@ class Twins:
         except RuntimeError as error:
             raise Wrong(what, got=str(error).strip().partition("\n")[0]) from error
         missing = sum(g is None or not g.any() for g in grads)
-        expect(not missing, what, got=f"{missing} of {len(grads)} weights that they don't reach")
+        expect(not missing, what, got=f"{missing} of {len(grads)} weights and biases that they don't reach")
         expect(grad is not None, what, got="none at the input")
         (wanted,) = torch.autograd.grad((want * pull).sum(), x)
         tolerance = TOLERANCE * max(1.0, wanted.abs().max().item())
@@ -224,7 +228,7 @@ class Twins:
     def expect_can_learn(self, *question: Tensor, seed: int) -> None:
         """The weights that it starts with differ, or come to differ in training: alike ones would do the same work."""
         what = f"The weights of a new `{self.kind}` are random, for those that start alike learn alike."
-        new = self.answer(*self.arguments).double()
+        new = nn.Module.double(self.answer(*self.arguments))
         weights = weights_used(new, *question)
         for weight in weights:
             first = weight.flatten()[0].item()
@@ -241,7 +245,7 @@ class Twins:
                 for weight, grad in zip(weights, grads, strict=True):
                     weight -= 0.1 * grad / length
         stuck = sum(is_matrix(weight) and has_alike(weight) for weight in weights)
-        expect(not stuck, what, got=f"{stuck} of {len(weights)} that stay alike however long they are trained")
+        expect(not stuck, what, got=f"{stuck} of {len(weights)} weights and biases that stay alike in training")
 
 
 @contextlib.contextmanager
@@ -253,12 +257,12 @@ def trying(name: str, *question: Tensor) -> Iterator[None]:
         raise
     except Exception as error:
         shapes = " and ".join(str(tuple(x.shape)) for x in question)
-        error.add_note(f"That was with `{name}`" + f" and an input of shape {shapes}" * bool(question) + ".")
+        error.add_note(f"tried with `{name}`" + f" and an input of shape {shapes}" * bool(question))
         raise
 
 
 def expect_modest(new: nn.Module, kind: str, seed: int) -> None:
-    """Weights drawn from a normal distribution, as they are, make each layer's answer many times as large as its input."""
+    """Weights drawn by randn as they are would make each layer's answer many times as large as its input."""
     x = normal(seed, 4, 16, 6, 7).float()
     expect(
         bool(new(x).std() < 10),
@@ -268,37 +272,35 @@ def expect_modest(new: nn.Module, kind: str, seed: int) -> None:
     )
 
 
-def expect_level_used(twins: Twins, noisy: Tensor, level: Tensor) -> None:
+def expect_level_used(twins: Twins, noisy: Tensor, level: Tensor, seed: int) -> None:
     """The answer to each image depends on its own level."""
     noisy, level = noisy.float(), level.float()
+    fill(twins.weights, seed)  # for a network may well start with a last layer of zeros
+    other, single = level.clone(), level[:1]
+    other[1] = 0.1
     with trying(twins.name, noisy, level):
-        answer = twins.ours(noisy, level)
-        expect(
-            not alike(twins.ours(noisy, torch.zeros_like(level)), twins.ours(noisy, torch.ones_like(level))),
-            "The answer depends on the noise level.",
-            expected="different answers at level 0 and at level 1",
-            got="the same answer",
-        )
-        other = level.clone()
-        other[1] = 0.1
-        changed = (twins.ours(noisy, other) - answer).abs().amax((1, 2, 3)) > 1e-6
-    expect(
-        changed.tolist() == [False, True],
-        "Each image is told its own level: a new level for image 1 changes the answer to that image alone.",
-        expected="a new answer to image 1",
-        got=" and ".join(f"to image {i}" for i, new in enumerate(changed.tolist()) if new) or "to none",
-    )
-    single = level[:1]
+        changed = (twins.ours(noisy, other) - (answer := twins.ours(noisy, level))).abs().amax((1, 2, 3)) > 1e-6
+        if changed.tolist() != [False, True]:
+            expect(
+                not alike(answer, twins.ours(noisy, 1 - level)),
+                "The answer depends on the noise level.",
+                expected="different answers at different levels",
+                got="the same answer",
+            )
+            raise Wrong(
+                "Each image is told its own level: a new level for image 1 changes the answer to that image alone.",
+                expected="a new answer to image 1 alone",
+                got="a new answer to " + (" and ".join(f"image {i}" for i in range(2) if changed[i]) or "none"),
+            )
     with trying(twins.name, noisy, single):
         got = expect_tensor(twins.ours(noisy, single), "The answer at one level for the whole batch", noisy.shape)
-    expect_close(
-        got, twins.ours(noisy, single.expand_as(level)), "One level, (1, 1, 1, 1), serves for every image of the batch."
-    )
+    want = twins.ours(noisy, single.expand_as(level))
+    expect_close(got, want, "One level, (1, 1, 1, 1), serves for every image of the batch.")
 
 
 def expect_mid_gray(new: nn.Module, noisy: Tensor, level: Tensor) -> None:
     """Only the last bias starts at 0.5. Where all else is 0, nothing but it is left of the answer."""
-    new.double()
+    nn.Module.double(new)
     weights = weights_used(new, noisy, level)
     halves = sum(bool((weight == 0.5).all()) for weight in weights if not is_matrix(weight))
     with torch.no_grad():
@@ -309,7 +311,7 @@ def expect_mid_gray(new: nn.Module, noisy: Tensor, level: Tensor) -> None:
     first = answer.flatten()[0].item()
     expect(
         bool((answer == 0.5).all()),
-        "The bias of the last convolution starts at 0.5: with all other weights at 0, a new UNet answers 0.5 everywhere.",
+        "The last bias starts at 0.5: where all weights but the biases are 0, a new UNet answers 0.5 everywhere.",
         expected="0.5",
         got=number(first) if bool((answer == first).all()) else "different numbers",
     )
@@ -354,7 +356,7 @@ def sizes(weights: list[Tensor]) -> str:
     """What weights a network has, in words."""
     total = sum(weight.numel() for weight in weights)
     shapes = ", ".join("x".join(map(str, weight.shape)) for weight in weights)
-    return f"{total:,} numbers in {len(weights)} tensors" + f" ({shapes})" * (len(weights) < 6)
+    return f"{total:,} numbers in {len(weights)} weights and biases" + f" ({shapes})" * (len(weights) < 6)
 
 
 def normal(seed: int, *shape: int) -> Tensor:
@@ -365,6 +367,11 @@ def normal(seed: int, *shape: int) -> Tensor:
 def uniform(seed: int, *shape: int) -> Tensor:
     """Numbers from 0 to 1, float64."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def levels(n: int) -> Tensor:
+    """A noise level for each of n images, all different."""
+    return torch.linspace(0.2, 0.9, n, dtype=torch.float64).view(n, 1, 1, 1)
 
 
 # ---- the picture ----------------------------------------------------------------------------------------------------

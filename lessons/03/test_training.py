@@ -4,10 +4,11 @@ Random draws may come in any order, so nothing is compared with draws of the gra
 a witness instead: it remembers what it was shown and told, and from that follows what loss, gradient and step must be.
 """
 
+import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Generator, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -47,38 +48,53 @@ class Call(NamedTuple):
 
 
 class Log(list[Call]):
-    """What a network remembers. A copy of the network starts with an empty memory."""
+    """What a network remembers, and how often it was copied. A copy of it starts with an empty memory."""
+
+    copies = 0
 
     def __deepcopy__(self, memo: object) -> "Log":
+        self.copies += 1
         return Log()
 
 
 class Witness(nn.Module):
-    """A network of nine weights that remembers what it was asked. `answer`, if given, replaces what it would say."""
+    """A network of nine weights that remembers what it was asked.
+
+    Args:
+        seed: of its weights.
+        answer: what it says in place of its own guess.
+        far_off: how much brighter its guesses are than they should be. Then its gradients are large.
+        dtype: of its weights.
+    """
 
     def __init__(
         self,
         seed: int,
         answer: Callable[[Tensor, Tensor], Tensor] | None = None,
         *,
+        far_off: float = 0.0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
-        random = torch.Generator().manual_seed(1000 + seed)
-        gain, tilt, bias = torch.rand(3, C, 1, 1, generator=random, dtype=torch.float64).to(dtype)
-        self.gain, self.tilt, self.bias = nn.Parameter(gain), nn.Parameter(tilt), nn.Parameter(bias)
+        gain, tilt, bias = torch.rand(3, C, 1, 1, generator=seeded(1000 + seed), dtype=torch.float64).to(dtype)
+        self.gain, self.tilt, self.bias = nn.Parameter(gain), nn.Parameter(tilt), nn.Parameter(bias + far_off)
         self.answer, self.log = answer, Log()
 
-    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, noise_level: Any = "nothing") -> Tensor:
         """Answer, and remember."""
         shown, told = "What the network is shown (its first argument)", "The level it is told (its second argument)"
         noisy = expect_tensor(noisy, shown)
-        size = tuple(noisy.shape[2:]) if noisy.dim() == 4 else (H, W)
-        n = len(noisy) if noisy.dim() else 0
-        is_batch = noisy.dim() == 4 and noisy.shape[1] == C and noisy.numel() > n * C
-        expect(is_batch, f"{shown} must be the noisy images.", expected="(N, 3, H, W)", got=str(tuple(noisy.shape)))
-        expect_tensor(noisy, shown, (n, C, *size), dtype=self.gain.dtype)
-        expect_tensor(noise_level, told, (n, 1, 1, 1), dtype=self.gain.dtype)
+        size = tuple(noisy.shape)
+        is_batch = len(size) == 4 and size[1] == C and noisy.numel() > size[0] * C
+        expect(is_batch, f"{shown} is a batch of noisy images.", expected="(N, 3, H, W)", got=str(size))
+        expect_tensor(noisy, shown, dtype=self.gain.dtype)
+        expect(
+            isinstance(noise_level, Tensor),
+            f"{told} is a tensor.",
+            expected="a level for each image",
+            got=noise_level if isinstance(noise_level, str) else plain_kind_of(noise_level),
+        )
+        expect_tensor(noise_level, told, (size[0], 1, 1, 1), dtype=self.gain.dtype)
         own = self.gain * noisy + self.tilt * noise_level + self.bias
         answer = own if self.answer is None else self.answer(noisy, noise_level) + 0 * own
         kept = noisy.detach().clone(), noise_level.detach().clone()
@@ -98,13 +114,14 @@ def gradients(model: nn.Module, call: Call, clean: Tensor) -> list[Tensor]:
         return list(torch.autograd.grad(loss, list(model.parameters())))
 
 
-def shares(value: Tensor, *of: Tensor) -> Tensor:
+def shares(value: Tensor, *others: Tensor) -> Tensor:
     """How `value` is made up of the others: their weights in the sum nearest to it, and 1 if that isn't near at all.
 
     It doesn't depend on what was drawn, so it tells one mistake from another whatever the random numbers were.
     """
+    value, *of = (x.nan_to_num(0, 1e9, -1e9) for x in (value, *others))
     columns = torch.stack(of, dim=1)
-    found = torch.linalg.lstsq(columns, value.nan_to_num().unsqueeze(1)).solution[:, 0]
+    found = torch.linalg.lstsq(columns, value.unsqueeze(1)).solution[:, 0]
     rest = (columns @ found - value).norm() > 1e-6 * (value.norm() + columns.norm())
     return torch.cat([found, rest.to(found).view(1)])
 
@@ -139,17 +156,56 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def times(number: Tensor | float) -> str:
+    """How many times something is in something else, in words: to three decimals."""
+    return f"{round(float(number), 3) + 0.0:g} times"
+
+
+def apart(got: float, expected: float) -> dict[str, str]:
+    """Two numbers in words, with as many digits as show their difference."""
+    words = [f"{x:.10g}" if number(got) == number(expected) else number(x) for x in (expected, got)]
+    return {"expected": words[0], "got": words[1]}
+
+
+def count(n: int, thing: str) -> str:
+    """ "1 batch", "2 batches"."""
+    return f"{n} {thing}" + ("" if n == 1 else "es" if thing.endswith(("h", "s")) else "s")
+
+
+def plain_kind_of(value: Any) -> str:
+    """What a value is, where nobody has forgotten a `return`."""
+    return "None" if value is None else kind_of(value)
+
+
 def mode(training: bool) -> str:
     """A network's mode in words."""
     return "training mode" if training else "evaluation mode"
 
 
-def expect_noised(call: Call, clean: Tensor) -> None:
-    """What the network was shown must be `clean` with noise mixed in, at the level it was told."""
+def expect_whole(call: Call, clean: Tensor) -> None:
+    """The network must be shown as much as there is."""
+    expect(
+        call.noisy.shape == clean.shape,
+        "The network is shown the whole batch.",
+        expected=f"noisy images of shape {tuple(clean.shape)}",
+        got=str(tuple(call.noisy.shape)),
+    )
+
+
+def is_noised(call: Call, clean: Tensor) -> bool:
+    """Whether the network was shown `clean` with noise mixed in, at the level it was told."""
+    if call.noisy.shape != clean.shape:
+        return False
     seen = (call.level > 0.05).flatten()  # where the noise can be told apart from rounding
     noise = (clean + (call.noisy - clean) / call.level)[seen]
+    return noise.numel() > 0 and bool(noise.min() > -1e-9 and noise.max() < 1 + 1e-9 and (noise - clean[seen]).any())
+
+
+def expect_noised(call: Call, clean: Tensor) -> None:
+    """The network must be shown `clean` with noise mixed in, at the level it is told."""
+    expect_whole(call, clean)
     expect(
-        noise.numel() > 0 and bool(noise.min() > -1e-9 and noise.max() < 1 + 1e-9 and (noise - clean[seen]).any()),
+        is_noised(call, clean),
         "The network is shown the batch with noise mixed in, at the levels it is told.",
         expected="noisy = the blend of clean and noise at noise_level",
         got="the clean images" if torch.equal(call.noisy, clean) else "something else",
@@ -167,13 +223,14 @@ def test_denoising_loss(denoising_loss: Callable[..., Tensor], seed: int) -> Non
         with unchanged(clean=images):
             loss = denoising_loss(model, images, generator=generator)
         loss = expect_tensor(loss, "What `denoising_loss` returns", (), dtype=images.dtype)
-        times = len(model.log)
+        asked = len(model.log)
         expect(
-            times == 1,
+            asked == 1,
             "The network is asked once, for the whole batch.",
             expected="one call of the model",
-            got=f"{times} calls",
+            got=count(asked, "call"),
         )
+        expect_whole(model.log[0], images)
         return loss, model.log[0]
 
     def loss_of(answer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -182,6 +239,8 @@ def test_denoising_loss(denoising_loss: Callable[..., Tensor], seed: int) -> Non
 
     clean = pictures(seed)
     model = Witness(seed)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
     for training in (True, False):
         loss, call = ask(model.train(training), clean, seeded(seed))
         expect(
@@ -190,46 +249,51 @@ def test_denoising_loss(denoising_loss: Callable[..., Tensor], seed: int) -> Non
             expected=f"{mode(training)}, as before",
             got=mode(not training),
         )
+    left = [weight.grad for weight in model.parameters()]
     expect(
-        all(weight.grad is None for weight in model.parameters()),
+        all(x is not None and bool((x == 1).all()) for x in left),
         "The loss is returned as it is, and `backward` is left to the caller.",
-        expected="no gradients yet",
-        got="gradients in the network's weights",
+        expected="the gradients in the network's weights as they were",
+        got="no gradients any more" if all(x is None or not x.any() for x in left) else "other gradients",
     )
 
-    perfect = loss_of(lambda noisy, level: clean)
+    perfect = loss_of(lambda *_: clean)
     if perfect.abs() > 1e-20:
         others: list[Callable[[Tensor, Tensor], Tensor]] = [
-            lambda noisy, level: noisy,
+            lambda noisy, _: noisy,
             lambda noisy, level: clean + (noisy - clean) / level,
             lambda noisy, level: (noisy - clean) / level,
             lambda noisy, level: (clean - noisy) / level,
-            lambda noisy, level: noisy - clean,
+            lambda noisy, _: noisy - clean,
             lambda noisy, level: level.expand_as(noisy),
         ]
+        found = torch.stack([loss_of(other).abs() < 1e-20 for other in others]).double()
         raise Wrong(
             "A network that answers with the clean images has a loss of 0.",
             expected="0",
             got=number(perfect),
-            evidence=torch.stack([loss_of(other).abs() < 1e-20 for other in others]),
+            evidence=torch.cat([found, perfect.view(1) * (not found.any())]),
         )
     # Off by something else at every pixel, and far enough to leave [0, 1].
     off = 0.2 + 0.7 * torch.randn(clean.shape, generator=seeded(600 + seed), dtype=clean.dtype)
     expect_close(
-        loss_of(lambda noisy, level: clean + off),
+        loss_of(lambda *_: clean + off),
         off.square().mean(),
         "The loss is the mean of all squared differences: every number of every image counts the same.",
     )
 
-    linked = "The loss leads back to the network's weights, so that their gradients can be found."
-    cut = "an answer given under torch.no_grad()" if not call.prepares_gradients else "a loss that was cut off from it"
+    cut = "a loss that was cut off from its answer" if call.prepares_gradients else "an answer under torch.no_grad()"
     found: Sequence[Tensor | None] = [None]
     if loss.requires_grad:
-        try:
+        cut = "a loss from which no way leads to the weights"
+        with contextlib.suppress(RuntimeError):
             found = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
-        except RuntimeError:
-            cut = "a computation that can't be gone back through"
-    expect(all(x is not None for x in found), linked, expected="the loss as it was computed", got=cut)
+    expect(
+        all(x is not None for x in found),
+        "The loss leads back to the network's weights, so that their gradients can be found.",
+        expected="the loss as it was computed from the network's answer",
+        got=cut,
+    )
     expect_close(
         torch.cat([x.flatten() for x in found if x is not None]),
         torch.cat([x.flatten() for x in gradients(copy.deepcopy(model), call, clean)]),
@@ -247,25 +311,34 @@ def test_denoising_loss(denoising_loss: Callable[..., Tensor], seed: int) -> Non
 def _expect_fresh_noise(show: Callable[[Tensor], Call], seed: int) -> None:
     """The noise and the levels must be those of lesson 01, and what the network is told must be true."""
     # Black and white pictures: the noise takes each number between 0 and the level away from where it was.
-    n, h, w = 40, 12, 14
+    n, h, w = 400, 6, 7
     clean = (torch.rand(n, C, h, w, generator=seeded(700 + seed), dtype=torch.float64) < 0.5).double()
     call = show(clean)
-    several = call.level.unique().numel() > 1
-    expect(several, "Each image has a noise level of its own.", expected=f"{n} levels", got="one level for all")
-    expect_uniform(call.level, "The levels that the network is told are")
-    seen = (call.level > 0.05).flatten()  # where the noise can be told apart from rounding
-    moved = ((call.noisy - clean).abs() / call.level)[seen]
+    seen = (call.level > 0.05).flatten() | (call.level <= 0).flatten()  # where noise can be told apart from rounding
+    moved = ((call.noisy - clean).abs() / call.level.clamp(min=1e-9))[seen]
     most = moved.amax((1, 2, 3))  # of so many numbers the largest is near 1, if the level is the true one
-    too_little, too_much = (most < 0.8).double().mean(), (most > 1 + 1e-9).double().mean()
+    true, told = (call.noisy - clean).abs().amax((1, 2, 3)), call.level.flatten()
+    facts = torch.stack(
+        [(most < 0.8).double().mean(), (most > 1 + 1e-9).double().mean(), (most > 2.2).double().mean()]
+        + [torch.corrcoef(torch.stack([true, level]))[0, 1] for level in (told, told.flip(0))]
+    )
+    several = call.level.unique().numel() > 1
+    expect(
+        several,
+        "Each image has a noise level of its own.",
+        expected=f"{n} levels for {n} images",
+        got="one level for all",
+        evidence=facts,
+        slack=0.3,
+    )
+    expect_uniform(call.level, "The levels that the network is told are")
     same = torch.equal(call.noisy, clean)
     expect(
-        bool(too_little == 0 and too_much == 0),
+        bool(facts[0] == 0 and facts[1] == 0),
         "The network is shown the clean images with noise mixed in, at the levels it is told.",
-        expected="images that differ from the clean ones by up to the level",
-        got="the clean images themselves"
-        if same
-        else f"images that differ from them by up to {most.min():.1f} to {most.max():.1f} times the level",
-        evidence=torch.stack([too_little, too_much]),
+        expected="images that differ from the clean ones by up to 1 times their level",
+        got="the clean images themselves" if same else f"by up to {most.min():.1f} to {most.max():.1f} times the level",
+        evidence=facts,
         slack=0.3,
     )
     noise = (clean + (call.noisy - clean) / call.level)[seen]
@@ -284,26 +357,29 @@ def _expect_fresh_noise(show: Callable[[Tensor], Call], seed: int) -> None:
 
 def test_train_step(train_step: Callable[..., float], seed: int) -> None:
     """3.2: one step of the optimizer by this batch's gradients, in training mode; a float comes back."""
-    clean, model = pictures(seed), Witness(seed).eval()
+    clean, model, rate, random = pictures(seed), Witness(seed, far_off=12).eval(), 0.5, seeded(seed)
     for weight in model.parameters():  # what an earlier batch left behind
-        weight.grad = torch.randn(weight.shape, generator=seeded(seed + weight.numel()), dtype=weight.dtype)
-    model.tilt.grad, model.bias.grad = -2 * model.tilt.detach(), 3 * model.bias.detach() ** 2
-    stale = torch.cat([weight.grad.flatten().clone() for weight in model.parameters() if weight.grad is not None])
-    twin, before, rate = copy.deepcopy(model), weights(model), 0.5
+        weight.grad = torch.randn(weight.shape, generator=random, dtype=weight.dtype)
+    stale = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
+    twin, before = copy.deepcopy(model), weights(model)
     optimizer = SGD(model.parameters(), lr=rate)
     set_so = settings(optimizer)
     with unchanged(clean=clean):
         loss = train_step(model, optimizer, clean, generator=seeded(seed))
 
     asked, steps = len(model.log), optimizer.n_steps
+    by_old_weights = sum(torch.equal(twin(*call[:2]), call.answer) for call in model.log)
     expect(
         asked == 1,
-        "One step asks the network once.",
-        expected="one call of denoising_loss",
-        got=f"{asked} answers of the network, {steps} of the optimizer's steps",
+        "For one step, the network is asked once.",
+        expected="1 question to the network and 1 step of the optimizer",
+        got=f"{count(asked, 'question')} and {count(steps, 'step')}",
+        evidence=torch.tensor([asked, steps, by_old_weights]),
     )
+    expect_tensor(weights(model), "The network after the step")
     call = model.log[0]
     expect_noised(call, clean)
+    freed = _is_freed(call, model)
     now = [weight.grad for weight in model.parameters()]
     left = torch.cat([torch.zeros(C, dtype=torch.float64) if x is None else x.flatten() for x in now])
     fresh = torch.cat([x.flatten() for x in gradients(twin, call, clean)])
@@ -312,31 +388,34 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
     expect(
         steps == 1,
         "The optimizer that was handed in takes one step.",
-        expected="one optimizer.step()",
-        got=f"{steps} steps" + " (but the weights have moved)" * bool(steps == 0 and moved.any()),
-        evidence=torch.tensor([steps, *remains.tolist()]) if not moved.any() else share[-1:],
+        expected="1 step",
+        got=count(steps, "step") + " of it, though the weights have moved" * bool(steps == 0 and moved.any()),
+        evidence=torch.tensor([steps, share[2]] if moved.any() else [steps, *remains]),
     )
     expect(
         call.training,
         "The network is in training mode while it learns.",
-        expected="model.train() before it is asked",
-        got="evaluation mode, as the caller had left it" if not model.training else "training mode only afterwards",
+        expected="training mode before the network is asked",
+        got="training mode only afterwards" if model.training else "evaluation mode, as the caller had left it",
     )
     expect(
         settings(optimizer) == set_so,
         "How the optimizer is set is up to the caller.",
         expected=f"a learning rate of {rate}, as before",
         got=f"one of {number(settings(optimizer)[0]['lr'])}",
+        evidence=torch.tensor([float(settings(optimizer)[0]["lr"] != rate)]),
     )
-    ours, old = share[:2].tolist()
-    told = {(0, 0): "weights that didn't move", (-1, 0): "a step the other way, in which the loss grows"}
-    off = told.get((round(ours, 6), round(old, 6)))
+    uphill = (share - torch.tensor([-1.0, 0, 0])).abs().max() < 1e-6
     expect(
         bool((moved - fresh).abs().max() < 1e-10),
         "The weights move by the gradients of this batch, and by nothing else.",
-        expected="1 times this batch's gradients, 0 times those that an earlier batch left behind",
-        got=off or ("something else" if share[2] else f"{ours:.2g} times this batch's, {old:.2g} times the earlier ones"),
-        evidence=torch.cat([share, remains]),
+        expected="a move by 1 times the gradients of this batch, 0 times those left from before",
+        got="a step the other way, in which the loss grows"
+        if uphill
+        else "a move that doesn't follow the gradients"
+        if share[2]
+        else f"{times(share[0])} and {times(share[1])}" + " (nothing has moved)" * (not moved.any()),
+        evidence=torch.cat([share, remains, torch.tensor([float(freed)])]),
     )
     expect(
         model.training,
@@ -345,7 +424,7 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
         got="evaluation mode",
     )
     expect(
-        _is_freed(call, model),
+        freed,
         "Once the gradients are there, the computation behind them is let go.",
         expected="loss.backward(), which frees its memory",
         got="a computation that is kept for another time",
@@ -361,8 +440,7 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
     expect(
         abs(loss - true_loss) < 1e-9 * true_loss,
         "The float is the loss that the step was taken for.",
-        expected=number(true_loss),
-        got=number(loss),
+        **apart(loss, true_loss),
         evidence=torch.tensor([loss / true_loss]),
     )
 
@@ -422,22 +500,31 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
 
     def update(average: nn.Module, model: nn.Module, decay: float) -> Any:
         held, start, target, numbers = list(average.parameters()), weights(average), weights(model), buffers(model)
-        training = model.training
+        shapes, model_dtype = [weight.shape for weight in held], target.dtype
+        state = [model.training, *(weight.requires_grad for weight in model.parameters())]
         returned = update_average(average, model, decay)
-        same = torch.equal(weights(model), target)
+        same, now = torch.equal(weights(model), target), list(average.parameters())
         expect(
-            same and torch.equal(buffers(model), numbers) and model.training == training,
+            same
+            and torch.equal(buffers(model), numbers)
+            and state == [model.training, *(weight.requires_grad for weight in model.parameters())],
             "The model stays as it is.",
             expected="changes in the average alone",
-            got="a model with other " + ("weights" if not same else "buffers, or in another mode"),
-            evidence=shares(weights(model), target, start),
+            got="a model with other weights"
+            if not same
+            else f"a model in {mode(model.training)}"
+            if model.training != state[0]
+            else "a model with other buffers, or with weights that can't be learned any more",
+            evidence=torch.cat([shares(weights(model), target, start), shared(average, model)]),
         )
         expect(
-            all(ours is theirs for ours, theirs in zip(held, average.parameters())),
+            len(now) == len(held) and all(ours is theirs for ours, theirs in zip(held, now, strict=True)),
             "The change is made in the weights that the average has, not in new ones that take their place.",
             expected="the same tensors with other numbers",
             got="new tensors",
         )
+        for weight, shape in zip(held, shapes, strict=True):
+            expect_tensor(weight, "A weight of the average", shape, dtype=model_dtype)
         expect(
             all(weight.is_leaf for weight in held),
             "An update of the average is no part of what gradients are computed through.",
@@ -455,18 +542,21 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
         average = small_network(seed + 3).requires_grad_(False)
         start, target = weights(average), weights(model)
         returned = update(average, model, decay)
-        share = shares(weights(average), start, target)
-        want = decay * start + (1 - decay) * target
-        expect(
-            bool((weights(average) - want).abs().max() < 1e-10),
-            what,
-            expected=f"{decay:g} times the average, {1 - decay:g} times the model",
-            got="something else, for some of the weights at least"
-            if share[2]
-            else f"{share[0]:.3g} times the average, {share[1]:.3g} times the model",
-            evidence=weights(average) - want,
-        )
-        copied = torch.equal(buffers(average), buffers(model))
+        want, copied = decay * start + (1 - decay) * target, torch.equal(buffers(average), buffers(model))
+        if (weights(average) - want).abs().max() > 1e-10:
+            share = shares(weights(average), start, target)
+            would = share[1].abs() < 1e-9 and _would_move(update_average, small_network(seed + 3), model)
+            facts = torch.tensor([copied, returned is not None, would])
+            asked_for = f"{times(decay)} the average and {times(1 - decay)} the model"
+            got = f"{times(share[0])} the average and {times(share[1])} the model"
+            raise Wrong(
+                what,
+                expected=asked_for,
+                got="something else, for some of the weights at least"
+                if share[2]
+                else got + ", but rounded more than need be" * (got == asked_for),
+                evidence=torch.cat([weights(average) - want, shared(average, model), facts]),
+            )
         expect(
             copied and [x.dtype for x in average.buffers()] == [x.dtype for x in model.buffers()],
             "Buffers are copied as they are, also where they are whole numbers.",
@@ -494,6 +584,20 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
     expect_close(weights(average), want, "Update after update, the average follows the model.")
 
 
+def shared(average: nn.Module, model: nn.Module) -> Tensor:
+    """1 where two networks hold one tensor in common, else 0."""
+    pairs = zip(average.parameters(), model.parameters(), strict=False)
+    return torch.tensor([float(any(ours.data_ptr() == theirs.data_ptr() for ours, theirs in pairs))])
+
+
+def _would_move(update_average: Callable[..., Any], average: nn.Module, model: nn.Module) -> bool:
+    """Whether an average that asks for gradients is changed at all."""
+    before = weights(average)
+    with contextlib.suppress(Exception):
+        update_average(average, model, 0.75)
+    return not torch.equal(weights(average), before)
+
+
 def _expect_apart(average: nn.Module, model: nn.Module) -> None:
     """A change of the one must not show in the other."""
     kept, numbers = weights(average), buffers(average)
@@ -502,7 +606,7 @@ def _expect_apart(average: nn.Module, model: nn.Module) -> None:
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.add_(1)
         same_weights, same_buffers = torch.equal(weights(average), kept), torch.equal(buffers(average), numbers)
-        for tensor, value in zip((*model.parameters(), *model.buffers()), old):
+        for tensor, value in zip((*model.parameters(), *model.buffers()), old, strict=True):
             tensor.copy_(value)
     expect(
         same_weights and same_buffers,
@@ -537,10 +641,12 @@ class Stream:
 class Endless(Stream):
     """The same batch for ever."""
 
+    LIMIT = 50
+
     def __next__(self) -> Tensor:
         self.taken += 1
         expect(
-            self.taken <= 50,
+            self.taken <= self.LIMIT,
             "The batches may never end, so they are taken one at a time.",
             expected="one batch for each loss",
             got="an attempt to collect them all",
@@ -557,6 +663,7 @@ class Moment(NamedTuple):
     steps: int
     model: Tensor
     average: Tensor
+    training: bool
 
 
 ENDS = "Training ends when the batches do."
@@ -569,7 +676,7 @@ def started(train: Callable[..., Any], *args: Any, **more: Any) -> Generator[Any
         isinstance(losses, Generator),
         "`train` is a generator: it hands out its losses with `yield`.",
         expected="a generator",
-        got="None" if losses is None else kind_of(losses),
+        got=plain_kind_of(losses),
     )
     return losses  # type: ignore[no-any-return]
 
@@ -578,11 +685,13 @@ def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
     """3.4: a step for each batch, the average after it, then the loss; all at the caller's pace."""
     rate, decay, sizes = 0.5, 0.75, (2, 5, 4, 3)
     stream = Stream([pictures(seed + k, n) for k, n in enumerate(sizes)])
-    model, average, twin = Witness(seed), Witness(seed + 1).requires_grad_(False), Witness(seed)
+    model, twin = Witness(seed, far_off=12), Witness(seed, far_off=12)
+    average = Witness(seed + 1).requires_grad_(False)
     optimizer, expected = SGD(model.parameters(), lr=rate), SGD(twin.parameters(), lr=rate)
 
     def now(loss: Any) -> Moment:
-        return Moment(loss, stream.taken, len(model.log), optimizer.n_steps, weights(model), weights(average))
+        facts = stream.taken, len(model.log), optimizer.n_steps
+        return Moment(loss, *facts, weights(model), weights(average), model.training)
 
     losses = started(train, model, optimizer, stream, average=average, decay=decay, generator=seeded(seed))
     begun = now(None)
@@ -590,11 +699,12 @@ def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
         begun[1:4] == (0, 0, 0),
         "Nothing happens before the first loss is asked for.",
         expected="all the code waiting for the first next()",
-        got=f"{begun.taken} batches taken and {begun.steps} steps made already",
+        got=f"{count(begun.taken, 'batch')} taken and {count(begun.steps, 'step')} made already",
     )
     moments = []
     for loss in islice(losses, len(sizes) + 1):
         moments.append(now(loss))
+        expect_tensor(moments[-1].model, f"The network after step {len(moments)}")
         model.eval()  # as a caller does who draws a picture in between
     ended = now(None)
 
@@ -603,34 +713,39 @@ def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
             isinstance(moment.loss, float),
             "Each loss is handed out as a float, and nothing else with it.",
             expected="a float",
-            got="None" if moment.loss is None else kind_of(moment.loss),
+            got=plain_kind_of(moment.loss),
         )
     pace = torch.tensor([m[1:4] for m in (*moments, ended)])
     seen = [len(call.noisy) for call in model.log]
-    facts = torch.tensor([len(moments), *(seen + 9 * [0])[:9]])
+    the_first = all(is_noised(call, stream.batches[0]) for call in model.log)
+    facts = torch.tensor([len(moments), the_first, *(seen + 9 * [0])[:9]])
     expect(
         len(moments) == len(sizes),
         "Each batch gives one loss, and training ends when the batches do.",
         expected="4 losses for 4 batches",
-        got=f"{'more than 4' if len(moments) > len(sizes) else len(moments)} losses for {ended.taken} batches",
+        got=("more than 4 losses" if len(moments) > len(sizes) else count(len(moments), "loss"))
+        + f" for {count(ended.taken, 'batch')}",
         evidence=facts,
     )
     expect(
         seen == list(sizes),
         "Each batch is learned from once, in the order in which they come.",
         expected=f"batches of {', '.join(map(str, sizes))} images",
-        got=f"batches of {', '.join(map(str, seen))} images",
+        got=f"batches of {', '.join(map(str, seen)) or 'no'} images",
         evidence=facts,
     )
     for k, moment in enumerate(moments):
         expect(
             moment[1:4] == (k + 1, k + 1, k + 1),
             "Each loss is handed out right after its step, and before the next batch is taken.",
-            expected=f"loss {k + 1} after {k + 1} batches and {k + 1} steps",
-            got=f"loss {k + 1} after {moment.taken} batches and {moment.steps} steps",
+            expected=f"loss {k + 1} after {count(k + 1, 'batch')} and {count(k + 1, 'step')}",
+            got=f"loss {k + 1} after {count(moment.taken, 'batch')} and {count(moment.steps, 'step')}",
             evidence=pace,
         )
-    for k, (moment, call, clean) in enumerate(zip(moments, model.log, stream.batches)):
+    true_losses = [
+        F.mse_loss(x.answer.detach(), clean).item() for x, clean in zip(model.log, stream.batches, strict=True)
+    ]
+    for k, (moment, call, clean) in enumerate(zip(moments, model.log, stream.batches, strict=True)):
         expect_noised(call, clean)
         expect(
             call.training,
@@ -638,16 +753,27 @@ def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
             expected="one train_step for each batch",
             got=f"evaluation mode at step {k + 1}",
         )
-        true_loss = F.mse_loss(call.answer.detach(), clean).item()
         expect(
-            abs(moment.loss - true_loss) < 1e-9 * true_loss,
-            "Each loss is that of the step just made.",
-            expected=f"{number(true_loss)} at step {k + 1}",
-            got=number(moment.loss),
-            evidence=torch.tensor([m.loss for m in moments]),
+            moment.training,
+            "The network is in training mode when a loss is handed out, as train_step leaves it.",
+            expected="training mode",
+            got="evaluation mode",
         )
+        expect(
+            abs(moment.loss - true_losses[k]) < 1e-9 * true_losses[k],
+            f"Each loss is that of the step just made (here: step {k + 1}).",
+            **apart(moment.loss, true_losses[k]),
+            evidence=_made_of_earlier([m.loss for m in moments], true_losses),
+        )
+    expect(
+        settings(optimizer) == settings(expected),
+        "How the optimizer is set is up to the caller.",
+        expected=f"a learning rate of {rate}, as before",
+        got=f"one of {number(settings(optimizer)[0]['lr'])}",
+        evidence=torch.tensor([float(settings(optimizer)[0]["lr"] != rate)]),
+    )
     _expect_steps(twin, expected, moments, begun, model.log, stream.batches)
-    _expect_averages([begun, *moments, ended], decay)
+    _expect_averages([begun, *moments, ended], decay, model.log.copies)
     _expect_any_caller(train, seed)
 
     def draw(generator: torch.Generator | None) -> Tensor:
@@ -663,12 +789,20 @@ def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
     _expect_learning(train, seed)
 
 
+def _made_of_earlier(losses: list[float], true: list[float]) -> Tensor | None:
+    """Which of four ways leads from the losses of the steps to what was handed out."""
+    so_far = [true[: k + 1] for k in range(len(true))]
+    ways = [sum, lambda x: sum(x) / len(x), lambda x: x[0], lambda x: x[-2:][0]]
+    found = torch.tensor([[abs(way(x) - y) < 1e-9 * y for x, y in zip(so_far, losses, strict=True)] for way in ways])
+    return found.all(1).double() if found.all(1).any() else None
+
+
 def _expect_steps(
     twin: Witness, expected: Any, moments: list[Moment], begun: Moment, log: Log, batches: Sequence[Tensor]
 ) -> None:
     """After each step the weights must be those that the optimizer makes of the batch's gradients."""
     average = begun.average
-    for k, (moment, call, clean) in enumerate(zip(moments, log, batches)):
+    for k, (moment, call, clean) in enumerate(zip(moments, log, batches, strict=True)):
         for weight, gradient in zip(twin.parameters(), gradients(twin, call, clean), strict=True):
             weight.grad = gradient
         expected.step()
@@ -685,22 +819,21 @@ def _expect_steps(
         average = moment.average
 
 
-def _expect_averages(moments: list[Moment], decay: float) -> None:
+def _expect_averages(moments: list[Moment], decay: float, copies: int) -> None:
     """From each moment to the next the average must have taken in the model's new weights, once."""
-    pairs = list(zip(moments, moments[1:]))
+    pairs = list(pairwise(moments))
     made_of = [shares(new.average, old.average, new.model, old.model) for old, new in pairs[:-1]]
     end = shares(moments[-1].average, moments[-2].average, moments[-2].model)
     for k, (old, new) in enumerate(pairs[:-1]):
         want = decay * old.average + (1 - decay) * new.model
-        kept, taken, late = (f"{x:.3g}" for x in made_of[k][:3].tolist())
-        sum_of = f"{kept} times the average, {taken} times the new weights, {late} times those before the step"
+        kept, taken, late = (times(x) for x in made_of[k][:3])
+        sum_of = f"{kept} the average, {taken} the new weights and {late} those before the step"
         expect(
             bool((new.average - want).abs().max() < 1e-10),
             "When a loss is handed out, the average has just taken in the new weights.",
-            expected=f"{decay:g} times the average and {1 - decay:g} times the model's new weights",
-            got=("an average that stayed as it was" if torch.equal(new.average, old.average) else sum_of)
-            + f", at step {k + 1}",
-            evidence=torch.cat([*made_of, end]),
+            expected=f"{decay:g} times the average and {1 - decay:g} times the new weights, at step {k + 1}",
+            got="an average that stayed as it was" if torch.equal(new.average, old.average) else sum_of,
+            evidence=torch.cat([*made_of, end, torch.tensor([float(copies)])]),
         )
     old, new = pairs[-1]
     expect(
@@ -725,7 +858,7 @@ def _expect_any_caller(train: Callable[..., Any], seed: int) -> None:
         n == seen == 3,
         "Without an average, and from a list of batches, training goes the same way.",
         expected="3 losses for 3 batches",
-        got=f"{n} losses and {seen} steps",
+        got=f"{count(n, 'loss')} and {count(seen, 'step')}",
     )
     for decay, more in ((0.998, {}), (0.0, {"decay": 0.0}), (0.25, {"decay": 0.25})):
         average = Witness(seed + 1)
@@ -739,25 +872,28 @@ def _expect_any_caller(train: Callable[..., Any], seed: int) -> None:
             if more
             else "Where the caller gives no decay, it is 0.998.",
             expected=f"{decay:g} times the average",
-            got="something else" if kept[2] else f"{kept[0]:.4g} times",
+            got="something else" if kept[2] else f"{times(kept[0])} the average",
             evidence=kept,
         )
 
     stream = Endless(batches)
     losses, model = run(stream)
-    next(losses, None), next(losses, None)
+    next(losses, None)
+    next(losses, None)
+    stopped = "2 losses"
     try:
         losses.close()
-        stopped = True
     except RuntimeError:
-        stopped = False
+        stopped = "a loop that goes on when it is closed"
+    so_far = f"{count(stream.taken, 'batch')}, {count(len(model.log), 'step')}, {stopped}"
+    with contextlib.suppress(BaseException):  # bring a loop that goes on to its end
+        stream.taken = Endless.LIMIT
+        next(losses)
     expect(
-        stopped and len(model.log) == stream.taken == 2,
+        so_far == "2 batches, 2 steps, 2 losses",
         "The caller may stop after any loss, and then nothing more happens.",
-        expected="2 batches taken and 2 steps made for 2 losses",
-        got=f"{stream.taken} batches taken and {len(model.log)} steps made"
-        if stopped
-        else "a loop that goes on when it is closed",
+        expected="2 batches, 2 steps, 2 losses",
+        got=so_far,
     )
 
 
@@ -765,9 +901,9 @@ def _expect_any_caller(train: Callable[..., Any], seed: int) -> None:
 
 
 class Sketcher(nn.Module):
-    """A small denoiser without a single convolution: it blends what it sees, sharp and blurred, with a picture it learns.
+    """A small denoiser without a single convolution: it blends what it sees, sharp and blurred, with what it learned.
 
-    How much of each it takes depends on the noise level: that and the picture are its weights.
+    How much of each it takes depends on the noise level. That is among its weights, and a picture, the same for all.
     """
 
     def __init__(self, size: int) -> None:
@@ -794,8 +930,14 @@ def _expect_learning(train: Callable[..., Any], seed: int) -> None:
     model = Sketcher(clean.shape[-1])
     average = copy.deepcopy(model)
     optimizer = AdamW(model.parameters(), lr=0.07)
-    for _ in started(train, model, optimizer, [clean] * n_steps, average=average, decay=0.8, generator=seeded(seed)):
-        pass
+    batches = [clean] * n_steps
+    made = sum(1 for _ in started(train, model, optimizer, batches, average=average, decay=0.8, generator=seeded(seed)))
+    expect(
+        made == n_steps,
+        "Training goes on until the batches end, however many there are.",
+        expected=count(n_steps, "loss"),
+        got=count(made, "loss"),
+    )
     with torch.no_grad():
         lazy = min(F.mse_loss(noisy, clean).item(), clean.var(dim=0, correction=0).mean().item())
         for network, name in ((model, "the network"), (average, "its average")):
@@ -897,7 +1039,9 @@ def learning(part: Any) -> Tensor:
 
 PANELS = [
     Panel("denoising_loss", "the pictures at which the loss would be 0", what_is_asked_for),
-    Panel("train_step", "a picture as the network's weights, after 0, 1, 2, 4, 8 and 16 steps", steps_towards_a_picture),
+    Panel(
+        "train_step", "a picture as the network's weights, after 0, 1, 2, 4, 8 and 16 steps", steps_towards_a_picture
+    ),
     Panel("update_average", "pictures as weights that jitter (above) and their average (below)", averaged_pictures),
     Panel("update_average", "one weight that jitters (gray) and its average (blue), over time", averaged_path),
     Panel("train", "the loss of each step (dots: that of the mean picture); noisy pictures; answers", learning),

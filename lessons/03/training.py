@@ -36,18 +36,10 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
         A network that is off by 0.1 at every pixel has a loss of 0.01, one that is always right has 0.
 
     Good to know:
-        torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. So the
+        torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. The
         loss must come straight out of the computation: `.item()`, `.detach()` and `torch.no_grad()` would cut it off.
     """
-    # Fresh noise at each call, and a level of its own for each image: the network never sees the same picture twice, so
-    # it can't learn answers by heart, and one batch holds easy and hard cases.
-    noisy, noise_level = add_noise(clean, generator=generator)
-    # The level is told too. A network that knows how noisy its picture is knows how far to trust it.
-    denoised = model(noisy, noise_level)
-    # The target is the clean picture. (Many papers ask for the noise instead; ours is the most direct question.)
-    # F.mse_loss takes the mean over all N * C * H * W numbers. A sum would grow with the batch and the size of the
-    # pictures, and so would the steps that the weights take.
-    return F.mse_loss(denoised, clean)
+    raise NotImplementedError
 
 
 def train_step(
@@ -55,9 +47,9 @@ def train_step(
 ) -> float:
     """Learn a little from one batch of clean images: one step of gradient descent.
 
-    The gradient says, for each weight, how the loss would change if that weight grew. Each weight takes a step the other
-    way. The optimizer does the moving: it holds the weights and decides how long their steps are. It takes one step,
-    by the gradients of this batch alone, whatever was left in the weights before.
+    The gradient says, for each weight, how the loss would change if that weight grew. Each weight takes a step the
+    other way. The optimizer does the moving: it holds the weights and decides how long their steps are. It takes one
+    step, by the gradients of this batch alone, whatever was left in the weights before.
 
     Args:
         model: the network. It is put into training mode (`model.train()`), in which it also stays: some layers work
@@ -77,19 +69,7 @@ def train_step(
         there already; optimizer.step() moves the weights by what it finds there; optimizer.zero_grad() clears it.
         loss.item() is the number in a scalar tensor, as a float.
     """
-    # The caller may have drawn a few pictures in between, in evaluation mode.
-    model.train()
-    # backward() adds to the gradients that are there. What an earlier batch left is of no use for this one, so clear
-    # them first. Anywhere before backward() will do; between backward() and step() it would wipe out what was learned.
-    optimizer.zero_grad()
-    loss = denoising_loss(model, clean, generator=generator)
-    # Back through the computation, from the loss to every weight: this fills each weight's `.grad`.
-    loss.backward()
-    # One step downhill. How far each weight goes is the optimizer's business.
-    optimizer.step()
-    # A float, not the tensor: the tensor holds on to the whole computation behind it, and a list of a thousand losses
-    # would keep a thousand of those in memory.
-    return loss.item()
+    raise NotImplementedError
 
 
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
@@ -100,7 +80,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
         decay * (what it was) + (1 - decay) * (the model's)
 
-    A network may also hold buffers: numbers that are kept but not learned, such as counters. They are copied as they are.
+    A network may also hold buffers: numbers that are kept but not learned, such as counters. They are copied.
 
     Args:
         average: a copy of the model, made at the start of the training; its weights and buffers change.
@@ -118,16 +98,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         same order. A method of a tensor whose name ends in an underscore works in place: x.lerp_(y, 0.25) changes x
         itself. With weights, torch allows that only `with torch.no_grad():`, where no gradients are prepared.
     """
-    # Averaging is no part of the computation that is learned from, so torch need not remember it. Without this line, it
-    # would refuse, or, for an average that isn't to be learned, remember every update since the start.
-    with torch.no_grad():
-        for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
-            # The blend from lesson 01 once more: start at the average, go the share 1 - decay of the way to the model.
-            # The underscore matters. `ours = ...` would give a new tensor the name `ours` and leave the network alone.
-            ours.lerp_(theirs, 1 - decay)
-        for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
-            # copy_ copies the numbers. Letting both networks hold the same tensor would tie the one to the other.
-            ours.copy_(theirs)
+    raise NotImplementedError
 
 
 def train(
@@ -144,7 +115,7 @@ def train(
     The caller sets the pace, and may look at the network, draw a picture with it or stop between any two steps.
 
     Args:
-        model: the network.
+        model: the network. After each step it is in training mode.
         optimizer: the optimizer that holds its weights.
         batches: batches of clean images in [0, 1], each of shape (N, C, H, W): a list, or anything else that a `for`
             loop takes. They may never end, so take one batch at a time, and only when its step is due. Training ends
@@ -165,13 +136,4 @@ def train(
         A function with a `yield` in it is a generator. Calling it runs nothing yet; each time round the caller's `for`
         loop, its code runs on to the next `yield`, hands out that value, and waits there.
     """
-    for clean in batches:
-        # The generator goes along, so that whoever gives one can repeat the run exactly.
-        loss = train_step(model, optimizer, clean, generator=generator)
-        # After the step, so that the average takes in what was learned just now. And before the yield, so that a caller
-        # who draws a picture with the average at this moment has the newest one.
-        if average is not None:
-            update_average(average, model, decay)
-        # Here the function waits. Nothing more happens until the caller asks for the next loss; if that never comes,
-        # training ends here.
-        yield loss
+    raise NotImplementedError

@@ -211,6 +211,11 @@ def weights_above_one(denoised: Tensor, previous: Tensor | None, step_size: floa
     return denoised if previous is None else step_size * denoised + (step_size - 1) * previous
 
 
+@mistake("extrapolate", "The weights of the two answers add up to 1 at a step size of 2 alone.")
+def right_at_two_alone(denoised: Tensor, previous: Tensor | None, step_size: float) -> Tensor:
+    return denoised if previous is None else step_size * denoised - previous
+
+
 @mistake("extrapolate", "The new answer is multiplied by the step size, and the previous one isn't used.")
 def multiplied(denoised: Tensor, previous: Tensor | None, step_size: float) -> Tensor:
     return denoised if previous is None else step_size * denoised
@@ -690,7 +695,10 @@ def guess_clamped_on_the_way(
         yield Step(after, noisy, denoised)
 
 
-@mistake("denoise", "Gradients stay on while the model is called, so the memory of each step is kept until the end.")
+@mistake(
+    "denoise",
+    "Gradients stay on while the model is called: torch keeps all that it computes, for a backward pass that never comes.",
+)
 def gradients_kept(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     previous = None
     for now, after in pairwise(levels_of(schedule, noisy)):
@@ -700,7 +708,10 @@ def gradients_kept(model: nn.Module, noisy: Tensor, schedule: Schedule, step_siz
         yield Step(after, noisy, denoised)
 
 
-@mistake("denoise", "The function stands still inside `with torch.no_grad()`, so its caller is left without gradients.")
+@mistake(
+    "denoise",
+    "Gradients are still off when the function stands still at `yield`, so its caller is left without them too.",
+)
 def yield_within_no_grad(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     with torch.no_grad():
         previous = None
@@ -844,6 +855,31 @@ def last_step_missing(model: nn.Module, noisy: Tensor, schedule: Schedule, step_
 @torch.no_grad()
 def first_step_missing(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     yield from dino.sampler.denoise(model, noisy, schedule[1:], step_size)
+
+
+@mistake("denoise", "The model is asked once more at the end, at a level of 0; the walk is over there.")
+@torch.no_grad()
+def one_answer_more(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
+    for step in dino.sampler.denoise(model, noisy, schedule, step_size):
+        yield step
+    denoised = model(step.noisy, step.noise_level)
+    yield Step(step.noise_level, denoised, denoised)
+
+
+@mistake("denoise", "The mix is cut off to [0, 1] in the last step; that is left to who makes pictures of it.")
+@torch.no_grad()
+def end_clamped(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
+    end = torch.as_tensor(schedule).tolist()[-1]
+    for step in dino.sampler.denoise(model, noisy, schedule, step_size):
+        last = abs(step.noise_level.item() - end) < 1e-6
+        yield step._replace(noisy=step.noisy.clamp(0, 1)) if last else step
+
+
+@mistake("denoise", "The model's weights are frozen and stay so: it could not go on learning.")
+@torch.no_grad()
+def weights_frozen(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
+    model.requires_grad_(False)
+    yield from dino.sampler.denoise(model, noisy, schedule, step_size)
 
 
 @mistake("denoise", "The model is called twice in each step.")
@@ -995,7 +1031,7 @@ def other_step_size(model, n_images, *, image_shape, n_steps=100, step_size=1.0,
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
 
 
-@mistake("generate", "Only the first step is taken: the `return` stands inside the loop.")
+@mistake("generate", "Only one step is taken, as when the `return` stands inside the loop.")
 def first_step_alone(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
     noise = noise_for(model, (n_images, *image_shape), generator)
     was_training = model.training
@@ -1128,7 +1164,7 @@ def errors_hidden(model, n_images, *, image_shape, n_steps=100, step_size=2.0, g
         noisy = walk_in_any_mode(model, noisy, n_steps, step_size)
     finally:
         model.train(was_training)
-        return noisy.clamp(0, 1)  # noqa: B012
+        return noisy.clamp(0, 1)
 
 
 @mistake("generate", "`model.training = False` switches the model alone, and none of the layers within it.")
@@ -1188,6 +1224,24 @@ def device_ignored(model, n_images, *, image_shape, n_steps=100, step_size=2.0, 
     weights = next(model.parameters(), torch.empty(0))
     noise = torch.rand((n_images, *image_shape), generator=generator, dtype=weights.dtype)
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
+
+
+@mistake("generate", "A model has no device of its own; each of its weights has one.")
+def device_of_the_model(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
+    noise = torch.rand((n_images, *image_shape), generator=generator, device=model.device)
+    return walk(model, noise, n_steps, step_size).clamp(0, 1)
+
+
+@mistake("generate", "A model has no dtype of its own; each of its weights has one.")
+def dtype_of_the_model(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
+    noise = torch.rand((n_images, *image_shape), generator=generator, dtype=model.dtype)
+    return walk(model, noise, n_steps, step_size).clamp(0, 1)
+
+
+@mistake("generate", "The model's weights are frozen and stay so: it could not go on learning.")
+def frozen(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
+    noise = noise_for(model, (n_images, *image_shape), generator)
+    return walk(model.requires_grad_(False), noise, n_steps, step_size).clamp(0, 1)
 
 
 @mistake("generate", "A model without weights has no first one to look at, and `next` stops with an error.")

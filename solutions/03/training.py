@@ -36,7 +36,7 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
         A network that is off by 0.1 at every pixel has a loss of 0.01, one that is always right has 0.
 
     Good to know:
-        torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. So the
+        torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. The
         loss must come straight out of the computation: `.item()`, `.detach()` and `torch.no_grad()` would cut it off.
     """
     # Fresh noise at each call, and a level of its own for each image: the network never sees the same picture twice, so
@@ -55,9 +55,9 @@ def train_step(
 ) -> float:
     """Learn a little from one batch of clean images: one step of gradient descent.
 
-    The gradient says, for each weight, how the loss would change if that weight grew. Each weight takes a step the other
-    way. The optimizer does the moving: it holds the weights and decides how long their steps are. It takes one step,
-    by the gradients of this batch alone, whatever was left in the weights before.
+    The gradient says, for each weight, how the loss would change if that weight grew. Each weight takes a step the
+    other way. The optimizer does the moving: it holds the weights and decides how long their steps are. It takes one
+    step, by the gradients of this batch alone, whatever was left in the weights before.
 
     Args:
         model: the network. It is put into training mode (`model.train()`), in which it also stays: some layers work
@@ -100,7 +100,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
         decay * (what it was) + (1 - decay) * (the model's)
 
-    A network may also hold buffers: numbers that are kept but not learned, such as counters. They are copied as they are.
+    A network may also hold buffers: numbers that are kept but not learned, such as counters. They are copied.
 
     Args:
         average: a copy of the model, made at the start of the training; its weights and buffers change.
@@ -144,7 +144,7 @@ def train(
     The caller sets the pace, and may look at the network, draw a picture with it or stop between any two steps.
 
     Args:
-        model: the network.
+        model: the network. After each step it is in training mode.
         optimizer: the optimizer that holds its weights.
         batches: batches of clean images in [0, 1], each of shape (N, C, H, W): a list, or anything else that a `for`
             loop takes. They may never end, so take one batch at a time, and only when its step is due. Training ends

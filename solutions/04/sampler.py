@@ -132,10 +132,10 @@ def denoise(
         for step in denoise(model, noisy, [1.0, 0.5, 0.0]): print(step.noise_level.item()) prints 0.5, then 0.0.
 
     Good to know:
-        A function with a `yield` in it is a generator. It runs when the next value is asked for, up to the next `yield`,
-        and stands still there. Nothing is learned here, so the model is called without gradients, within
-        `with torch.no_grad():`. That setting holds for all of the program until the block ends: if the function stands
-        still inside the block, its caller goes on without gradients too.
+        A function with a `yield` in it is a generator. It runs when a value is asked for, up to the next `yield`, and
+        stands still there. Nothing is learned here, so the model is called without gradients, inside of
+        `with torch.no_grad():`. Until that block ends, gradients are off for all of the program: if the function stands
+        still inside, its caller goes on without them too.
     """
     # A list or a tensor of any dtype becomes a tensor like `noisy`. Each level then has the shape (1, 1, 1, 1): one
     # level for the whole batch, ready to be told to the model.
@@ -168,8 +168,8 @@ def generate(
     """Make new pictures: pure noise, walked down an even schedule to level 0.
 
     Args:
-        model: a denoiser, see `denoise`. It is in evaluation mode while it is asked, and afterwards, also after an error
-            halfway, in the mode it came in.
+        model: a denoiser, see `denoise`. It is in evaluation mode while it is asked. Afterwards, also after an error
+            halfway, it is back in the mode it came in.
         n_images: how many pictures.
         image_shape: the shape (C, H, W) of one picture, a tuple or a list.
         n_steps: how many steps to take, each of them one call of the model.

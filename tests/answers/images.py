@@ -108,7 +108,7 @@ def by_negative_padding(image: Tensor) -> Tensor:
 
 @answers("center_square")
 def rounded_half_to_even(image: Tensor) -> Tensor:
-    c, h, w = image.shape
+    _, h, w = image.shape
     s = h if h < w else w
     y, x = round((h - s) / 2), round((w - s) / 2)
     return torch.stack([torch.stack([row[x : x + s] for row in channel[y : y + s]]) for channel in image])
@@ -148,35 +148,37 @@ def by_randint(images: Tensor, *, generator: Generator = None) -> Tensor:
 
 @answers("random_flip")
 def by_weights(images: Tensor, *, generator: Generator = None) -> Tensor:
-    toss = (torch.rand(len(images), 1, 1, 1, generator=generator) > 0.5).float()
+    toss = (torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) > 0.5).float()
     return images + toss * (images.flip(-1) - images)
 
 
 @answers("random_flip")
 def by_gather(images: Tensor, *, generator: Generator = None) -> Tensor:
     n, width = len(images), images.shape[-1]
-    toss = torch.rand(n, generator=generator).round().long().view(n, 1, 1, 1)
-    columns = torch.arange(width).view(1, 1, 1, width)
+    toss = torch.rand(n, generator=generator, device=images.device).round().long().view(n, 1, 1, 1)
+    columns = torch.arange(width, device=images.device).view(1, 1, 1, width)
     places = toss * (width - 1 - columns) + (1 - toss) * columns
     return images.gather(3, places.expand_as(images))
 
 
 @answers("random_flip")
 def by_bernoulli(images: Tensor, *, generator: Generator = None) -> Tensor:
-    toss = torch.bernoulli(torch.full((len(images), 1, 1, 1), 0.5), generator=generator)
+    toss = torch.bernoulli(torch.full((len(images), 1, 1, 1), 0.5, device=images.device), generator=generator)
     return torch.lerp(images, images.flip(-1), toss)
 
 
 @answers("random_flip")
 def by_gaussian_signs(images: Tensor, *, generator: Generator = None) -> Tensor:
     both = torch.stack([images, images.flip(-1)])
-    toss = (torch.randn(len(images), generator=generator) < 0).long()
-    return both[toss, torch.arange(len(images))]
+    toss = (torch.randn(len(images), generator=generator, device=images.device) < 0).long()
+    return both[toss, torch.arange(len(images), device=images.device)]
 
 
 @answers("random_flip")
 def columns_by_matrix(images: Tensor, *, generator: Generator = None) -> Tensor:
     width = images.shape[-1]
-    mirror = torch.eye(width).flip(0)
-    toss = torch.empty(len(images), 1, 1, 1).uniform_(generator=generator) < 0.5
-    return torch.einsum("nchw,nwv->nchv", images, torch.where(toss[:, 0], mirror, torch.eye(width)))
+    mirror = torch.eye(width, device=images.device).flip(0)
+    toss = torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(generator=generator) < 0.5
+    return torch.einsum(
+        "nchw,nwv->nchv", images, torch.where(toss[:, 0], mirror, torch.eye(width, device=images.device))
+    )
