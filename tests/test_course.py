@@ -31,7 +31,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
 @pytest.fixture(scope="module")
 def room(course: Course) -> Iterator[Room]:
-    with Room(course, limit=4) as room:
+    with Room(course, limit=6) as room:
         yield room
 
 

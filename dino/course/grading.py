@@ -16,13 +16,14 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from .curriculum import Course, Lesson, find_lesson
+from .curriculum import LESSONS, Course, Lesson, find_lesson
 from .expect import Wrong
 from .verdict import Verdict
 
@@ -35,7 +36,6 @@ Answer = Any  # a function or a class
 
 def answer(course: Course, question: dict[str, Any]) -> dict[str, Any]:
     """What the room answers. `leaving` says that the process is no longer fit for another question."""
-    torch.set_num_threads(1)  # the probes are small, and one thread is the faster for them
     if "draw" in question:
         from .sheet import draw
 
@@ -48,6 +48,14 @@ def answer(course: Course, question: dict[str, Any]) -> dict[str, Any]:
     verdict = grade(course, find_lesson(question["lesson"]), question["grade"], alone=question["alone"])
     unfit = TRESPASS in (verdict.says, verdict.rule) or threading.active_count() > 1
     return {"verdict": verdict.as_dict(), "leaving": unfit}
+
+
+def warm_up() -> None:
+    """What takes time only once, before the watchdog counts: imports, and torch's first convolution."""
+    for name in ("dino.course.sheet", "PIL.ImageDraw", *(f"dino.{lesson.name}" for lesson in LESSONS)):
+        importlib.import_module(name)
+    torch.set_num_threads(1)  # the probes are small, and one thread is the faster for them
+    torch.nn.Conv2d(1, 1, 3)(torch.zeros(1, 1, 3, 3)).sum().backward()
 
 
 # ---- one exercise ---------------------------------------------------------------------------------------------------
@@ -187,7 +195,7 @@ class Grader:
             raise Wrong(f"There is no `{exercise}` in {file}.", expected=f"`{exercise}`, by this name")
         answer, wanted = getattr(found, exercise), getattr(self.reference, exercise)
         word = "class" if inspect.isclass(wanted) else "def"
-        if not _is_written_in(answer, found, self.file):
+        if not _is_written_in(answer, self.file):
             raise Borrowed(
                 f"`{exercise}` must be your own work, written in {file}.",
                 expected=f"`{word} {exercise}` with code of your own",
@@ -213,12 +221,15 @@ def load(path: Path) -> types.ModuleType:
     return module
 
 
-def _is_written_in(answer: Answer, found: types.ModuleType, file: Path) -> bool:
+def _is_written_in(answer: Answer, file: Path) -> bool:
+    def is_here(function: Any) -> bool:
+        code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+        return code is not None and Path(code.co_filename) == file
+
     if inspect.isclass(answer):
         borrowed = [base for base in answer.__mro__ if base.__module__.split(".")[0] in ("dino", "solutions")]
-        return answer.__module__ == found.__name__ and not borrowed
-    code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
-    return code is not None and Path(code.co_filename) == file
+        return not borrowed and any(is_here(value) for value in vars(answer).values())
+    return is_here(answer)
 
 
 def _origin(answer: Answer) -> str:
@@ -253,18 +264,29 @@ def _expect_same_call(exercise: str, answer: Answer, wanted: Answer) -> None:
 def _watching(grader: Grader, watch: bool) -> Iterator[list[str]]:
     """Note where the learner's code calls the reference or the solution of the same lesson."""
     borrowed: list[str] = []
-    reference, graders = str(grader.reference.__file__), str(grader.graders.__file__)
+    reference, graders, own = str(grader.reference.__file__), str(grader.graders.__file__), str(grader.file)
 
-    def see(frame: types.FrameType, event: str, _: Any) -> None:
-        name = frame.f_code.co_filename
-        if event != "call" or borrowed or not (name == reference or "solutions" in Path(name).parts[-3:-1]):
-            return
-        caller = frame.f_back
-        while caller and caller.f_code.co_filename not in (str(grader.file), graders):
-            caller = caller.f_back
-        if caller and caller.f_code.co_filename == str(grader.file):
-            shown = "/".join(Path(name).parts[-2:]) if name == reference else "/".join(Path(name).parts[-3:])
-            borrowed.append(f"`{frame.f_code.co_name}` of {shown}")
+    @cache  # it is asked at every call of a function, and a path takes longer than most of them
+    def is_another_answer(name: str) -> bool:
+        return name == reference or "solutions" in Path(name).parts[-3:-1]
+
+    def note(code: types.CodeType) -> None:
+        borrowed.append(f"`{code.co_name}` of {'/'.join(Path(code.co_filename).parts[-2:])}")
+
+    def see(frame: types.FrameType, event: str, value: Any) -> None:
+        code = frame.f_code
+        if event == "call" and is_another_answer(code.co_filename):
+            caller = frame.f_back
+            while caller and caller.f_code.co_filename not in (own, graders):
+                caller = caller.f_back
+            if caller and caller.f_code.co_filename == own:
+                note(code)
+        elif event == "return" and code.co_filename == own and isinstance(value, types.GeneratorType):
+            # It does its work later, when the grader asks it to. torch.no_grad wraps the one that does in another.
+            inside = [inspect.unwrap(x) for x in value.gi_frame.f_locals.values() if inspect.isfunction(x)]
+            for work in (value.gi_code, *(function.__code__ for function in inside)):
+                if is_another_answer(work.co_filename):
+                    note(work)
 
     previous = sys.getprofile()
     if watch:

@@ -29,7 +29,7 @@ class Panel(NamedTuple):
 def draw(course: Course, lesson: Lesson, skip: list[str]) -> str:
     """Write a lesson's picture. `skip` names exercises whose code is not fit to be run. Returns why not, or nothing."""
     from ..errors import DinoError
-    from ..pictures import save
+    from ..files import replacing
     from .grading import Grader, load
 
     grader = Grader(course, lesson)
@@ -43,7 +43,8 @@ def draw(course: Course, lesson: Lesson, skip: list[str]) -> str:
         own = None if mine is None or panel.exercise in skip else _attempt(panel, mine)
         rows.append((f"{lesson.exercise_number(panel.exercise)} {panel.exercise}: {panel.caption}", own, expected))
     try:
-        save(_sheet(rows), course.picture(lesson))
+        with replacing(course.picture(lesson)) as temporary:
+            _sheet(rows).save(temporary, "PNG")
     except DinoError as error:
         return str(error)
     return ""

@@ -52,7 +52,7 @@ def target_is_what_was_added(model: nn.Module, clean: Tensor, *, generator: Rand
 )
 def target_is_the_level(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
-    return F.mse_loss(model(noisy, level), level)
+    return (model(noisy, level) - level).square().mean()
 
 
 @mistake("denoising_loss", "The loss is a sum over all pixels: it grows with the batch and the size of the pictures.")
@@ -836,7 +836,7 @@ def buffers_averaged(average: nn.Module, model: nn.Module, decay: float) -> None
             ours.copy_(decay * ours + (1 - decay) * theirs)
 
 
-@mistake("update_average", "Only buffers with a decimal point are copied; the counters, whole numbers, are left out.")
+@mistake("update_average", "Only buffers of floats are copied; the counters, which are whole numbers, are left out.")
 def counters_left_out(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -846,7 +846,7 @@ def counters_left_out(average: nn.Module, model: nn.Module, decay: float) -> Non
                 ours.copy_(theirs)
 
 
-@mistake("update_average", "lerp_ is used for the buffers as well, which don't all have a decimal point; copy them.")
+@mistake("update_average", "lerp_ is used for the buffers as well, which may be whole numbers; copy them.")
 def all_by_lerp(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.state_dict().values(), model.state_dict().values()):
@@ -877,7 +877,10 @@ def new_network(average: nn.Module, model: nn.Module, decay: float) -> nn.Module
     return result
 
 
-@mistake("update_average", "The name `average` is given to a new network; the one that was handed in stays as it was.")
+@mistake(
+    "update_average",
+    "Neither weights nor buffers of the average have changed: what was worked out, if anything, is lost.",
+)
 def average_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
     average = copy.deepcopy(average)
     update_average(average, model, decay)
@@ -1667,7 +1670,7 @@ def evaluation_mode_for_the_caller(
 
 @mistake(
     "train",
-    "When the batches end, next() raises StopIteration, and that must not leave a generator: a `for` loop takes care of it.",
+    "A StopIteration, as next() raises it when the batches end, must not leave a generator; a `for` loop takes care of it.",
 )
 def stop_iteration_escapes(
     model: nn.Module,

@@ -26,7 +26,7 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
     Args:
         model: the network. It is asked once for the whole batch, as `model(noisy, noise_level)`, and answers with its
             guess at the clean images, of their shape. Its weights and its mode stay as they are.
-        clean: images in [0, 1], shape (N, C, H, W). They stay as they are.
+        clean: a batch, which is all the images of one step: in [0, 1], shape (N, C, H, W). They stay as they are.
         generator: where random numbers come from; None means torch's own, global one.
 
     Returns:
@@ -163,7 +163,8 @@ def train(
 
     Good to know:
         A function with a `yield` in it is a generator. Calling it runs nothing yet; each time round the caller's `for`
-        loop, its code runs on to the next `yield`, hands out that value, and waits there.
+        loop, its code runs on to the next `yield`, hands out that value, and waits there. (The argument `generator` is
+        something else that happens to share the name: the source of random numbers.)
     """
     for clean in batches:
         # The generator goes along, so that whoever gives one can repeat the run exactly.

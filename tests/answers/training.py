@@ -82,7 +82,7 @@ def model_zero_grad(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, ge
     model.zero_grad()
     loss.backward()
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 @answers("train_step")
