@@ -23,9 +23,7 @@ from dino.trainer import Config, Trainer, train
 from .test_catalogue import right_answers
 
 REPOSITORY = Course(Path(__file__).parents[1])
-TINY = Config(
-    size=8, widths=(4, 6), depths=(1, 1), n_images=12, batch_size=4, learning_rate=1e-3, precision="bfloat16"
-)
+TINY = Config(size=8, widths=(4, 6), depths=(1, 1), n_images=12, batch_size=4, learning_rate=1e-3, precision="bfloat16")
 
 
 @pytest.fixture

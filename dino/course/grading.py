@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -79,26 +79,39 @@ def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False)
         except BaseException as error:
             verdict = _raised(verdict, error, file, f"{file.name} could not be loaded")
         else:
-            if not alone:
-                verdict = grader.judge(verdict, found, exercise)
-            if alone or verdict.outcome in ("wrong", "broken", "unwritten"):
-                verdict = _without_neighbours(grader, verdict, exercise)
+            failure = None if alone else grader.failure(found, exercise)
+            if alone or failure:
+                verdict = _without_neighbours(grader, verdict, exercise, failure)
     return verdict.with_printed(printed.getvalue())
 
 
-def _without_neighbours(grader: "Grader", verdict: Verdict, exercise: str) -> Verdict:
-    """The verdict on the same answer among the reference's other parts, if that is the fairer one."""
+def _without_neighbours(grader: "Grader", verdict: Verdict, exercise: str, failure: "Failure | None") -> Verdict:
+    """The verdict on an answer that failed, or on the same among the reference's other parts, if that is the fairer."""
+    if failure and isinstance(failure.error, Borrowed):
+        return grader.diagnose(verdict, failure.error, exercise, failure.seed)
     found = load(grader.file)
     others = [name for name in grader.lesson.exercises if name != exercise and hasattr(found, name)]
     for name in others:
         setattr(found, name, getattr(grader.reference, name))
-    again = grader.judge(Verdict(verdict.number, exercise, "passed"), found, exercise, watch=False)
-    if again.outcome == "passed":
-        return again.of(
+    again = grader.failure(found, exercise, watch=False)
+    if not again:
+        return verdict.of(
             "passed", note="with the course's own parts in place of others in this file that aren't right yet"
         )
-    better = verdict.outcome in ("unwritten", "passed") or again.outcome == "wrong"
-    return again if better and verdict.mistake is None else verdict
+    if not failure:
+        return grader.diagnose(verdict, again.error, exercise, again.seed)
+    first = grader.diagnose(verdict, failure.error, exercise, failure.seed)
+    if first.mistake is not None:
+        return first
+    later = grader.diagnose(verdict, again.error, exercise, again.seed)
+    return later if first.outcome == "unwritten" or later.outcome == "wrong" else first
+
+
+class Failure(NamedTuple):
+    """What an answer failed with, and at which seed."""
+
+    error: BaseException
+    seed: int
 
 
 class Borrowed(Wrong):
@@ -114,6 +127,7 @@ class Grader:
         self.graders = load(course.grader(lesson))
         self._mistakes = course.mistakes(lesson)
         self._catalogue: types.ModuleType | None = None
+        self._outcomes: dict[tuple[Answer, int], Exception | None] = {}
 
     def grader(self, exercise: str) -> Callable[[Answer, int], None]:
         """The test of one exercise."""
@@ -130,8 +144,8 @@ class Grader:
             self._catalogue = load(self._mistakes)
         return [value for value in vars(self._catalogue).values() if getattr(value, "mistake_in", None) == exercise]
 
-    def judge(self, verdict: Verdict, found: types.ModuleType, exercise: str, *, watch: bool = True) -> Verdict:
-        """Hold the answer in a loaded file of the learner's against its grader."""
+    def failure(self, found: types.ModuleType, exercise: str, *, watch: bool = True) -> Failure | None:
+        """Hold the answer in a loaded file of the learner's against its grader: where it fails, if it does."""
         seed = 0
         try:
             answer = self._answer(found, exercise)
@@ -141,8 +155,8 @@ class Grader:
             if borrowed:
                 raise Borrowed(f"`{exercise}` must be your own work, and it calls {borrowed[0]}.")
         except BaseException as error:
-            return self.diagnose(verdict, error, exercise, seed)
-        return verdict
+            return Failure(error, seed)
+        return None
 
     def check(self, exercise: str, answer: Answer, seed: int) -> None:
         """Run the test of one exercise on an answer, in surroundings that it must leave as they were.
@@ -178,15 +192,23 @@ class Grader:
     def recognise(self, error: BaseException, exercise: str, seed: int) -> Answer | None:
         """The mistake in the catalogue that fails as this answer did, if there is one."""
         for answer in self.mistakes(exercise):
-            try:
-                self.check(exercise, answer, seed)
-            except Wrong as other:
-                if isinstance(error, Wrong) and error.is_like(other):
+            other = self._outcome(exercise, answer, seed)
+            if isinstance(error, Wrong) and isinstance(other, Wrong):
+                if error.is_like(other):
                     return answer
-            except Exception as other:
-                if type(other) is type(error) and str(other) == str(error):
-                    return answer
+            elif type(other) is type(error) and str(other) == str(error):
+                return answer
         return None
+
+    def _outcome(self, exercise: str, mistake: Answer, seed: int) -> Exception | None:
+        """What a mistake fails with. Kept, for an answer that fails twice is compared twice."""
+        if (mistake, seed) not in self._outcomes:
+            try:
+                self.check(exercise, mistake, seed)
+                self._outcomes[mistake, seed] = None
+            except Exception as error:
+                self._outcomes[mistake, seed] = error.with_traceback(None)
+        return self._outcomes[mistake, seed]
 
     def _answer(self, found: types.ModuleType, exercise: str) -> Answer:
         """The learner's function or class, if it can be graded at all."""

@@ -17,6 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 ENOUGH = 100  # orders of weights to try: a Block has two, and a network of many Blocks more than can be tried
 
+Sizes = tuple[int, ...]  # a shape without its ones
+Way = tuple[int, ...]  # an order of dimensions
+
 
 class _Watch(TorchFunctionMode):
     """Notes each tensor that takes part in a computation and asks for a gradient without coming from one: a weight."""
@@ -105,18 +108,18 @@ def copy_weights(source: Sequence[Tensor], target: Sequence[Tensor]) -> bool:
 
 def arrangements(source: Sequence[Tensor], target: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     """Every way to hand the numbers of `source` to `target`, the likeliest first. None if their sizes don't match."""
-    # Copies, for a target may be reached through views of the source. They share nothing with either.
-    source = [weight.detach().clone() for weight in source]
-    seen = set()
+    source = [weight.detach().clone() for weight in source]  # a target may share its memory
     orders = _orders([weight.numel() for weight in source], [weight.numel() for weight in target])
+    seen = set()
     for order in islice(orders, ENOUGH):
-        for turned in (False, True):
-            pairs = [(source[i], weight) for i, weight in zip(order, target, strict=True)]
-            ways = [_way(_sizes(ours), _sizes(theirs), turned) for ours, theirs in pairs]
-            if None in ways or (order, tuple(ways)) in seen:
+        pairs = [(source[i], weight) for i, weight in zip(order, target, strict=True)]
+        for prefer in (None, _source_turned, _target_turned):
+            ways = [_way(_sizes(ours), _sizes(theirs), prefer) for ours, theirs in pairs]
+            fitting = [way for way in ways if way is not None]
+            if len(fitting) < len(ways) or (order, tuple(fitting)) in seen:
                 continue
-            seen.add((order, tuple(ways)))
-            yield [_laid_out(ours, theirs, way) for (ours, theirs), way in zip(pairs, ways, strict=True)]
+            seen.add((order, tuple(fitting)))
+            yield [_laid_out(ours, theirs, way) for (ours, theirs), way in zip(pairs, fitting, strict=True)]
 
 
 def _orders(source: list[int], target: list[int]) -> Iterator[tuple[int, ...]]:
@@ -133,27 +136,36 @@ def _orders(source: list[int], target: list[int]) -> Iterator[tuple[int, ...]]:
         yield tuple(next(stacks[size]) for size in target)
 
 
-def _way(source: tuple[int, ...], target: tuple[int, ...], turned: bool) -> tuple[int, ...] | None:
-    """The order in which to take the dimensions of one weight to have those of another; `turned`: transposed, if both
-    ways fit. None if they don't fit at all.
+def _source_turned(way: Way) -> bool:
+    """The first two dimensions of a weight, out and in, come in the other order."""
+    return len(way) > 1 and way.index(0) > way.index(1)
+
+
+def _target_turned(way: Way) -> bool:
+    """The same, seen from the other side."""
+    return len(way) > 1 and way[0] > way[1]
+
+
+def _way(source: Sizes, target: Sizes, prefer: Callable[[Way], bool] | None) -> Way | None:
+    """The order in which to take the dimensions of one weight to have those of another: the first that fits, or that is
+    preferred. None if none fits.
     """
-    if source == target and not turned:
+    if source == target and not prefer:
         return tuple(range(len(source)))
     ways = _ways(source, target) if len(source) >= len(target) else _ways(target, source)
-    if turned:
-        ways = tuple(way for way in ways if len(way) > 1 and way.index(0) > way.index(1)) or ways
-    return ways[0] if ways else None
+    preferred = [way for way in ways if prefer and prefer(way)]
+    return next(iter(preferred or ways), None)
 
 
 @cache
-def _ways(fine: tuple[int, ...], coarse: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+def _ways(fine: Sizes, coarse: Sizes) -> tuple[Way, ...]:
     """All orders of the dimensions of `fine` that can be merged, neighbours with neighbours, to give `coarse`."""
     wanted = set(accumulate(coarse, int.__mul__))
     orders = permutations(range(len(fine)))
     return tuple(o for o in orders if wanted <= set(accumulate((fine[i] for i in o), int.__mul__)))
 
 
-def _laid_out(source: Tensor, target: Tensor, way: tuple[int, ...]) -> Tensor:
+def _laid_out(source: Tensor, target: Tensor, way: Way) -> Tensor:
     """The numbers of `source` in the shape of `target`."""
     ours, theirs = _sizes(source), _sizes(target)
     if len(ours) >= len(theirs):
@@ -168,8 +180,7 @@ def _set(target: Sequence[Tensor], values: Sequence[Tensor]) -> None:
             weight.copy_(value)
 
 
-def _sizes(weight: Tensor) -> tuple[int, ...]:
-    """The shape without its ones."""
+def _sizes(weight: Tensor) -> Sizes:
     return tuple(size for size in weight.shape if size > 1)
 
 

@@ -5,10 +5,13 @@ mine = parts()
 noisy, noise_level = mine.noise.add_noise(clean)
 """
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
+import torch
 from torch import nn
 
 from .. import trainer
@@ -16,6 +19,7 @@ from ..denoiser import UNet
 from ..errors import DinoError
 from .curriculum import LESSONS, Course, Lesson, find_course
 from .grading import load
+from .modules import transplant, weights_used
 from .progress import Record, regrade
 
 # Which names of its file an earlier lesson provides: there a learner's own take the place of dino's.
@@ -91,29 +95,29 @@ def translate(own: nn.Module, plain: UNet) -> None:
     Raises:
         DinoError: the two don't compute the same.
     """
-    import torch
-
-    from .modules import copy_weights, weights_used
-
-    weight = next(own.parameters())
-    side, channels = 2 ** (len(plain.down) - 1), len(plain.head[-1].get_parameter("bias"))
-    random = torch.Generator().manual_seed(0)
-    noisy = torch.rand(1, channels, side, side, generator=random).to(weight)
+    weight, side = next(own.parameters()), 2 ** (len(plain.down) - 1)
+    channels = len(plain.head[-1].get_parameter("bias"))
+    noisy = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(0)).to(weight)
     question = (noisy, torch.full((1, 1, 1, 1), 0.5).to(weight))
-    fits = copy_weights(_in_order_of_use(own, question, weights_used), weights_used(plain, *question))
-    with torch.no_grad():
-        if not fits or not torch.allclose(own(*question), plain(*question), atol=1e-3):
-            raise DinoError("your UNet computes something else than dino's, and can't be saved. Run: pytest lessons/02")
+
+    @torch.no_grad()
+    def same() -> bool:
+        return torch.allclose(own(*question), plain(*question), atol=1e-3)
+
+    with _asking_for_gradients(own):  # by which its weights are found
+        used = weights_used(own, *question)
+    if not transplant(used, weights_used(plain, *question), same):
+        raise DinoError("your UNet computes something else than dino's, and can't be saved. Run: pytest lessons/02")
 
 
-def _in_order_of_use(own, question, weights_used):  # type: ignore[no-untyped-def]
-    """Averages ask for no gradients, by which weights are found: ask for a moment."""
-    wanted = [weight.requires_grad for weight in own.parameters()]
+@contextlib.contextmanager
+def _asking_for_gradients(network: nn.Module) -> Iterator[None]:
+    wanted = [weight.requires_grad for weight in network.parameters()]
     try:
-        own.requires_grad_(True)
-        return weights_used(own, *question)
+        network.requires_grad_(True)
+        yield
     finally:
-        for weight, want in zip(own.parameters(), wanted, strict=True):
+        for weight, want in zip(network.parameters(), wanted, strict=True):
             weight.requires_grad_(want)
 
 

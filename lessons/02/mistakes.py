@@ -821,6 +821,20 @@ class BlocksNotCalled(Steps):
         return self.pool(self.first(x))
 
 
+@mistake("Stage", "Each Block starts from channels_in channels, but after the convolution there are channels_out.")
+class BlocksFromTheWrongWidth(Steps):
+    def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
+        super().__init__(channels_in, channels_out, depth)
+        self.blocks = nn.ModuleList(denoiser.Block(channels_in, channels_out) for _ in range(depth))
+
+
+@mistake("Stage", "The Pool is made for channels_in channels, but what comes to it has channels_out.")
+class PoolOfTheWrongWidth(Steps):
+    def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
+        super().__init__(channels_in, channels_out, depth)
+        self.pool = denoiser.Pool(channels_in)
+
+
 @mistake("Stage", "The list of Blocks is handed to nn.Sequential as it is; it takes layers, one by one.")
 class ListNotUnpacked(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
@@ -914,6 +928,13 @@ class LevelNotStretched(Pieces):
         return torch.cat([noisy, noise_level], dim=1)
 
 
+@mistake("UNet", "The first Stage starts from `channels` channels, but with the noise level there is one more.")
+class NoRoomForTheLevel(Pieces):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__(channels, widths, depths)
+        self.down[0] = denoiser.Stage(channels, widths[0], depths[0])
+
+
 @mistake("UNet", "The level is added to the picture; it should be a channel of its own.")
 class LevelAdded(LevelNotFedIn):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
@@ -970,7 +991,7 @@ class SkipStoredBeforeTheStage(Pieces):
         return self.down[-1](x), skips
 
 
-@mistake("UNet", "A skip is stored when its picture is halved already, so it is too small where it is added.")
+@mistake("UNet", "A skip comes from a smaller picture than the one that it is added to: what is stored, and when?")
 class SkipStoredAfterHalving(Pieces):
     def go_down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = []
@@ -1101,7 +1122,7 @@ class DoubledByAConvolution(Pieces):
         return x
 
 
-@mistake("UNet", "The picture is not doubled on the way up, so the skips don't fit.")
+@mistake("UNet", "Where a skip is added the features are still small: they should have been doubled by then.")
 class NeverDoubled(Pieces):
     def enlarge(self, x: Tensor) -> Tensor:
         return x
@@ -1330,6 +1351,36 @@ class AssertionInPlaceOfValueError(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         assert len(widths) == len(depths)
         super().__init__(channels, widths, depths)
+
+
+@mistake("UNet", "A Stage on the way up starts from as many channels as its answer has: it gets widths[i] of them.")
+class WayUpFromTheWrongWidth(Pieces):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__(channels, widths, depths)
+        up = range(len(widths) - 1, 0, -1)
+        self.up = nn.ModuleList(denoiser.Stage(widths[i - 1], widths[i - 1], depths[i]) for i in up)
+
+
+@mistake(
+    "UNet", "A Stage on the way up keeps its widths[i] channels; it should end with widths[i - 1], as its skip has."
+)
+class WayUpToTheWrongWidth(Pieces):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__(channels, widths, depths)
+        up = range(len(widths) - 1, 0, -1)
+        self.up = nn.ModuleList(denoiser.Stage(widths[i], widths[i], depths[i]) for i in up)
+
+
+@mistake("UNet", "The widths are 64 whatever was asked for.")
+class AlwaysSixtyFour(Pieces):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__(channels, [64] * len(widths), depths)
+
+
+@mistake("UNet", "The pictures have 3 channels whatever was asked for.")
+class AlwaysThreeChannels(Pieces):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__(3, widths, depths)
 
 
 @mistake("UNet", "The default widths grow from one resolution to the next; they should all be 64.")
