@@ -24,8 +24,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     shutil.copy(REPOSITORY.root / "pyproject.toml", root)
     solved = Course(root)
     for lesson in LESSONS:
-        if solved.solution(lesson).exists():
-            shutil.copy(solved.solution(lesson), solved.lesson_file(lesson))
+        shutil.copy(solved.solution(lesson), solved.lesson_file(lesson))
     return solved
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from dino import denoiser, images, noise, sampler, training
-from dino.checkpoint import WEIGHTS, load_model
+from dino.checkpoint import load_model
 from dino.course.card import card
 from dino.course.curriculum import LESSONS, Course, find_lesson
 from dino.course.grading import load

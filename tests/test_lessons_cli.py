@@ -31,8 +31,7 @@ def course(tmp_path: Path) -> Course:
     shutil.copy(REPOSITORY.root / "pyproject.toml", tmp_path)
     course = Course(tmp_path)
     for lesson in LESSONS:
-        if course.solution(lesson).exists():
-            course.lesson_file(lesson).write_text(stub(REPOSITORY, lesson))
+        course.lesson_file(lesson).write_text(stub(REPOSITORY, lesson))
     return course
 
 
@@ -296,7 +295,7 @@ def test_training_on_own_parts_refuses_fills_in_and_ends_with_a_card(course: Cou
     assert "--fill-in goes with --mine" in alone.stderr
 
 
-def test_a_broken_torch_is_told_of_by_lesson_00(course: Course, run, tmp_path: Path, monkeypatch) -> None:
+def test_a_broken_torch_is_told_of_by_lesson_00(course: Course, run, tmp_path: Path) -> None:
     (tmp_path / "broken" / "torch").mkdir(parents=True)
     (tmp_path / "broken" / "torch" / "__init__.py").write_text("raise ImportError('no libtorch')")
     done = subprocess.run(

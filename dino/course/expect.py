@@ -252,7 +252,8 @@ def number(value: Tensor | float) -> str:
 
 def where_largest(values: Tensor) -> list[int]:
     """The indices of the largest number. (torch.unravel_index would do, and imports what takes half a second.)"""
-    index, place = int(values.argmax()), []
+    index = int(values.argmax())
+    place: list[int] = []
     for size in reversed(values.shape):
         index, here = divmod(index, size)
         place.insert(0, here)

@@ -305,7 +305,8 @@ def _watching(grader: Grader, watch: bool) -> Iterator[list[str]]:
                 note(code)
         elif event == "return" and code.co_filename == own and isinstance(value, types.GeneratorType):
             # It does its work later, when the grader asks it to. torch.no_grad wraps the one that does in another.
-            inside = [inspect.unwrap(x) for x in value.gi_frame.f_locals.values() if inspect.isfunction(x)]
+            held = value.gi_frame.f_locals.values() if value.gi_frame else ()
+            inside = [inspect.unwrap(x) for x in held if inspect.isfunction(x)]
             for work in (value.gi_code, *(function.__code__ for function in inside)):
                 if is_another_answer(work.co_filename):
                     note(work)

@@ -57,7 +57,7 @@ def sample_noise_levels(
     Good to know:
         torch.rand(2, 3) draws a tensor of that shape, evenly spread over [0, 1); it takes `generator` and `device` too.
     """
-    # Training should see every level equally often, from hardly touched to nothing but noise, so the levels are uniform.
+    # Training should see every level equally often, from hardly touched to nothing but noise: so levels are uniform.
     # The three ones are there for `mix`: a level of shape (n, 1, 1, 1) stretches over the channels, rows and columns of
     # its own image. A bare (n,) would line up with the columns instead, and go wrong silently whenever n == W.
     return torch.rand(n, 1, 1, 1, generator=generator, device=device)
