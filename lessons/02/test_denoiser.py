@@ -83,7 +83,7 @@ NETWORKS: list[tuple[tuple[Any, ...], tuple[int, ...], str]] = [
         "With two resolutions, it is a Stage, halving, two Stages, doubling, plus the skip, then the head.",
     ),
     ((1, (4, 4, 4), (0, 0, 0)), (1, 1, 8, 12), "With three resolutions, each skip is added where it came from."),
-    ((2, (2, 4, 5), (2, 0, 1)), (3, 2, 12, 8), "Each resolution has its own number of channels and of Blocks."),
+    ((2, (4, 5, 2, 6), (2, 0, 1, 0)), (3, 2, 16, 24), "Each resolution has its own number of channels and of Blocks."),
 ]
 
 
