@@ -177,6 +177,7 @@ def main(root: Path, trace: Path, limit: float) -> None:
             answers.write(json.dumps({"trouble": trouble}) + "\n")
             answers.flush()
             continue
+        trace.parent.mkdir(parents=True, exist_ok=True)  # someone may sweep the folder of temporary files
         with trace.open("w") as file:
             if limit:
                 patience = limit * (TOGETHER if "together" in question else 1)
