@@ -200,6 +200,35 @@ HOSTILE = {
         "wrong",
         "as it was",
     ),
+    "changes the default device": (
+        "torch.set_default_device('meta')\n    return torch.lerp(clean, noise, noise_level)",
+        "wrong",
+        "as it was",
+    ),
+    "leaves inference mode on": (
+        "global kept\n    kept = torch.inference_mode()\n    kept.__enter__()\n"
+        "    return torch.lerp(clean, noise, noise_level)",
+        "wrong",
+        "as it was",
+    ),
+    "puts the watchdog to sleep": (
+        "import faulthandler\n    faulthandler.cancel_dump_traceback_later()\n    while True: pass",
+        "stopped",
+        "still running",
+    ),
+    "sweeps temporary folders": (
+        "import glob, shutil, tempfile\n"
+        "    for path in glob.glob(tempfile.gettempdir() + '/dino-room-*'): shutil.rmtree(path)\n"
+        "    return clean",
+        "wrong",
+        "",
+    ),
+    "raises what can not be told": (
+        "class Mute(Exception):\n        def __str__(self): raise ValueError\n    raise Mute",
+        "broken",
+        "Mute",
+    ),
+    "raises escape codes": ("raise ValueError('\\x1b[2Jgone' * 1000)", "broken", "ValueError: ?[2Jgone"),
     "switches gradients off": (
         "torch.set_grad_enabled(False)\n    return torch.lerp(clean, noise, noise_level)",
         "wrong",
@@ -235,6 +264,22 @@ HOSTILE_FILES = {
     "tabs and spaces": ("def mix(clean):\n\tpass\n        pass\n", "Error"),
     "a NUL": ("x = '\0'", "Error"),
 }
+
+
+@pytest.mark.parametrize("change", ["a byte order mark", "CRLF", "another encoding", "tabs"])
+def test_a_right_file_passes_however_it_was_saved(room: Room, write, course: Course, change: str) -> None:
+    lesson = find_lesson("01")
+    text = course.solution(lesson).read_text()
+    write(lesson, text)
+    saved = {
+        "a byte order mark": b"\xef\xbb\xbf" + text.encode(),
+        "CRLF": text.replace("\n", "\r\n").encode(),
+        "another encoding": ("# coding: latin-1\n# \u00e9\n" + text).encode("latin-1"),
+        "tabs": text.replace("    ", "\t").encode(),
+    }
+    course.lesson_file(lesson).write_bytes(saved[change])
+    for exercise in lesson.exercises:
+        assert room.grade(lesson, exercise).passed
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)

@@ -104,7 +104,7 @@ def _show_code(code: str, language: str) -> None:
 
 def _own_source(course: Course, lesson: Lesson, name: str) -> str:
     try:
-        return exercise_source(course.lesson_file(lesson).read_text(encoding="utf-8"), name)
+        return exercise_source(course.lesson_file(lesson).read_text(encoding="utf-8-sig"), name)
     except (OSError, SyntaxError, UnicodeDecodeError):
         return ""
 

@@ -196,7 +196,7 @@ class Grader:
             if isinstance(error, Wrong) and isinstance(other, Wrong):
                 if error.is_like(other):
                     return answer
-            elif type(other) is type(error) and str(other) == str(error):
+            elif type(other) is type(error) and _first_line(other) == _first_line(error):
                 return answer
         return None
 
@@ -237,9 +237,10 @@ def load(path: Path) -> types.ModuleType:
     module = types.ModuleType(f"{path.parent.name}_{path.stem}")
     module.__file__ = str(path)
     linecache.checkcache(str(path))
-    source = path.read_text(encoding="utf-8")
     sys.modules[module.__name__] = module  # so that dataclasses and pickling find it
-    exec(compile(source, str(path), "exec"), module.__dict__)
+    exec(
+        compile(path.read_bytes(), str(path), "exec"), module.__dict__
+    )  # bytes: Python knows all encodings of its files
     return module
 
 
@@ -339,38 +340,37 @@ class Surroundings:
         torch.nn.Module,
         torch.optim,
     )
+    # What to look at, how to put it back, and what to call it.
+    SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object], str], ...] = (
+        (torch.initial_seed, torch.manual_seed, "a new seed for torch's global random numbers"),
+        (torch.get_default_dtype, torch.set_default_dtype, "another default dtype"),
+        (torch.get_default_device, lambda _: torch.set_default_device(None), "another default device"),
+        (torch.is_grad_enabled, torch.set_grad_enabled, "gradients switched on or off for everyone"),
+        (torch.is_inference_mode_enabled, lambda _: None, "inference mode left on"),
+        (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, "other algorithms"),
+        (torch.get_num_threads, torch.set_num_threads, "another number of threads"),
+    )
 
     def __init__(self) -> None:
         ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "dino" and module]
         self.names = [(place, dict(vars(place))) for place in (*self.PLACES, *ours)]
-        self.seed, self.dtype, self.threads = torch.initial_seed(), torch.get_default_dtype(), torch.get_num_threads()
-        self.gradients = torch.is_grad_enabled()
+        self.settings = [look() for look, _, _ in self.SETTINGS]
 
     def restore(self) -> str:
         """Put back what was changed. Returns the first such thing, in words, or nothing."""
         changed = ""
         for place, before in self.names:
             for name, value in before.items():
-                now = vars(place).get(name)
-                if name.startswith("_") or not callable(value) or now is value:
+                now: Any = vars(place).get(name)
+                # torch itself wraps some of its functions when it first needs to.
+                if name.startswith("_") or not callable(value) or now is value or inspect.unwrap(now) is value:
                     continue
-                if (
-                    now is None or inspect.unwrap(now) is not value
-                ):  # torch itself wraps some of its functions when it first needs to
-                    changed = changed or f"a new {place.__name__}.{name}"
-                    setattr(place, name, value)
-        if torch.initial_seed() != self.seed:
-            torch.manual_seed(self.seed)
-            changed = changed or "a new seed for torch's global random numbers"
-        if torch.get_default_dtype() != self.dtype:
-            torch.set_default_dtype(self.dtype)
-            changed = changed or "another default dtype"
-        if torch.is_grad_enabled() != self.gradients:
-            torch.set_grad_enabled(self.gradients)
-            changed = changed or f"gradients switched {'off' if self.gradients else 'on'} for everyone"
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-            changed = changed or "another number of threads"
+                changed = changed or f"a new {place.__name__}.{name}"
+                setattr(place, name, value)
+        for (look, put_back, words), value in zip(self.SETTINGS, self.settings, strict=True):
+            if look() != value:
+                put_back(value)
+                changed = changed or words
         return changed
 
 
@@ -417,12 +417,21 @@ def _raised(verdict: Verdict, error: BaseException, file: Path, what: str) -> Ve
             f"{what} at a breakpoint, which can't be answered here. Call your function from a small script of your own."
         )
     else:
-        message = next(iter(str(error).strip().splitlines()), "")
-        says = f"{what}: {type(error).__name__}{': ' if message else ''}{message[:300]}"
+        message = _first_line(error)
+        says = f"{what}: {type(error).__name__}{': ' if message else ''}{message}"
     shown = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"
     code = linecache.getline(str(file), line).strip() if line else ""
     notes = " ".join(getattr(error, "__notes__", ()))  # a grader's: on what it was tried
     return verdict.of("broken", says, facts=notes, where=f"{shown}, line {line}: {code}" if line else None)
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, fit to be shown: one line, not too long, and nothing that a terminal would obey."""
+    try:
+        text = next(iter(str(error).strip().splitlines()), "")
+    except Exception:
+        return "(and what it has to say raises an error itself)"
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
 def _line_in(file: Path, error: BaseException) -> int | None:

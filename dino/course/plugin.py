@@ -182,6 +182,7 @@ class Tutor:
         self.brief = config.option.verbose < 0
         self.late = bool(getattr(config.option, "numprocesses", None))  # xdist's verdicts come in any order
         self.errors = 0
+        self.interrupted = False
         self.told_of: Lesson | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -210,7 +211,8 @@ class Tutor:
 
     def pytest_keyboard_interrupt(self) -> None:
         """Ctrl-C."""
-        self.writer.line("  stopped")
+        self.writer.line("\n  stopped")
+        self.interrupted = True
 
     def pytest_sessionfinish(self) -> None:
         """Everything is graded: the pictures, and where the learner stands."""
@@ -219,7 +221,7 @@ class Tutor:
                 self._tell(lesson, verdict)
         if self.verdicts:
             self.writer.line()
-        for lesson, verdicts in self.verdicts.items():
+        for lesson, verdicts in self.verdicts.items() if not self.interrupted else ():
             unfit = [verdict.exercise for verdict in verdicts if verdict.outcome in ("unwritten", "stopped")]
             with contextlib.suppress(DinoError):  # the set-up isn't right, which has been said
                 picture = _room(self.config, self.course).draw(lesson, unfit)

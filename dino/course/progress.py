@@ -19,10 +19,8 @@ class Record:
 
     def __init__(self, course: Course) -> None:
         self.course, self.path = course, course.desk / "verdicts.json"
-        self.verdicts: dict[str, dict[str, str]] = {}
-        with contextlib.suppress(OSError, ValueError):
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-            self.verdicts = {number: dict(entry) for number, entry in dict(kept).items()}
+        self.verdicts = self._saved()
+        self._new: set[str] = set()
 
     def keep(self, lesson: Lesson, verdict: Verdict) -> None:
         """Note a verdict, if it is one on the file."""
@@ -30,11 +28,19 @@ class Record:
             return
         entry = {"fingerprint": fingerprint(self.course, lesson), "outcome": verdict.outcome, "says": verdict.says}
         self.verdicts[verdict.number] = entry
+        self._new.add(verdict.number)
 
     def save(self) -> None:
-        """Write the record, if it can be written."""
+        """Write the new verdicts into the record, if it can be written. Another process may have written there, too."""
+        merged = self._saved() | {number: self.verdicts[number] for number in self._new}
         with contextlib.suppress(DinoError), replacing(self.path) as temporary:
-            temporary.write_text(json.dumps(self.verdicts, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
+
+    def _saved(self) -> dict[str, dict[str, str]]:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            return {number: dict(entry) for number, entry in dict(kept).items()}
+        return {}
 
     def outcome(self, lesson: Lesson, exercise: str) -> str | None:
         """The outcome of an exercise as it is now, or None if it hasn't been graded since something changed."""

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,17 +102,30 @@ class Room:
         self.open()
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: PT018
+        # The room watches itself and can say where it hangs. Should its watchdog be put to sleep, there is this one.
+        out_of_time = threading.Event()
+        patience = self.limit * (TOGETHER if "together" in question else 1) + 5 if self.limit else None
+        watchdog = threading.Timer(patience or 0, lambda: (out_of_time.set(), process.kill()))
+        if patience:
+            watchdog.start()
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        except BaseException:  # Ctrl-C: what the room is at would never be asked for
+            self._leave()
+            raise
+        finally:
+            watchdog.cancel()
         if not line:
             status = process.wait()
             self._leave()
-            timed_out = self._trace.exists() and "Timeout" in self._trace.read_text(errors="replace")[:100]
-            return None, "time" if timed_out else f"exit status {status}"
+            with contextlib.suppress(OSError):
+                if "Timeout" in self._trace.read_text(errors="replace")[:100]:
+                    out_of_time.set()
+            return None, "time" if out_of_time.is_set() else f"exit status {status}"
         answer = json.loads(line)
         if answer.get("leaving"):
             self._leave()
