@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -239,8 +240,6 @@ def test_progress_grades_what_has_changed(course: Course, run) -> None:
 
 
 def test_watch_grades_again_when_the_file_is_saved(course: Course, tmp_path: Path) -> None:
-    import signal
-
     log = tmp_path / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -312,3 +311,30 @@ def test_a_broken_torch_is_told_of_by_lesson_00(course: Course, run, tmp_path: P
     assert "Traceback" not in done.stdout + done.stderr
     solve(course, "00")
     assert "3 of 3 in lesson 00" in run("pytest", "lessons/00").stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for child processes in /proc")
+def test_ctrl_c_ends_an_endless_loop_at_once_and_leaves_no_process(course: Course) -> None:
+    code = "def mix(clean, noise, noise_level):\n    while True:\n        pass"
+    course.lesson_file(NOISE).write_text(solved_but(NOISE, "mix", code))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "lessons/01"],
+        cwd=course.root,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    _wait_for(lambda: children.read_text().strip() != "")
+    room = Path("/proc", children.read_text().split()[0])
+    _wait_for(lambda: _cpu_seconds(room) > 6)  # it is long past importing torch, and in the loop
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert output.strip() == "stopped"
+    assert not room.exists()
+
+
+def _cpu_seconds(process: Path) -> float:
+    return sum(map(int, process.joinpath("stat").read_text().split()[13:15])) / os.sysconf("SC_CLK_TCK")

@@ -230,7 +230,7 @@ class Tutor:
         if self.verdicts:
             self.record.save()
             self.writer.line(f"  {self.record.standing(list(self.verdicts))}")
-        elif not self.errors:
+        elif not self.errors and not self.interrupted:
             self.writer.line("No exercise was graded: none has a name that fits.")
 
     def _introduce(self, lesson: Lesson) -> None:

@@ -105,7 +105,12 @@ class Room:
         # The room watches itself and can say where it hangs. Should its watchdog be put to sleep, there is this one.
         out_of_time = threading.Event()
         patience = self.limit * (TOGETHER if "together" in question else 1) + 5 if self.limit else None
-        watchdog = threading.Timer(patience or 0, lambda: (out_of_time.set(), process.kill()))
+
+        def put_an_end_to_it() -> None:
+            out_of_time.set()
+            process.kill()
+
+        watchdog = threading.Timer(patience or 0, put_an_end_to_it)
         if patience:
             watchdog.start()
         try:
