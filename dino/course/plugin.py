@@ -238,10 +238,7 @@ class Tutor:
         self.writer.line(f"lesson {lesson.number}, {lesson.teaches}: {self._short(self.course.lesson_file(lesson))}")
         self.writer.line()
         for what, found, fine in _room(self.config, self.course).setup() if lesson is LESSONS[0] else ():
-            first, *more = textwrap.wrap(found, max(40, self.writer.fullwidth - 20))
-            self.writer.write(f"  set-up {what:<10} ")
-            for line in [first] + [f"{'':<20}{line}" for line in more]:
-                self.writer.line(line, green=fine, red=not fine)
+            self._write_beside(f"  set-up {what:<10} ", [found], green=fine, red=not fine)
         if lesson is LESSONS[0]:
             self.writer.line()
 
@@ -249,24 +246,28 @@ class Tutor:
         if lesson != self.told_of and not self.brief:
             self._introduce(lesson)
         self.told_of = lesson
-        width = max(map(len, lesson.exercises))
-        self.writer.write(f"  {verdict.number} {verdict.exercise:<{width}}  ")
-        room = max(40, self.writer.fullwidth - width - 8)
-        first, *more = [part for line in in_words(verdict) for part in textwrap.wrap(line, room)]
-        colour = {"passed": "green", "unwritten": "yellow"}.get(verdict.outcome, "red")
-        self.writer.line(first, **{colour: True})
+        says, *more = in_words(verdict)
         if verdict.printed and (not verdict.passed or self.config.option.verbose > 0):
             lines = verdict.printed.splitlines()
             more += ["your code printed:", *(f"  {line[:160]}" for line in lines[:10]), *["  ..."] * (len(lines) > 10)]
-        for line in more if not self.brief else []:
-            self.writer.line(f"  {'':<{width + 4}}  {line}")
+        colour = {"passed": "green", "unwritten": "yellow"}.get(verdict.outcome, "red")
+        name = f"  {verdict.number} {verdict.exercise:<{max(map(len, lesson.exercises))}}  "
+        self._write_beside(name, [says], **{colour: True})
+        self._write_beside(" " * len(name), [] if self.brief else more)
+
+    def _write_beside(self, name: str, lines: list[str], **colour: bool) -> None:
+        """Lines in the room right of a name, wrapped to the width of the screen."""
+        room = max(40, self.writer.fullwidth - len(name) - 1)
+        for part in (part for line in lines for part in textwrap.wrap(line, room, subsequent_indent=_indent(line))):
+            self.writer.write(name)
+            self.writer.line(part, **colour)
+            name = " " * len(name)
 
     def _tell_together(self, facts: dict[str, Any]) -> None:
+        name = "  all parts together  "
         self.writer.line()
-        self.writer.write("  all parts together  ")
-        self.writer.line(facts["says"], **{"green" if facts["passed"] else "red": True})
-        for line in facts["facts"] if not self.brief else []:
-            self.writer.line(f"                      {line}")
+        self._write_beside(name, [facts["says"]], **{"green" if facts["passed"] else "red": True})
+        self._write_beside(" " * len(name), [] if self.brief else facts["facts"])
 
     def _trouble(self, what: Any) -> None:
         self.errors += 1
@@ -275,6 +276,10 @@ class Tutor:
     def _short(self, path: Path) -> str:
         """A path as short as it can be and still be opened from here."""
         return os.path.relpath(path, self.config.invocation_params.dir)
+
+
+def _indent(line: str) -> str:
+    return " " * (len(line) - len(line.lstrip()))
 
 
 def in_words(verdict: Verdict) -> list[str]:

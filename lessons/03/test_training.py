@@ -416,7 +416,7 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
     expect(
         near(moved, fresh),
         "The weights move by the gradients of this batch, and by nothing else.",
-        expected="a move by 1 times the gradients of this batch, 0 times those left from before",
+        expected="1 times the gradients of this batch and 0 times those left from before",
         got="a step the other way, in which the loss grows"
         if uphill
         else "a move that doesn't follow the gradients"
