@@ -159,7 +159,9 @@ def train(
     if chosen:
         from .course.card import card
 
-        say("wrote", str(pictures.save(card(chosen, trainer), folder / "card.png")))
+        typer.echo(
+            f"\nYour card, what your own model draws: {pictures.save(card(chosen, trainer), folder / 'card.png')}"
+        )
 
 
 def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:

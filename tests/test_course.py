@@ -92,7 +92,7 @@ def test_a_lesson_that_only_raises_is_all_red(room: Room, write, lesson: Lesson)
     write(lesson, "raise RuntimeError('nothing here')")
     for exercise in lesson.exercises:
         verdict = room.grade(lesson, exercise)
-        assert verdict.outcome == "broken"
+        assert verdict.outcome == "unloaded"
         assert "RuntimeError: nothing here" in verdict.says
         assert verdict.where is not None
         assert "line 1" in verdict.where

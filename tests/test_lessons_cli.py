@@ -286,7 +286,7 @@ def test_training_on_own_parts_refuses_fills_in_and_ends_with_a_card(course: Cou
     done = run("dino", "train", "--mine", *options)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"part\s+\d\d \w+\s+yours", done.stdout)) == 5
-    card = re.search(r"wrote\s+(\S+card\.png)", done.stdout)
+    card = re.search(r"Your card.* (\S+card\.png)", done.stdout)
     assert card
     Image.open(course.root / card.group(1)).load()
     alone = run("dino", "train", "--fill-in")

@@ -200,8 +200,8 @@ def expect_fair_draws(draw: Callable[[torch.Generator | None], Tensor], seed: in
     )
 
 
-def expect_on_device_of(owner: str, name: str, call: Callable[[], Any]) -> None:
-    """`call()` must make its new tensors on the device of the tensors it is given, which here live on the CPU.
+def expect_on_device_of(owner: str | None, name: str, call: Callable[[], Any]) -> None:
+    """`call()` must make its new tensors on the device of its argument `owner`, or on the one it is given: the CPU.
 
     Shown without a GPU: tensors that are made with no word on where go to another place, in which they hold no numbers.
     """
@@ -210,8 +210,8 @@ def expect_on_device_of(owner: str, name: str, call: Callable[[], Any]) -> None:
             call()
         except (RuntimeError, NotImplementedError):
             raise Wrong(
-                f"{name} must be made on the device where `{owner}` lives.",
-                expected=f"device={owner}.device, wherever random numbers are drawn",
+                f"{name} must be made on the device {f'where `{owner}` lives' if owner else 'that is asked for'}.",
+                expected=f"device={f'{owner}.' if owner else ''}device, wherever random numbers are drawn",
                 got="torch's default device",
             ) from None
 
@@ -228,14 +228,24 @@ def expect_uniform(values: Tensor, name: str) -> None:
     """
     values = values.detach().double().flatten()
     n, mean, spread = values.numel(), values.mean().item(), values.std().item()
+    different = values.unique().numel()
     wrong: dict[str, Any] = {
         "what": f"{name} spread evenly over [0, 1).",
-        "evidence": values.quantile(torch.linspace(0.1, 0.9, 9, dtype=torch.float64)),
+        "evidence": torch.cat(
+            [values.quantile(torch.linspace(0.1, 0.9, 9).double()), values.new_tensor([different / n])]
+        ),
         "slack": 1 / n**0.5,  # eight standard errors of two medians' difference, or more
     }
-    if values.min() < 0 or values.max() >= 1 + 1e-9:
+    if values.min() < 0 or values.max() >= 1 + 1e-5:
         got = "numbers below 0" if values.min() < 0 else "numbers above 1"
         raise Wrong(expected="numbers from 0 to 1", got=got, **wrong)
+    if different < 0.9 * n:
+        raise Wrong(
+            expected="numbers anywhere between 0 and 1", got=f"{different} different ones, {n:,} times", **wrong
+        )
+    if n >= 1000 and not (values.min() < 20 / n and values.max() > 1 - 20 / n):  # a fair draw fails once in 10^8
+        got = f"none below {values.min():.3f} or above {values.max():.3f}"
+        raise Wrong(expected="some near 0 and some near 1", got=got, **wrong)
     if abs(mean - 0.5) > 6 * (1 / 12 / n) ** 0.5:
         raise Wrong(expected="a mean of 0.5", got=f"a mean of {mean:.2f}", **wrong)
     if abs(spread - (1 / 12) ** 0.5) > 6 * (1 / 60 / n) ** 0.5:

@@ -75,9 +75,9 @@ def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False)
             found = load(file)
         except FileNotFoundError:
             says = f"there is no file lessons/{lesson.number}/{lesson.name}.py."
-            verdict = verdict.of("broken", says, facts=f"bring it back with: dino reset {lesson.number}")
+            verdict = verdict.of("unloaded", says, facts=f"bring it back with: dino reset {lesson.number}")
         except BaseException as error:
-            verdict = _raised(verdict, error, file, f"{file.name} could not be loaded")
+            verdict = _raised(verdict, error, file, f"{file.name} could not be loaded").of("unloaded")
         else:
             failure = None if alone else grader.failure(found, exercise)
             if alone or failure:

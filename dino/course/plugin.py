@@ -222,7 +222,9 @@ class Tutor:
         if self.verdicts:
             self.writer.line()
         for lesson, verdicts in self.verdicts.items() if not self.interrupted else ():
-            unfit = [verdict.exercise for verdict in verdicts if verdict.outcome in ("unwritten", "stopped")]
+            hung = any(verdict.outcome == "stopped" for verdict in verdicts)  # drawing would hang as well
+            unfit = [verdict.exercise for verdict in verdicts if verdict.outcome == "unwritten"]
+            unfit = list(lesson.exercises) if hung else unfit
             with contextlib.suppress(DinoError):  # the set-up isn't right, which has been said
                 picture = _room(self.config, self.course).draw(lesson, unfit)
                 shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
@@ -237,9 +239,14 @@ class Tutor:
         self.writer.line()
         self.writer.line(f"lesson {lesson.number}, {lesson.teaches}: {self._short(self.course.lesson_file(lesson))}")
         self.writer.line()
-        for what, found, fine in _room(self.config, self.course).setup() if lesson is LESSONS[0] else ():
-            self._write_beside(f"  set-up {what:<10} ", [found], green=fine, red=not fine)
         if lesson is LESSONS[0]:
+            checks = _room(self.config, self.course).setup()
+            if all(fine for _, _, fine in checks) and self.config.option.verbose <= 0:
+                checks = [
+                    ("is fine", "; ".join(found for what, found, _ in checks if what in ("torch", "device")), True)
+                ]
+            for what, found, fine in checks:
+                self._write_beside(f"  set-up {what:<10} ", [found], green=fine, red=not fine)
             self.writer.line()
 
     def _tell(self, lesson: Lesson, verdict: Verdict) -> None:
@@ -288,5 +295,5 @@ def in_words(verdict: Verdict) -> list[str]:
         return ["passed" + f" ({verdict.note})" * bool(verdict.note)]
     if verdict.outcome == "unwritten":
         return ["not written yet", f"read its docstring; dino hint {verdict.number} helps"]
-    lines = [verdict.says, verdict.rule, verdict.facts, verdict.where or "", f"stuck? dino hint {verdict.number}"]
-    return [line for line in lines if line]
+    hint = f"stuck? dino hint {verdict.number}" if verdict.outcome != "unloaded" else ""
+    return [line for line in (verdict.says, verdict.rule, verdict.facts, verdict.where, hint) if line]

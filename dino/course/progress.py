@@ -55,11 +55,6 @@ class Record:
         """How many exercises of a lesson are known to be right."""
         return sum(self.outcome(lesson, exercise) == "passed" for exercise in lesson.exercises)
 
-    def stale(self, lesson: Lesson) -> bool:
-        """Whether some exercise was graded once, and its file has changed since."""
-        known = [self.verdicts.get(lesson.exercise_number(exercise)) for exercise in lesson.exercises]
-        return any(entry and entry.get("fingerprint") != fingerprint(self.course, lesson) for entry in known)
-
     def standing(self, graded: list[Lesson]) -> str:
         """One line: how far these lessons and the course are, and what comes next."""
         parts = (
@@ -72,11 +67,11 @@ class Record:
         order = [x for x in LESSONS if x in graded] + [x for x in LESSONS if x not in graded]
         for lesson in order:
             for exercise in lesson.exercises:
-                if self.outcome(lesson, exercise) != "passed":
-                    stale = f" (lesson {lesson.number} has changed: pytest lessons/{lesson.number})" * self.stale(
-                        lesson
-                    )
-                    return f"next: {lesson.exercise_number(exercise)} {exercise}{stale}"
+                outcome, number = self.outcome(lesson, exercise), lesson.exercise_number(exercise)
+                if outcome != "passed":
+                    changed = outcome is None and number in self.verdicts
+                    stale = f" (lesson {lesson.number} has changed: pytest lessons/{lesson.number})" * changed
+                    return f"next: {number} {exercise}{stale}"
         return "all done: now train on your own parts with dino train --mine"
 
 

@@ -31,6 +31,7 @@ class Room:
         self.course, self.limit = course, limit
         self._trace = Path(tempfile.mkdtemp(prefix="dino-room-")) / "trace.txt"
         self._process: subprocess.Popen[str] | None = None
+        self._hung: set[str] = set()
         self.open()
 
     def open(self) -> None:
@@ -51,11 +52,14 @@ class Room:
     def grade(self, lesson: Lesson, exercise: str) -> Verdict:
         """Grade one exercise of the learner's."""
         file = self.course.lesson_file(lesson)
-        answer, why = self._ask(grade=exercise, lesson=lesson.number, alone=False)
+        # Once an exercise of the file has hung, the others are graded without it, or each would wait for it again.
+        answer, why = self._ask(grade=exercise, lesson=lesson.number, alone=lesson.number in self._hung)
         place = None if answer else self._place_in(file)
         if answer is None and place and place.function in lesson.exercises and place.function != exercise:
             # It was another exercise of the file that never came back. Has this one a fault of its own?
             answer, _ = self._ask(grade=exercise, lesson=lesson.number, alone=True)
+        if place:
+            self._hung.add(lesson.number)
         if answer is not None:
             return Verdict(**answer["verdict"])
         if why == "time":
@@ -135,7 +139,7 @@ class Room:
         if answer.get("leaving"):
             self._leave()
         if "trouble" in answer:
-            raise DinoError(f"torch can't be used here ({answer['trouble']}). What to do: pytest lessons/00")
+            raise DinoError(answer["trouble"])
         return answer, ""
 
     def _leave(self) -> None:
@@ -189,7 +193,7 @@ def main(root: Path, trace: Path, limit: float) -> None:
 
         warm_up()
     except Exception as error:
-        trouble = f"{type(error).__name__}: {error}"
+        trouble = f"torch can't be used here ({type(error).__name__}: {error}). What to do: pytest lessons/00"
     for line in questions:
         question = json.loads(line)
         if trouble and "setup" not in question:
@@ -201,7 +205,10 @@ def main(root: Path, trace: Path, limit: float) -> None:
             if limit:
                 patience = limit * (TOGETHER if "together" in question else 1)
                 faulthandler.dump_traceback_later(patience, exit=True, file=file)
-            reply = {"setup": check_setup(course)} if "setup" in question else answer(course, question)
+            try:
+                reply = {"setup": check_setup(course)} if "setup" in question else answer(course, question)
+            except Exception as error:
+                reply = {"trouble": f"the grader itself failed, not your code: {type(error).__name__}: {error}"}
             faulthandler.cancel_dump_traceback_later()
         answers.write(json.dumps(reply) + "\n")
         answers.flush()

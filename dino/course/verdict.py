@@ -8,7 +8,7 @@ from typing import Any
 class Verdict:
     """The outcome of one exercise: passed; wrong (a property is missing); borrowed (not the learner's own); broken (its
     code raised); stopped (it hung or ended Python); unwritten (still
-    the stub); or ungraded (the set-up isn't right).
+    the stub); unloaded (nothing in the file can be graded); or ungraded (the set-up isn't right).
     """
 
     number: str  # "3.2"

@@ -81,7 +81,8 @@ def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> 
     Args:
         images: a batch, (N, C, H, W), of floats. They stay as they are.
         generator: where random numbers come from, a torch.Generator; None means torch's own, global one. Generators
-            that start from the same seed give the same numbers, which is how a run can be repeated.
+            that start from the same seed give the same numbers, which is how a run can be repeated. What works on a GPU
+            later draws its random numbers on the device (CPU or GPU) where the images live: `device=images.device`.
 
     Returns:
         (N, C, H, W), of the same dtype. Each image is in its old place, and either as it was or, with a probability of

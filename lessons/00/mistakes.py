@@ -512,7 +512,7 @@ def always(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images.flip(-1)
 
 
-@mistake("random_flip", "About a third of the images is mirrored; it should be a half.")
+@mistake("random_flip", "Fewer than half of the images are mirrored; it should be about half of them.")
 def one_in_three(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.randint(0, 3, (len(images), 1, 1, 1), generator=generator) == 0, images.flip(-1), images)
 

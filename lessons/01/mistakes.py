@@ -315,7 +315,9 @@ def generator_for_levels_only(clean: Tensor, *, generator: Generator = None) -> 
     return mix(clean, noise, level), level
 
 
-@mistake("add_noise", "The generator isn't handed on at all, so the same seed gives different noise.")
+@mistake(
+    "add_noise", "The generator isn't handed on to where the levels are drawn, so the same seed gives different ones."
+)
 def no_generator(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise, level = draw(clean, None)
     return mix(clean, noise, level), level
@@ -327,7 +329,44 @@ def reseeded_inside(clean: Tensor, *, generator: Generator = None) -> Pair:
     return mix(clean, noise, level), level
 
 
+@mistake("add_noise", "Noise and levels are float32 whatever `clean` is.")
+def always_float32(clean: Tensor, *, generator: Generator = None) -> Pair:
+    noise = torch.rand(clean.shape, generator=generator, device=clean.device)
+    level = torch.rand(len(clean), 1, 1, 1, generator=generator, device=clean.device)
+    return clean * (1 - level) + level * noise, level
+
+
 @mistake("add_noise", "The noise or the levels are made on the CPU wherever the pictures are, which fails on a GPU.")
 def device_forgotten(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise, level = draw(clean, generator)
     return mix(clean, noise, level), level
+
+
+@mistake(
+    "sample_noise_levels",
+    "The levels are made somewhere else and moved to `device`, which fails with a GPU's generator.",
+)
+def moved_to_the_device(n: int, *, generator: Generator = None, device: object = None) -> Tensor:
+    return torch.rand(n, 1, 1, 1, generator=generator).to(device or "cpu")
+
+
+@mistake(
+    "sample_noise_levels", "The levels are cut off near 0 and 1, so the network never sees a hardly touched picture."
+)
+def cut_off(n: int, *, generator: Generator = None, device: object = None) -> Tensor:
+    return torch.rand(n, 1, 1, 1, generator=generator, device=device).clamp(0.02, 0.98)
+
+
+@mistake("sample_noise_levels", "The levels come in steps of a hundredth; they can be anywhere between 0 and 1.")
+def hundredths(n: int, *, generator: Generator = None, device: object = None) -> Tensor:
+    return torch.randint(0, 100, (n, 1, 1, 1), generator=generator, device=device) / 100
+
+
+@mistake("sample_noise_levels", "The levels are n fixed ones, shuffled: a single one is always 0.")
+def shuffled(n: int, *, generator: Generator = None, device: object = None) -> Tensor:
+    return (torch.randperm(n, generator=generator, device=device) / n).view(n, 1, 1, 1)
+
+
+@mistake("sample_noise_levels", "The levels climb from the first image to the last; each should be drawn by itself.")
+def climbing(n: int, *, generator: Generator = None, device: object = None) -> Tensor:
+    return ((torch.arange(n, device=device) + torch.rand(n, generator=generator, device=device)) / n).view(n, 1, 1, 1)

@@ -45,9 +45,19 @@ def test_sample_noise_levels(sample_noise_levels: Callable[..., Tensor], seed: i
         levels = sample_noise_levels(n, generator=generator)
         return expect_tensor(levels, "What `sample_noise_levels` returns", (n, 1, 1, 1), dtype=torch.float32)
 
-    draw(torch.Generator().manual_seed(seed), n=5)
+    random = torch.Generator().manual_seed(seed)
+    draw(random, n=5)
     expect_fair_draws(draw, seed, "the levels")
-    expect_uniform(draw(torch.Generator().manual_seed(seed)), "The levels are")
+    many = draw(random)
+    expect_uniform(many, "The levels are")
+    expect_uniform(torch.cat([draw(random, n=1) for _ in range(100)]), "Levels that are drawn one by one are")
+    neighbours = torch.corrcoef(torch.stack([many[1:].flatten(), many[:-1].flatten()]))[0, 1]
+    expect(
+        bool(neighbours.abs() < 0.1),  # six standard errors
+        "A level tells nothing of the next one.",
+        expected="each drawn by itself",
+        got="levels that follow each other in an order",
+    )
     there = sample_noise_levels(3, device="meta")
     expect(
         there.device.type == "meta",
@@ -55,11 +65,13 @@ def test_sample_noise_levels(sample_noise_levels: Callable[..., Tensor], seed: i
         expected="device=device handed on",
         got=f"levels on {there.device}",
     )
+    here = torch.Generator("cpu").manual_seed(seed)
+    expect_on_device_of(None, "The levels", lambda: sample_noise_levels(3, generator=here, device="cpu"))
 
 
 def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -> None:
     """1.3: fresh uniform noise for every number, one level for every image, and both tell the truth."""
-    clean = torch.rand(N, C, H, W, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    clean = torch.rand(N, C, H, W, generator=torch.Generator().manual_seed(seed))
 
     def run(images: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         with unchanged(clean=images):
@@ -70,7 +82,7 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             expected="(noisy, noise_level)",
             got=f"a {type(pair).__name__}",
         )
-        noisy = expect_tensor(pair[0], "The noisy images (the first result)", images.shape, dtype=images.dtype)
+        noisy = expect_tensor(pair[0], "The noisy images (the first result)", images.shape)
         level = expect_tensor(pair[1], "The level (the second result)")
         expect(
             level.shape != images.shape,
@@ -80,32 +92,32 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             evidence=(noisy / level).std((1, 2, 3)).mean(),  # 0 for a black picture if this is the noise
             slack=0.1,
         )
-        expect_tensor(level, "The level (the second result)", (len(images), 1, 1, 1), dtype=images.dtype)
-        return noisy, level
+        return noisy, expect_tensor(level, "The level (the second result)", (len(images), 1, 1, 1))
 
-    run(torch.zeros(N, C, H, W, dtype=torch.float64), torch.Generator().manual_seed(seed))
-    expect_fair_draws(lambda generator: run(clean, generator)[1], seed, "the levels")
-    expect_fair_draws(lambda generator: run(clean, generator)[0], seed, "the noisy images")
+    run(torch.zeros(N, C, H, W), torch.Generator().manual_seed(seed))
+    expect_fair_draws(lambda generator: run(clean, generator)[1], seed, "noise and levels")
+    expect_fair_draws(lambda generator: run(clean, generator)[0], seed, "noise and levels")
 
     # A black picture shows the noise alone, as then noisy = level * noise; a white one what is left of the picture.
     n, c, h, w = 40, 3, 12, 14
-    black, level = run(torch.zeros(n, c, h, w, dtype=torch.float64), torch.Generator().manual_seed(seed))
-    white, white_level = run(torch.ones(n, c, h, w, dtype=torch.float64), torch.Generator().manual_seed(seed))
+    black, level = run(torch.zeros(n, c, h, w), torch.Generator().manual_seed(seed))
+    white, white_level = run(torch.ones(n, c, h, w), torch.Generator().manual_seed(seed))
     several = level.unique().numel() > 1
     expect(several, "Each image has a noise level of its own.", expected=f"{n} levels", got="one level for all")
     expect_uniform(level, "The levels are")
     seen = (level > 0.05).flatten()  # where the noise can be told apart from rounding
     noise = (black / level)[seen]
     lost = ((1 - white) / white_level)[(white_level > 0.05).flatten()]
+    rounding = 1e-5  # of a float32 near 1, divided by a level of 0.05, and some more
     for x, name in ((lost, "A white picture loses"), (noise, "A black picture gains")):
         # Of each image's many numbers the largest is near 1, if the level is the one that the image was mixed at.
         most = x.amax((1, 2, 3))
         expect(
-            bool((most > 0.8).all() and (most < 1 + 1e-9).all() and x.min() > -1e-9),
+            bool((most > 0.8).all() and (most < 1 + rounding).all() and x.min() > -rounding),
             f"{name} between nothing and the level that is returned with it.",
             expected="from 0 to 1 times the level",
             got=f"from {x.min().item():.1f} to {x.max().item():.1f} times the level",
-            evidence=torch.cat([x.flatten().quantile(torch.tensor([0.1, 0.5, 0.9]).double()), most.std().view(1)]),
+            evidence=torch.cat([x.flatten().quantile(torch.tensor([0.1, 0.5, 0.9])), most.std().view(1)]),
             slack=0.05,
         )
     for dim, name in ((0, "image"), (1, "channel"), (2, "row"), (3, "column")):
@@ -117,11 +129,21 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             got=f"the same noise in each {name}",
         )
     expect_uniform(noise, "The noise is")
-    generator = torch.Generator("cpu").manual_seed(seed)
-    expect_on_device_of("clean", "Noise and levels", lambda: add_noise(clean, generator=generator))
     together = torch.corrcoef(torch.stack([noise.mean((1, 2, 3)), level[seen].flatten()]))[0, 1]
     expect(
         bool(together.abs() < 0.9), "The noise and the level are drawn apart.", got="noise that follows from the level"
+    )
+    generator = torch.Generator("cpu").manual_seed(seed)
+    expect_on_device_of("clean", "Noise and levels", lambda: add_noise(clean, generator=generator))
+    try:
+        kinds = {result.dtype for result in run(clean.double(), torch.Generator().manual_seed(seed))}
+    except RuntimeError:  # torch mixes no float32 into float64
+        kinds = {torch.float32}
+    expect(
+        kinds == {torch.float64},
+        "Noise, levels and result have the dtype of `clean`, here float64, whose numbers have more digits.",
+        expected="dtype=clean.dtype, or .to(clean.dtype), wherever numbers are drawn",
+        got="numbers of torch's usual dtype, float32",
     )
 
 

@@ -1391,7 +1391,7 @@ class GrowingWidths(Pieces):
         super().__init__(channels, widths, depths)
 
 
-@mistake("UNet", "The level is written into the noisy picture, which belongs to the caller.")
+@mistake("UNet", "The noisy picture is changed in place, and it belongs to the caller.")
 class LevelWrittenIntoNoisy(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         x = super().begin(noisy, noise_level)

@@ -679,7 +679,9 @@ def roles_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(model, average, decay)
 
 
-@mistake("update_average", "Both are changed: the model should stay as it is.")
+@mistake(
+    "update_average", "The model's weights are changed; it is the average that moves, and the model stays as it is."
+)
 def both_changed(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, decay)
     with torch.no_grad():
@@ -1301,7 +1303,7 @@ def each_batch_twice(
         yield loss
 
 
-@mistake("train", "When the batches end, the loop begins them again, and never ends itself.")
+@mistake("train", "When the batches end, the loop begins them again, where it should end with them.")
 def never_ends(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1610,7 +1612,9 @@ def never_closes(
             pass
 
 
-@mistake("train", "The network is put into training mode once, at the start; a caller may switch it off in between.")
+@mistake(
+    "train", "Nothing puts the network back into training mode for each step; a caller may switch it off in between."
+)
 def training_mode_once(
     model: nn.Module,
     optimizer: Optimizer,

@@ -82,7 +82,10 @@ class Witness(nn.Module):
 
     def forward(self, noisy: Tensor, noise_level: Any = "nothing") -> Tensor:
         """Answer, and remember."""
-        shown, told = "What the network is shown (its first argument)", "The level it is told (its second argument)"
+        shown, told = (
+            "What the network is shown (its first argument)",
+            "The level that the network is told (its second argument)",
+        )
         noisy = expect_tensor(noisy, shown)
         size = tuple(noisy.shape)
         is_batch = len(size) == 4 and size[1] == C and noisy.numel() > size[0] * C

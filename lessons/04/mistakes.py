@@ -143,7 +143,7 @@ def arange_by_fractions(n_steps: int) -> Tensor:
     return torch.arange(1, -1 / n_steps, -1 / n_steps)
 
 
-@mistake("noise_schedule", "0 steps are not refused: the result is a lonely level that leads nowhere.")
+@mistake("noise_schedule", "0 steps are not refused, and there are no levels for no steps.")
 def nothing_refused(n_steps: int) -> Tensor:
     return torch.linspace(1, 0, n_steps + 1)
 
@@ -306,7 +306,7 @@ def guess_and_noisy_swapped(noisy: Tensor, guess: Tensor, noise_level: Tensor, n
     return torch.lerp(noisy, guess, next_level / noise_level)
 
 
-@mistake("remix", "The guess comes in with the difference of the two levels; it is what share of the level now?")
+@mistake("remix", "The guess's share is the difference of the two levels; how much is that of the level there is now?")
 def difference_of_levels(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
     return torch.lerp(noisy, guess, noise_level - next_level)
 

@@ -81,8 +81,9 @@ def drawn_one_by_one(n: int, *, generator: Generator = None, device: Device = No
 
 
 @answers("sample_noise_levels")
-def drawn_on_the_cpu(n: int, *, generator: Generator = None, device: Device = None) -> Tensor:
-    return torch.rand(n, 1, 1, 1, generator=generator).to(device or "cpu")
+def keywords_as_a_dictionary(n: int, *, generator: Generator = None, device: Device = None) -> Tensor:
+    options = {"generator": generator, "device": device, "dtype": torch.float32}
+    return torch.rand(1, n, **options).T.unsqueeze(-1).unsqueeze(-1)
 
 
 @answers("add_noise")
