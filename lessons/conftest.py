@@ -1,3 +1,5 @@
 """Has pytest grade the lessons: `pytest lessons/03`. Nothing here needs to be changed."""
 
-pytest_plugins = ["dino.course.plugin"]
+from dino.course.plugin import pytest_configure, pytest_pycollect_makemodule, pytest_unconfigure
+
+__all__ = ["pytest_configure", "pytest_pycollect_makemodule", "pytest_unconfigure"]

@@ -29,7 +29,7 @@ from .verdict import Verdict
 
 N_SEEDS = 3
 TRESPASS = "An answer must leave everything outside it as it was."
-MAX_PRINTED = 100_000  # characters; a learner who prints each step stays far below
+KEPT, MAX_PRINTED = 2_000, 20_000_000  # characters: the first are shown, and so many are a loop without an end
 
 Answer = Any  # a function or a class
 
@@ -71,14 +71,19 @@ def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False)
     number = lesson.exercise_number(exercise)
     with quietly(file) as printed:
         verdict = Verdict(number, exercise, "passed")
+        before = Surroundings()
         try:
             found = load(file)
+            torch.manual_seed(before.settings[0])  # a seed at the top of a file is common, and harms nobody
         except FileNotFoundError:
             says = f"there is no file lessons/{lesson.number}/{lesson.name}.py."
             verdict = verdict.of("unloaded", says, facts=f"bring it back with: dino reset {lesson.number}")
         except BaseException as error:
             verdict = _raised(verdict, error, file, f"{file.name} could not be loaded").of("unloaded")
         else:
+            if changed := before.restore():
+                says = f"{file.name} changes something for all of Python when it is loaded: {changed}."
+                return verdict.of("unloaded", says, rule=TRESPASS)
             failure = None if alone else grader.failure(found, exercise)
             if alone or failure:
                 verdict = _without_neighbours(grader, verdict, exercise, failure)
@@ -379,10 +384,16 @@ class Flood(BaseException):
 
 
 class _Bounded(io.StringIO):
+    """Keeps the first characters that are printed, and counts the rest."""
+
+    n_printed = 0
+
     def write(self, text: str) -> int:
-        if self.tell() > MAX_PRINTED:
-            raise Flood(f"it printed more than {MAX_PRINTED:,} characters. Is there a print inside a loop?")
-        return super().write(text)
+        self.n_printed += len(text)
+        if self.n_printed > MAX_PRINTED:
+            raise Flood(f"it printed more than {MAX_PRINTED:,} characters. Is there a print in a loop without an end?")
+        super().write(text[: max(0, KEPT - self.tell())])
+        return len(text)
 
 
 @contextlib.contextmanager

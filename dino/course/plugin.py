@@ -18,7 +18,7 @@ from _pytest._io import TerminalWriter
 
 from ..errors import DinoError
 from .curriculum import LESSONS, Course, Lesson, find_exercise
-from .progress import Record
+from .progress import Record, fingerprint
 from .room import LIMIT, Room
 from .verdict import Verdict
 
@@ -36,7 +36,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
         return together
     course = Course(module_path.parents[2])
     for lesson in LESSONS:
-        if course.grader(lesson) == module_path:
+        if module_path in (course.grader(lesson), course.lesson_file(lesson)):  # either names the lesson
             file: LessonFile = LessonFile.from_parent(parent, path=module_path)
             file.course, file.lesson = course, lesson
             return file
@@ -51,7 +51,7 @@ class LessonFile(pytest.File):
 
     def collect(self) -> Iterator["Exercise"]:
         """One item for each exercise, in their order."""
-        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        tree = ast.parse(self.course.grader(self.lesson).read_text(encoding="utf-8"))
         lines = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
         for exercise in self.lesson.exercises:
             name = f"test_{exercise}".lower()
@@ -70,6 +70,7 @@ class Exercise(pytest.Item):
     def runtest(self) -> None:
         """Grade it in the room."""
         file = self.parent
+        self.user_properties.append(("fingerprint", fingerprint(file.course, file.lesson)))
         try:
             verdict = _room(self.config, file.course).grade(file.lesson, self.exercise)
         except DinoError as error:
@@ -162,7 +163,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _course_of(path: Path) -> Course | None:
     for folder in (path, *path.parents):
-        if folder.name == "lessons":
+        if folder.name == "lessons" and Course(folder.parent).is_here:
             return Course(folder.parent)
     return None
 
@@ -182,7 +183,7 @@ class Tutor:
         self.brief = config.option.verbose < 0
         self.late = bool(getattr(config.option, "numprocesses", None))  # xdist's verdicts come in any order
         self.errors = 0
-        self.interrupted = False
+        self.interrupted = self.told_together = False
         self.told_of: Lesson | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -190,11 +191,12 @@ class Tutor:
         facts = dict(report.user_properties)
         if "together" in facts and report.when == "call":
             self._tell_together(dict(facts["together"]))  # type: ignore[call-overload]
+            self.told_together = True
         elif "dino" in facts and report.when == "call":
             verdict = Verdict(**facts["dino"])  # type: ignore[arg-type]
             lesson, _ = find_exercise(verdict.number)
             self.verdicts.setdefault(lesson, []).append(verdict)
-            self.record.keep(lesson, verdict)
+            self.record.keep(verdict, str(facts["fingerprint"]))
             if not self.late:
                 self._tell(lesson, verdict)
         elif report.failed:
@@ -232,7 +234,7 @@ class Tutor:
         if self.verdicts:
             self.record.save()
             self.writer.line(f"  {self.record.standing(list(self.verdicts))}")
-        elif not self.errors and not self.interrupted:
+        elif not (self.errors or self.interrupted or self.told_together):
             self.writer.line("No exercise was graded: none has a name that fits.")
 
     def _introduce(self, lesson: Lesson) -> None:

@@ -22,11 +22,13 @@ class Record:
         self.verdicts = self._saved()
         self._new: set[str] = set()
 
-    def keep(self, lesson: Lesson, verdict: Verdict) -> None:
-        """Note a verdict, if it is one on the file."""
-        if verdict.outcome == "ungraded":
+    def keep(self, verdict: Verdict, graded: str) -> None:
+        """Note a verdict, if it is one on the file. `graded` is the fingerprint from before it was graded: the file may
+        have been saved again since.
+        """
+        if verdict.outcome in ("ungraded", "stopped"):  # what ended the room may not have been the file
             return
-        entry = {"fingerprint": fingerprint(self.course, lesson), "outcome": verdict.outcome, "says": verdict.says}
+        entry = {"fingerprint": graded, "outcome": verdict.outcome, "says": verdict.says}
         self.verdicts[verdict.number] = entry
         self._new.add(verdict.number)
 
@@ -84,7 +86,8 @@ def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
 
     with Room(record.course) as room:
         for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1, disable=None):
-            record.keep(lesson, room.grade(lesson, exercise))
+            before = fingerprint(record.course, lesson)
+            record.keep(room.grade(lesson, exercise), before)
     record.save()
 
 

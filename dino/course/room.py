@@ -9,6 +9,7 @@ import faulthandler
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,7 +113,7 @@ class Room:
 
         def put_an_end_to_it() -> None:
             out_of_time.set()
-            process.kill()
+            _kill(process)
 
         watchdog = threading.Timer(patience or 0, put_an_end_to_it)
         if patience:
@@ -146,8 +147,7 @@ class Room:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(OSError):
-            process.kill()
+        _kill(process)
         process.wait()
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
@@ -169,6 +169,15 @@ class Place(NamedTuple):
     line: int
     function: str
     code: str
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    """End a room and all that it started."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)  # the room leads a session, and so a group, of its own
+        else:
+            process.kill()
 
 
 def _python_path() -> list[str]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dino.course.expect import (
+    Wrong,
     expect,
     expect_close,
     expect_fair_draws,
@@ -84,14 +85,14 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
         )
         noisy = expect_tensor(pair[0], "The noisy images (the first result)", images.shape)
         level = expect_tensor(pair[1], "The level (the second result)")
-        expect(
-            level.shape != images.shape,
-            "The level (the second result) is one number for each image.",
-            expected=str((len(images), 1, 1, 1)),
-            got=f"{tuple(images.shape)}, as many as the images have",
-            evidence=(noisy / level).std((1, 2, 3)).mean(),  # 0 for a black picture if this is the noise
-            slack=0.1,
-        )
+        if level.shape == images.shape:
+            raise Wrong(
+                "The level (the second result) is one number for each image.",
+                expected=str((len(images), 1, 1, 1)),
+                got=f"{tuple(images.shape)}, as many as the images have",
+                evidence=(noisy / level).std((1, 2, 3)).mean(),  # 0 for a black picture if this is the noise
+                slack=0.1,
+            )
         return noisy, expect_tensor(level, "The level (the second result)", (len(images), 1, 1, 1))
 
     run(torch.zeros(N, C, H, W), torch.Generator().manual_seed(seed))
@@ -129,6 +130,16 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             got=f"the same noise in each {name}",
         )
     expect_uniform(noise, "The noise is")
+    # On a picture of many colours, what was mixed in must be noise, too: (noisy - clean) / level + clean.
+    colours = torch.rand(n, c, h, w, generator=torch.Generator().manual_seed(seed))
+    noisy, level = run(colours, torch.Generator().manual_seed(seed))
+    mixed_in = ((noisy - colours) / level + colours)[(level > 0.05).flatten()]
+    expect(
+        bool(mixed_in.min() > -rounding and mixed_in.max() < 1 + rounding),
+        "What is under the noise is the picture itself, in its place and with its colours.",
+        expected="noise from 0 to 1 mixed into it",
+        got=f"what would be noise from {mixed_in.min().item():.1f} to {mixed_in.max().item():.1f}",
+    )
     together = torch.corrcoef(torch.stack([noise.mean((1, 2, 3)), level[seen].flatten()]))[0, 1]
     expect(
         bool(together.abs() < 0.9), "The noise and the level are drawn apart.", got="noise that follows from the level"
