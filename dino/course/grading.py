@@ -237,10 +237,10 @@ class Grader:
 # ---- the learner's file ---------------------------------------------------------------------------------------------
 
 
-def load(path: Path) -> types.ModuleType:
+def load(path: Path, package: str | None = None) -> types.ModuleType:
     """Run a file as a module of its own, fresh each time, never from a cache of bytecode, which may be a save old."""
     module = types.ModuleType(f"{path.parent.name}_{path.stem}")
-    module.__file__ = str(path)
+    module.__file__, module.__package__ = str(path), package
     linecache.checkcache(str(path))
     sys.modules[module.__name__] = module  # so that dataclasses and pickling find it
     exec(

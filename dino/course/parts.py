@@ -9,6 +9,7 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -78,8 +79,13 @@ def assemble(mine: dict[str, ModuleType], why: dict[str, str] | None = None) -> 
     """These files of the learner's, and dino's for the rest, connected with each other."""
     files = {lesson.name: mine.get(lesson.name) or importlib.import_module(f"dino.{lesson.name}") for lesson in LESSONS}
     for name, borrowed in BORROWED.items():
-        for function, lender in borrowed.items() if name in mine else ():
-            setattr(files[name], function, getattr(files[lender], function))
+        for function, lender in borrowed.items():
+            if name not in mine and lender in mine:
+                # A copy of dino's own, for dino's own must stay as it is. It comes with the learner's function, so
+                # that whose `name` is says nothing of whose `lender` is.
+                files[name] = load(Path(str(files[name].__file__)), package="dino")
+            if name in mine or lender in mine:
+                setattr(files[name], function, getattr(files[lender], function))
     whose = {name: "yours" if name in mine else "dino's" for name in files}
     return Parts(**files, whose=whose, why=why or dict.fromkeys(files, ""))
 
