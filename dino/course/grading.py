@@ -243,9 +243,8 @@ def load(path: Path, package: str | None = None) -> types.ModuleType:
     module.__file__, module.__package__ = str(path), package
     linecache.checkcache(str(path))
     sys.modules[module.__name__] = module  # so that dataclasses and pickling find it
-    exec(
-        compile(path.read_bytes(), str(path), "exec"), module.__dict__
-    )  # bytes: Python knows all encodings of its files
+    source = path.read_bytes()  # bytes, as Python knows all encodings of its files
+    exec(compile(source, str(path), "exec"), module.__dict__)
     return module
 
 
@@ -299,7 +298,7 @@ def _watching(grader: Grader, watch: bool) -> Iterator[list[str]]:
         return name == reference or "solutions" in Path(name).parts[-3:-1]
 
     def note(code: types.CodeType) -> None:
-        borrowed.append(f"`{code.co_name}` of {'/'.join(Path(code.co_filename).parts[-2:])}")
+        borrowed[:] = borrowed or [f"`{code.co_name}` of {'/'.join(Path(code.co_filename).parts[-2:])}"]
 
     def see(frame: types.FrameType, event: str, value: Any) -> None:
         code = frame.f_code

@@ -60,7 +60,17 @@ class LessonFile(pytest.File):
             yield item
 
 
-class Exercise(pytest.Item):
+class Graded(pytest.Item):
+    """What is graded in the room, and fails in words."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **more: Any) -> Any:
+        """What pytest itself shows of a failure: the words of the verdict, and no traceback through the grader."""
+        if isinstance(excinfo.value, NotPassed):
+            return "\n".join(excinfo.value.lines)
+        return super().repr_failure(excinfo, *args, **more)
+
+
+class Exercise(Graded):
     """One exercise."""
 
     parent: LessonFile
@@ -79,12 +89,6 @@ class Exercise(pytest.Item):
         if not verdict.passed:
             raise NotPassed(in_words(verdict))
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **more: Any) -> Any:
-        """What pytest itself shows of a failure: the words of the verdict, and no traceback through the grader."""
-        if isinstance(excinfo.value, NotPassed):
-            return "\n".join(excinfo.value.lines)
-        return super().repr_failure(excinfo, *args, **more)
-
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where an editor should jump to."""
         return self.path, self.line, self.name
@@ -100,7 +104,7 @@ class TogetherFile(pytest.File):
         yield Together.from_parent(self, name="test_together")
 
 
-class Together(pytest.Item):
+class Together(Graded):
     """The learner's parts together."""
 
     parent: TogetherFile
@@ -114,12 +118,6 @@ class Together(pytest.Item):
         self.user_properties.append(("together", facts))
         if not facts["passed"]:
             raise NotPassed([facts["says"], *facts["facts"]])
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **more: Any) -> Any:
-        """In words."""
-        if isinstance(excinfo.value, NotPassed):
-            return "\n".join(excinfo.value.lines)
-        return super().repr_failure(excinfo, *args, **more)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where an editor should jump to."""
@@ -245,7 +243,11 @@ class Tutor:
             checks = _room(self.config, self.course).setup()
             if all(fine for _, _, fine in checks) and self.config.option.verbose <= 0:
                 checks = [
-                    ("is fine", "; ".join(found for what, found, _ in checks if what in ("torch", "device")), True)
+                    (
+                        "is fine",
+                        "torch " + "; ".join(found for what, found, _ in checks if what in ("torch", "device")),
+                        True,
+                    )
                 ]
             for what, found, fine in checks:
                 self._write_beside(f"  set-up {what:<10} ", [found], green=fine, red=not fine)

@@ -109,7 +109,7 @@ class Room:
         assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: PT018
         # The room watches itself and can say where it hangs. Should its watchdog be put to sleep, there is this one.
         out_of_time = threading.Event()
-        patience = self.limit * (TOGETHER if "together" in question else 1) + 5 if self.limit else None
+        patience = _patience(self.limit, question) + 5 if self.limit else None
 
         def put_an_end_to_it() -> None:
             out_of_time.set()
@@ -171,6 +171,11 @@ class Place(NamedTuple):
     code: str
 
 
+def _patience(limit: float, question: dict[str, Any]) -> float:
+    """How many seconds the answer to a question may take."""
+    return limit * (TOGETHER if "together" in question else 1)
+
+
 def _kill(process: "subprocess.Popen[str]") -> None:
     """End a room and all that it started."""
     with contextlib.suppress(OSError):
@@ -212,8 +217,7 @@ def main(root: Path, trace: Path, limit: float) -> None:
         trace.parent.mkdir(parents=True, exist_ok=True)  # someone may sweep the folder of temporary files
         with trace.open("w") as file:
             if limit:
-                patience = limit * (TOGETHER if "together" in question else 1)
-                faulthandler.dump_traceback_later(patience, exit=True, file=file)
+                faulthandler.dump_traceback_later(_patience(limit, question), exit=True, file=file)
             try:
                 reply = {"setup": check_setup(course)} if "setup" in question else answer(course, question)
             except Exception as error:
