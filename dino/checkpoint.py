@@ -1,13 +1,15 @@
 """Saving and loading: safe (nothing is unpickled), atomic (the old file or the new one), exact (every bit).
 
-Two kinds of file, both safetensors, each with a description in its header:
+Two kinds of file, both safetensors, each with a description in its header and a fingerprint of all that it holds:
 
 - weights, `model.safetensors`: the averaged network and the configuration to rebuild it. Enough to draw with.
 - state, `state.safetensors`: all that training needs to go on as if it had never stopped.
 """
 
+import hashlib
 import json
 from pathlib import Path
+from reprlib import repr as short  # of a file's own words: cut to a few, and no control characters
 from typing import Any
 
 import torch
@@ -15,50 +17,100 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from .config import Config
 from .denoiser import UNet
-from .errors import DinoError
+from .errors import DinoError, first_line
 from .files import replacing
+from .speed import to_fast_layout
 
 WEIGHTS, STATE = "model.safetensors", "state.safetensors"
-FORMAT = 1  # raise it when an older dino could no longer read the files
+FORMAT = 2  # raise it when an older dino could no longer read the files
 
 
 def write(path: Path, kind: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Write tensors and their description to `path`, whole or not at all."""
-    # One entry holds it all, as safetensors keeps entries in no fixed order and equal runs should give equal files.
-    header = {"dino": json.dumps({"format": FORMAT, "kind": kind, "about": about})}
     # safetensors wants plain row-major memory; channels-last weights get their layout back when they are loaded.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    description = {"format": FORMAT, "kind": kind, "about": about, "sha256": _fingerprint(plain, about)}
+    # One entry holds it all, as safetensors keeps entries in no fixed order and equal runs should give equal files.
     with replacing(path) as temporary:
-        temporary.write_bytes(save(plain, metadata=header))
+        temporary.write_bytes(save(plain, metadata={"dino": json.dumps(description)}))
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write` wrote.
 
     Raises:
-        DinoError: there is no such file, it is cut short, of another program or version, or of the other kind.
+        DinoError: there is no such file, it is damaged, of another program or version, or of the other kind.
     """
+    about, fingerprint = _describe(path, kind)
+    try:
+        with safe_open(path, framework="pt") as file:
+            # Copies: the tensors as they come stay tied to the open file, which Windows then refuses to replace.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        if _fingerprint(tensors, about) == fingerprint:
+            return tensors, about
+    except (SafetensorError, RecursionError):  # numbers of a kind that torch hasn't; lists in lists without end
+        pass
+    raise DinoError(f"{path} is damaged: what it holds is not what was saved. Take a copy that is whole")
+
+
+def read_about(path: Path, kind: str) -> dict[str, Any]:
+    """The description alone. Raises as `read` does, but that it can't see damage among the tensors."""
+    return _describe(path, kind)[0]
+
+
+def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
     if not path.is_file():
         raise DinoError(f"there is no file {path}. Give a run folder, or make one with: dino train")
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get("dino")
-            names = file.keys()
-            # Copies: the tensors as they come stay tied to the open file, which Windows then refuses to replace.
-            tensors = {name: file.get_tensor(name).clone() for name in names}
+            header = (file.metadata() or {}).get("dino", "")
     except (SafetensorError, OSError) as error:
-        raise DinoError(f"{path} is no safetensors file, or was cut short. Take a copy that is whole") from error
+        raise DinoError(f"{path} {_what_it_is(path)}") from error
     try:
-        description = json.loads(header or "")
+        description = json.loads(header)
         found, version, about = description["kind"], description["format"], dict(description["about"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DinoError(f"{path} was not written by dino. Give a run folder or a model.safetensors of one") from error
     if version != FORMAT:
-        raise DinoError(f"{path} is of another version of dino (format {version}, here {FORMAT}). Use that version")
+        raise DinoError(
+            f"{path} is of another version of dino (format {short(version)}, here {FORMAT}). Use that version"
+        )
     if found != kind:
-        raise DinoError(f"{path} holds {found}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}")
-    return tensors, about
+        raise DinoError(
+            f"{path} holds {short(found)}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}"
+        )
+    return about, description.get("sha256", "")
+
+
+def _what_it_is(path: Path) -> str:
+    """What a file that can't be read is instead, in words. Nothing in it is run."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(200)
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    if start[8:10] == b'{"':  # safetensors; the length before it may look like anything below
+        return "was cut short or damaged. Take a copy that is whole"
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return "is a pickle (torch.save), which could run anything and is never loaded. Save it as safetensors"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a git-LFS pointer, not the file itself. Fetch that with: git lfs pull"
+    if start.lstrip()[:1] == b"<":
+        return "is a web page, not weights. Download the file itself (its raw address)"
+    return "is no safetensors file, or was cut short or damaged. Take a copy that is whole"
+
+
+def _fingerprint(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+# ---- a network to draw with -----------------------------------------------------------------------------------------
 
 
 def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
@@ -74,70 +126,86 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, di
     """
     path = path / WEIGHTS if path.is_dir() else path
     weights, about = read(path, "weights")
-    try:
-        config = about["config"]
-        model = UNet(config["channels"], config["widths"], config["depths"])
-        int(config["size"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DinoError(f"{path} does not describe its network rightly. Take a copy that is whole") from error
-    _check_fit(path, model.state_dict(), weights)
-    model.load_state_dict(weights)
+    _, model = blueprint(path, about)
+    check_fit(path, model.state_dict(), weights)
+    model.load_state_dict(weights, assign=True)
     return to_fast_layout(model, device).eval(), about
 
 
-def to_fast_layout(model: UNet, device: torch.device | str) -> UNet:
-    """Move a network to a device, in the layout of memory that its convolutions like best.
+def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:
+    """The configuration that a file describes, and its network, whose weights take no memory yet.
 
-    Channels-last keeps a pixel's features together. It pays on GPUs with tensor cores and on CPUs; MPS is left alone.
+    Raises:
+        DinoError: the description can't be true, say as such a network is larger than the file.
     """
-    if torch.device(device).type == "mps":
-        return model.to(device)
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    counts, size = {name: about.get(name, 0) for name in ("step", "images_seen", "n_pictures")}, path.stat().st_size
+    try:
+        config = Config.from_dict(about.get("config"), required=("size", "channels", "widths", "depths"))
+        if not all(type(count) is int and 0 <= count < 2**63 for count in counts.values()):
+            raise DinoError(f"not all are counts of {short(counts)}")
+        if 200 * sum(config.depths) < size:  # a Block takes some hundred bytes of header alone
+            with torch.device("meta"):
+                model = UNet(config.channels, config.widths, config.depths)
+            if sum(weight.nbytes for weight in model.parameters()) < size:
+                return config, model
+        raise DinoError("such a network is larger than the file")
+    except (DinoError, RuntimeError) as error:  # torch's own where the weights are too many to count
+        raise DinoError(
+            f"{path} does not describe its network rightly: {first_line(error)}. Take another copy"
+        ) from error
 
 
-def save_state(
-    path: Path,
-    modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
-    more: dict[str, Tensor],
-    about: dict[str, Any],
-) -> None:
-    """Save all that training has in hand: networks, optimizer, other tensors, and a description."""
-    tensors = {f"more.{name}": tensor for name, tensor in more.items()}
-    for name, module in modules.items():
-        tensors |= {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
+# ---- a run to go on with --------------------------------------------------------------------------------------------
+
+SLOTS = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")  # what AdamW with amsgrad remembers of each weight
+
+
+def state_of(networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All tensors of networks and optimizer, each under its own name."""
+    tensors = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
-    write(path, "state", tensors, about)
+        tensors |= {f"optimizer.{index}.{slot}": slots[slot] for slot in SLOTS}
+    return tensors
 
 
-def load_state(
-    path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Put a saved state back into networks and optimizer. Returns the other tensors and the description."""
-    tensors, about = read(path, "state")
-    parts: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        part, _, key = name.partition(".")
-        parts.setdefault(part, {})[key] = tensor
-    for name, module in modules.items():
-        _check_fit(path, module.state_dict(), parts.get(name, {}))
-        module.load_state_dict(parts[name])
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in parts.get("optimizer", {}).items():
-        index, _, slot = key.partition(".")
-        if tensor.dim():
-            # The fused optimizer pairs a weight with its moments by their place in memory, so a moment must come back
-            # in its weight's own layout (channels-last), or each weight would be moved by another one's history.
-            tensor = torch.empty_like(weights[int(index)]).copy_(tensor)
-        slots.setdefault(int(index), {})[slot] = tensor
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return parts.get("more", {}), about
+def restore(
+    path: Path, tensors: dict[str, Tensor], networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> None:
+    """Put the tensors of `state_of`, as read from `path`, back into networks and optimizer.
+
+    Raises:
+        DinoError: they belong to other networks.
+    """
+    expected = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
+    slots: dict[tuple[int, str], Tensor] = {}
+    if any(name.startswith("optimizer.") for name in tensors):  # not before the first step
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        slots = {(i, slot): torch.empty(()) if slot == "step" else w for i, w in enumerate(weights) for slot in SLOTS}
+    check_fit(path, expected | {f"optimizer.{i}.{slot}": like for (i, slot), like in slots.items()}, tensors)
+    for name, network in networks.items():
+        network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
+    state: dict[int, dict[str, Tensor]] = {}
+    for (i, slot), like in slots.items():
+        # The fused optimizer pairs a weight with its moments by their place in memory, so a moment must come back in
+        # its weight's own layout (channels-last), or each weight would be moved by another one's history.
+        state.setdefault(i, {})[slot] = torch.empty_like(like).copy_(tensors[f"optimizer.{i}.{slot}"])
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _check_fit(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+def check_fit(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Compare names, shapes and kinds of numbers.
+
+    Raises:
+        DinoError: they differ; it names the first difference.
+    """
+    for prefix, whose in (("_orig_mod.", "torch.compile"), ("module.", "DistributedDataParallel")):
+        if found and all(name.startswith(prefix) for name in found):
+            raise DinoError(f"{path} holds a network wrapped by {whose} (names in {prefix}...). Save what is inside")
     for name in sorted(expected.keys() | found.keys()):
-        want, have = (tuple(d[name].shape) if name in d else "nothing" for d in (expected, found))
+        want, have = (_in_words(tensors[name]) if name in tensors else "absent" for tensors in (expected, found))
         if want != have:
-            raise DinoError(f"{path} does not fit its own description: {name} should be {want} and is {have}")
+            raise DinoError(f"{path} does not fit its own description: {name!r:.80} should be {want} and is {have}")
+
+
+def _in_words(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)!s:.60} {str(tensor.dtype).removeprefix('torch.')}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shlex
 import sys
 import time
 import warnings
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__
+from . import __version__, processes
 from .course import commands
-from .errors import DinoError, DinoWarning
+from .errors import DinoError, DinoWarning, is_out_of_memory
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
     import torch
@@ -75,6 +76,8 @@ dino train --data huggan/pokemon     [dim]a Hugging Face data set[/dim]
 
 dino train --resume runs/quick-1     [dim]go on where a run stopped[/dim]
 
+torchrun --standalone --nproc-per-node=8 -m dino train     [dim]on all eight GPUs of a box[/dim]
+
 Ctrl-C saves and stops (exit status 130, or 143 after SIGTERM); nothing is lost.
 """
 )
@@ -96,6 +99,12 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images in one step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="How far one step moves the weights.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Take each batch in so many parts, to need less memory. The run stays the same.")
+    ] = 1,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Fuse the network's layers. By default on a GPU.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Decides every random number of the run.")
     ] = None,
@@ -119,14 +128,16 @@ def train(
         raise DinoError("--fill-in goes with --mine: it says what to do about lessons that don't pass")
     check(data or "emoji")  # before torch is imported, which takes seconds
     from . import pictures
-    from .trainer import PRESETS, Parts, Trainer, choose_device, choose_preset, new_run_folder, saved_config
+    from .config import PRESETS, choose_device, choose_preset
+    from .runs import finish, new_run_folder, saved_config
+    from .trainer import Parts, Trainer
 
     given: dict[str, Any] = {
         "data": located(data), "split": split, "size": size, "channels": channels, "n_images": images,
         "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    place, parts, chosen = choose_device(device), Parts(), None
+    place, parts, chosen = choose_device(device, processes.LOCAL_RANK), Parts(), None
     if mine:
         from .course.parts import in_words, parts_of_the_course
 
@@ -137,41 +148,53 @@ def train(
     if resume:
         if preset or out or given.keys() - {"n_images"}:
             raise DinoError(
-                "a resumed run keeps its own settings: with --resume only --images, --minutes and --device go"
+                "a resumed run keeps its own settings: with --resume only --images, --minutes, --device, "
+                "--accumulate and --compile go"
             )
-        trainer = Trainer(replace(saved_config(resume), **given), device=place, parts=parts)
-        trainer.load(resume)
-        folder = resume
-        say("settings", f"those of {resume}, from step {trainer.step:,} on")
+        config = replace(saved_config(resume), **given)
     else:
         preset, why = (preset, "as asked for") if preset else choose_preset(place)
         if preset not in PRESETS:
             raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
-        trainer = Trainer(replace(PRESETS[preset], **given), device=place, parts=parts)
-        folder = new_run_folder(out, preset)
+        config = replace(PRESETS[preset], **given)
         say("preset", f"{preset}: {why}")
-    config = trainer.config
-    say("device", f"{place}, {trainer.precision_name}")
-    say("pictures", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
-    say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
-    say("run", f"{folder}  (grids of samples in {folder / 'samples'})")
-    _watch(trainer, folder, minutes)
+    with processes.joined(place):
+        trainer = Trainer(config, device=place, parts=parts, accumulate=accumulate, compile=compile)
+        if resume:
+            trainer.load(resume)
+            say("settings", f"those of {resume}, from step {trainer.step:,} on")
+        folder = resume or (new_run_folder(out, str(preset)) if processes.FIRST else Path())
+        others = f", {processes.N_PROCESSES} processes" if processes.N_PROCESSES > 1 else ""
+        say("device", f"{place}, {trainer.precision_name}{others}")
+        say("pictures", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
+        say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
+        if trainer.compiles:
+            say("compiling", "the network for this device first; it can take a minute")
+        say("run", f"{folder}  (grids of samples in {folder / 'samples'})")
+        _watch(trainer, folder, minutes)
+    if not processes.FIRST:
+        return
+    for path in finish(trainer, folder):
+        say("wrote", str(path))
+    if trainer.step < trainer.config.n_steps:
+        say("paused", f"the time is up. Go on with: dino train --resume {folder}")
+    say("next", f"draw with it: dino sample {folder} --animate")
     if chosen:
         from .course.card import card
 
-        typer.echo(
-            f"\nYour card, what your own model draws: {pictures.save(card(chosen, trainer), folder / 'card.png')}"
-        )
+        say("card", f"what your own model draws: {pictures.save(card(chosen, trainer), folder / 'card.png')}")
 
 
 def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
+    """Train behind a progress bar, until the run ends, the time is up, or a signal comes."""
     from tqdm.auto import tqdm
 
-    from .trainer import StopOnSignal, finish
-    from .trainer import train as steps_of
+    from .runs import StopOnSignal, log_is_due
+    from .runs import train as steps_of
 
     end = time.monotonic() + 60 * minutes if minutes is not None else math.inf
     n_images = trainer.config.n_steps * trainer.config.batch_size
+    stopped_by = 0.0
     with StopOnSignal() as stop, contextlib.closing(steps_of(trainer, folder)) as run:
         bar = tqdm(
             total=n_images,
@@ -181,22 +204,24 @@ def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
             smoothing=0.05,
             dynamic_ncols=True,
             mininterval=0.5 if sys.stderr.isatty() else 10,
+            disable=not processes.FIRST,
         )
         with bar:
             for progress in run:
                 loss = f", loss {progress.loss:.4f}" if math.isfinite(progress.loss) else ""  # not before the first row
-                bar.set_postfix_str(f"step {progress.step}{loss}", refresh=False)
+                bar.set_postfix_str(f"step {progress.step}{loss}, saved {progress.saved}", refresh=False)
                 bar.update(progress.images - bar.n)
-                if stop.received or time.monotonic() > end:
+                if processes.N_PROCESSES > 1 and not log_is_due(trainer):
+                    continue  # several processes stop at the same step, so they come to it together
+                stopped_by, time_is_up = processes.largest(
+                    stop.received or 0, time.monotonic() > end, device=trainer.device
+                )
+                if stopped_by or time_is_up:
                     break
-    if stop.received:
-        typer.echo(f"stopped and saved. Go on with: dino train --resume {folder}", err=True)
-        raise typer.Exit(128 + stop.received)
-    for path in finish(trainer, folder):
-        say("wrote", str(path))
-    if trainer.step < trainer.config.n_steps:
-        typer.echo(f"The time is up. Go on with: dino train --resume {folder}")
-    typer.echo(f"Now draw with it: dino sample {folder} --animate")
+    if stopped_by:
+        if processes.FIRST:
+            typer.echo(f"stopped and saved. Go on with: dino train --resume {folder}", err=True)
+        raise typer.Exit(128 + int(stopped_by))
 
 
 @app.command(
@@ -298,16 +323,63 @@ dino info model.safetensors    [dim]any weights file that dino wrote[/dim]
 )
 def info(weights: Weights = None, debug: Debug = False) -> None:
     """Tell what a run or a weights file holds."""
-    from .trainer import describe, newest_run
+    from .runs import describe, newest_run
 
     for name, value in describe(weights or newest_run()).items():
         say(name, value)
 
 
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+dino bench                                      [dim]the preset that suits this machine[/dim]
+
+dino bench --preset full --seconds 20           [dim]the larger network; on a CPU a step of it takes seconds[/dim]
+
+dino bench --batch-size 256 --markdown new.md   [dim]another batch size, and a page to keep[/dim]
+
+Ctrl-C shows what was measured so far.
+"""
+)
+def bench(
+    preset: Annotated[str | None, typer.Option(help="quick, full or seed. By default what suits the hardware.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in one step, in place of the preset's.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="How long each loop runs in a round; 3 steps at least.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How many turns each loop has.")] = 5,
+    json: Annotated[
+        Path, typer.Option(help="The file for all numbers. A plot goes beside it, under the same name.")
+    ] = Path("runs/bench.json"),
+    markdown: Annotated[Path | None, typer.Option(help="Write the table in Markdown, too.")] = None,
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Measure how fast training is here, and what each of the trainer's choices adds to a plain loop."""
+    from . import bench as benchmark
+    from .config import PRESETS, choose_device, choose_preset
+
+    place = choose_device(device)
+    preset, why = (preset, "as asked for") if preset else choose_preset(place)
+    if preset not in PRESETS:
+        raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
+    config = PRESETS[preset] if batch_size is None else replace(PRESETS[preset], batch_size=batch_size)
+    say("preset", f"{preset}: {why}")
+    report = benchmark.measure(config, place, seconds=seconds, rounds=rounds)
+    report |= {"preset": preset, "command": shlex.join(["dino", *sys.argv[1:]])}
+    benchmark.show(report)
+    for name, value in benchmark.facts(report).items():
+        say(name, value)
+    for path in benchmark.write(report, json, markdown):
+        say("wrote", str(path))
+    if report["interrupted"]:
+        raise typer.Exit(130)
+
+
 def _load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
     """The model to draw with, what its file says of it, and the folder to write beside it."""
     from .checkpoint import load_model
-    from .trainer import choose_device, newest_run
+    from .config import choose_device
+    from .runs import newest_run
 
     path = weights or newest_run()
     model, about = load_model(path, choose_device(device))
@@ -353,24 +425,29 @@ _usual_format = warnings.formatwarning
 
 
 def say(what: str, value: str) -> None:
-    """One line of the report, in two columns."""
-    typer.echo(f"{what:<10}{value}")
+    """One line of the report, in two columns. Of several processes the first one speaks."""
+    if not processes.RANK:
+        typer.echo(f"{what:<10}{value}")
 
 
 def main() -> None:
     """Run the command. What the person can mend is told in one line; anything else is a bug and shows its traceback."""
     warnings.formatwarning = _one_line  # type: ignore[assignment]
+    if processes.RANK:  # the first process warns for all
+        warnings.simplefilter("ignore")
     try:
         app(prog_name="dino")
     except (DinoError, MemoryError, RuntimeError) as error:
         message = str(error)
-        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in message or not message:
+        if is_out_of_memory(error):
             message = "there is not enough memory for this. Take a smaller --batch-size, --size or -n"
         elif not isinstance(error, DinoError):
             raise
         if "--debug" in sys.argv:
             raise
-        print(f"dino: {message}", file=sys.stderr)
+        if processes.first_to_speak():
+            line_of_its_own = "\n" if processes.TORCHRUN else ""  # a process that died may have left half a line
+            print(f"{line_of_its_own}dino: {message}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -10,3 +10,16 @@ class DinoError(Exception):
 
 class DinoWarning(UserWarning):
     """Something the person at the keyboard should know, though work goes on. One line, too."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how a GPU, torch on a CPU, or Python says that there is no memory left."""
+    words = str(error)
+    return (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in words
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

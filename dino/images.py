@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .errors import DinoError, DinoWarning
+from .errors import DinoError, DinoWarning, first_line
 from .files import replacing
-from .sources import Picture, find_pictures, first_line
+from .sources import Picture, find_pictures
 
 if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
     from PIL.Image import Image
@@ -79,9 +79,9 @@ def batches(
     for k in count(start):
         first, last = k * batch_size, (k + 1) * batch_size
         passes = range(first // n, (last - 1) // n + 1)
-        order = torch.cat([_order_of_pass(n, seed, number) for number in passes])
+        order = torch.cat([_order_of_pass(n, seed, number, images_uint8.device) for number in passes])
         chosen = order[first - passes[0] * n :][:batch_size]
-        clean = to_unit(images_uint8[chosen.to(images_uint8.device)])
+        clean = to_unit(images_uint8[chosen])
         yield random_flip(clean, generator=seeded(clean.device, seed, "flips", k))
 
 
@@ -92,8 +92,11 @@ def seeded(device: torch.device | str, *key: int | str) -> torch.Generator:
 
 
 @lru_cache(maxsize=2)
-def _order_of_pass(n: int, seed: int, number: int) -> Tensor:
-    return torch.randperm(n, generator=seeded("cpu", seed, "order", number))
+def _order_of_pass(n: int, seed: int, number: int, device: torch.device) -> Tensor:
+    order = torch.randperm(n, generator=seeded("cpu", seed, "order", number))  # the same on all devices
+    if device.type == "cuda":  # from pinned memory it goes over while the GPU works
+        return order.pin_memory().to(device, non_blocking=True)
+    return order.to(device)
 
 
 # ---- loading --------------------------------------------------------------------------------------------------------

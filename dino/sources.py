@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import DinoError
+from .errors import DinoError, first_line
 
 if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
     import datasets
@@ -219,8 +219,3 @@ def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
         return read
 
     return [Picture(f"row {i}", reader(i)) for i in range(len(encoded))]
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

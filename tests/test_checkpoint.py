@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dino.checkpoint import load_model, load_state, read, save_model, save_state
+from dino.checkpoint import load_model, read, restore, save_model, state_of, write
 from dino.denoiser import UNet
 from dino.errors import DinoError
 
@@ -33,17 +33,21 @@ def test_the_state_comes_back_with_every_bit(tmp_path: Path, model: UNet) -> Non
     for _ in range(3):
         model(torch.rand(2, 3, 4, 4), torch.rand(2, 1, 1, 1)).sum().backward()
         optimizer.step()
-    save_state(tmp_path / "s", {"model": model}, optimizer, {"losses": torch.tensor([1.5])}, {"step": 3})
+    path = tmp_path / "s"
+    write(path, "state", state_of({"model": model}, optimizer) | {"losses": torch.tensor([1.5])}, {"step": 3})
     other = UNet(3, (4, 6), (1, 0))
     other_optimizer = torch.optim.AdamW(other.parameters(), lr=0.01, amsgrad=True)
-    more, about = load_state(tmp_path / "s", {"model": other}, other_optimizer)
-    assert more["losses"] == 1.5
+    tensors, about = read(path, "state")
+    assert tensors.pop("losses") == 1.5
     assert about == {"step": 3}
-    ours, theirs = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
-    assert ours.keys() == theirs.keys()
+    restore(path, tensors, {"model": other}, other_optimizer)
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    ours, read_back = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
+    assert ours.keys() == read_back.keys()
     for index in ours:
         assert set(ours[index]) == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
-        assert all(torch.equal(ours[index][slot], theirs[index][slot]) for slot in ours[index])
+        assert all(torch.equal(ours[index][slot], read_back[index][slot]) for slot in ours[index])
 
 
 def test_missing_truncated_foreign_and_misfit_files_are_refused_in_one_line(tmp_path: Path, model: UNet) -> None:
@@ -59,7 +63,7 @@ def test_missing_truncated_foreign_and_misfit_files_are_refused_in_one_line(tmp_
     for name, told in {
         "nowhere": "there is no file",
         "truncated": "cut short",
-        "pickle": "no safetensors file",
+        "pickle": "is a pickle",
         "empty": "no safetensors file",
         "foreign": "not written by dino",
         "vague": "does not describe its network",
@@ -74,5 +78,5 @@ def test_missing_truncated_foreign_and_misfit_files_are_refused_in_one_line(tmp_
 
 def test_weights_are_no_state_and_a_state_no_weights(tmp_path: Path, model: UNet) -> None:
     save_model(tmp_path / "weights", model, ABOUT)
-    with pytest.raises(DinoError, match="holds weights, and state is needed"):
+    with pytest.raises(DinoError, match="holds 'weights', and state is needed"):
         read(tmp_path / "weights", "state")

@@ -209,7 +209,7 @@ def test_too_little_memory_is_told_in_one_line(
 
         return {"size": str(torch.empty(2**60).shape)}  # the allocator's own error
 
-    monkeypatch.setattr("dino.trainer.describe", allocate)
+    monkeypatch.setattr("dino.runs.describe", allocate)
     assert "not enough memory" in refusal("info", "x", capsys=capsys, monkeypatch=monkeypatch)
 
 
@@ -242,7 +242,7 @@ def test_time_can_be_limited(tmp_path: Path) -> None:
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     code = """
 import os, signal
-from dino.trainer import StopOnSignal
+from dino.runs import StopOnSignal
 with StopOnSignal() as stop:
     os.kill(os.getpid(), signal.SIGINT)
     print("first", stop.received, flush=True)

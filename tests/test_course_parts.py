@@ -12,13 +12,15 @@ from torch import Tensor
 
 from dino import denoiser, images, noise, sampler, training
 from dino.checkpoint import load_model
+from dino.config import Config
 from dino.course.card import card
 from dino.course.curriculum import LESSONS, Course, find_lesson
 from dino.course.grading import load
 from dino.course.parts import assemble, in_words, parts_of_the_course, translate
 from dino.course.stubs import stub
 from dino.errors import DinoError
-from dino.trainer import Config, Trainer, train
+from dino.runs import train
+from dino.trainer import Trainer
 
 from .test_catalogue import right_answers
 

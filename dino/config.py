@@ -1,0 +1,146 @@
+"""What a run learns, and on what: its configuration, the presets, and the device."""
+
+import math
+from dataclasses import dataclass, fields
+from reprlib import repr as short  # of a value in a file: cut to a few words, whatever it is
+from typing import Any
+
+import torch
+
+from .errors import DinoError
+from .images import MAX_SIZE
+
+MAX_BATCH = 65_536  # more is a slip of the finger
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides what a run learns. Lengths are counted in images, so they hold at any batch size."""
+
+    data: str = "emoji"  # see `load_images`
+    split: str = "train"  # of a Hugging Face data set
+    size: int = 64  # side of the pictures, in pixels
+    channels: int = 3  # 3 for colour, 1 for gray
+    widths: tuple[int, ...] = (64, 64, 64, 64, 64)
+    depths: tuple[int, ...] = (2, 2, 2, 2, 2)
+    n_images: int = 861_440  # the run's length; an image counts each time it is seen
+    batch_size: int = 16
+    learning_rate: float = 3e-4
+    warmup: int = 0  # images over which the learning rate climbs to its full height
+    anneal: bool = False  # whether the learning rate then falls to 0 along a half cosine
+    average_half_life: int = 5_540  # images after which a weight counts half in the average
+    precision: str = "auto"  # "float32", "bfloat16", or whichever is faster on the device
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        step = 2 ** (len(self.widths) - 1)
+        if self.size < step or self.size % step:
+            nearest = sorted({max(step, self.size // step * step), max(step, (self.size // step + 1) * step)})
+            raise DinoError(
+                f"this network halves its pictures {len(self.widths) - 1} times, so their size must be divisible "
+                f"by {step}: instead of {self.size}, take {' or '.join(map(str, nearest))}"
+            )
+        if len(self.widths) != len(self.depths):
+            raise DinoError(f"widths and depths must be equally many, not {len(self.widths)} and {len(self.depths)}")
+        for name in ("n_images", "batch_size", "learning_rate", "average_half_life"):
+            if not getattr(self, name) > 0:
+                raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
+        if self.batch_size > MAX_BATCH:
+            raise DinoError(f"batch size must be at most {MAX_BATCH:,}, not {self.batch_size:,}")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise DinoError(f"precision is auto, float32 or bfloat16, not {self.precision}")
+
+    @property
+    def n_steps(self) -> int:
+        return math.ceil(self.n_images / self.batch_size)
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of the step after `step` others."""
+        scale = min(1.0, (step + 1) * self.batch_size / max(1, self.warmup))
+        if self.anneal:
+            scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
+        return self.learning_rate * scale
+
+    def decay_at(self, step: int) -> float:
+        """What the average keeps at this step. Early on it forgets faster, or it would remember the random start."""
+        half_life = min(self.average_half_life, step * self.batch_size / 10)
+        return 0.5 ** (self.batch_size / half_life)
+
+    @classmethod
+    def from_dict(cls, values: Any, required: tuple[str, ...] = ()) -> "Config":
+        """The configuration in a file; fields of other versions of dino are left aside.
+
+        Raises:
+            DinoError: a value is of the wrong kind or beyond all bounds, or one that is required is missing.
+        """
+        if not isinstance(values, dict) or not values.keys() >= set(required):
+            raise DinoError(f"its config lacks one of {', '.join(required)}" if required else "its config has no names")
+        chosen = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        for name, value in chosen.items():
+            if not _fits(value, getattr(cls, name)):
+                raise DinoError(f"{name} should be {getattr(cls, name)!r} or the like, and is {short(value)}")
+            if isinstance(value, list):
+                chosen[name] = tuple(value)
+        config = cls(**chosen)
+        if config.channels not in (1, 3) or config.size > MAX_SIZE or min(config.widths) < 1 or min(config.depths) < 0:
+            raise DinoError(
+                f"no network has {config.channels} channels, size {config.size}, widths {short(config.widths)} and "
+                f"depths {short(config.depths)}"
+            )
+        return config
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value in a file is of the kind of its field's default, and within what torch and floats can count."""
+    if isinstance(default, tuple):
+        listed = isinstance(value, (list, tuple)) and 1 <= len(value) <= MAX_SIZE.bit_length()
+        return listed and all(_fits(entry, 0) for entry in value)
+    if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
+        return False
+    return isinstance(value, str) or abs(value) < 2**63
+
+
+PRESETS = {
+    # About five minutes on two CPU cores, ending in samples that are plainly emoji faces.
+    "quick": Config(
+        data="emoji:faces,noto",
+        size=32,
+        widths=(16, 32, 64, 128),
+        depths=(1, 1, 2, 2),
+        n_images=104_000,
+        batch_size=32,
+        learning_rate=1.5e-3,
+        warmup=8_000,
+        anneal=True,
+        average_half_life=3_000,
+    ),
+    # The seed's network at the seed's size, in batches that keep one GPU busy. The learning rate grows with the root of
+    # the batch, as is usual for Adam.
+    "full": Config(batch_size=64, learning_rate=6e-4, warmup=20_000, anneal=True, average_half_life=10_000),
+    # The seed's own recipe: one hour's worth of images on one GPU of its day.
+    "seed": Config(batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
+}
+
+
+def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
+    """The device called `name`, or the fastest one here. Each process of a box, by its `local_rank`, gets its own GPU.
+
+    Raises:
+        DinoError: there is no such device.
+    """
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    available = [*gpus, *["mps"] * torch.backends.mps.is_available(), "cpu"]
+    if gpus and local_rank and name in ("auto", "cuda"):
+        name = f"cuda:{local_rank}"
+    if name == "auto":
+        return torch.device(available[0])
+    if name not in available and f"{name}:0" not in available:
+        raise DinoError(f"there is no device {name} here. Available: {', '.join(available)}")
+    return torch.device(name)
+
+
+def choose_preset(device: torch.device) -> tuple[str, str]:
+    """The preset that suits a device, and why."""
+    if device.type == "cuda":
+        return "full", f"there is a GPU ({torch.cuda.get_device_name(device)})"
+    return "quick", "there is no CUDA GPU, and on anything slower the full one takes many hours"

@@ -1,0 +1,128 @@
+"""Measure all that needs a GPU, in one go of under eight minutes on a fresh machine without a network.
+
+    python docs/benchmarks/gpu.py --out results
+
+It needs torch and what `dino` imports, no more; the repository need not be installed. What it writes to the folder:
+the tables and plots of `dino bench` for batches of 16 and of 64, the loss against images of several batch sizes, the
+seed's budget trained by the preset `full` (its log and pictures), and two checks: that no step waits for the device,
+and that a resumed run goes on as it would have. The parts come in the order of their worth, each with a limit of time.
+On a CPU, `--device cpu --scale 0.001` tries the script itself.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HERE = Path(__file__).resolve().parent
+app = typer.Typer(add_completion=False)
+
+
+@app.command("all")
+def everything(
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("gpu-results"),
+    device: str = "cuda",
+    scale: Annotated[float, typer.Option(help="1 for the real thing; less for shorter runs.")] = 1,
+    minutes: Annotated[float, typer.Option(help="No part begins after this.")] = 8,
+) -> None:
+    """Run every part, and print how each went."""
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    me, dino = [sys.executable, str(HERE / "gpu.py")], [sys.executable, "-m", "dino"]
+    seconds, preset = ("1", "full") if scale == 1 else ("0.1", "quick")
+    bench = [*dino, "bench", "--device", device, "--rounds", "3", "--seconds", seconds, "--preset", preset]
+    sizes = [sys.executable, str(HERE / "batch_sizes.py"), "--device", device, "--preset", preset]
+    run, seen, fewer = out / "run", str(max(640, int(861_440 * scale))), str(max(640, int(215_040 * scale)))
+    recipes = ["16:3e-4", "64:6e-4", "128:8.5e-4", "256:1.2e-3"]
+    parts = {
+        "no step waits for the device": ([*me, "waits", "--device", device], 90),
+        "dino bench": ([*bench, "--json", str(out / "bench-64.json")], 150),
+        "the seed's budget": (
+            [*dino, "train", "--device", device, "--preset", preset, "--images", seen, "--out", str(run)],
+            150,
+        ),
+        "batch sizes": ([*sizes, *recipes, "--images", fewer, "--out", str(out / "batch-sizes.csv")], 150),
+        "dino bench, the seed's batch": ([*bench, "--batch-size", "16", "--json", str(out / "bench-16.json")], 120),
+        "resume": ([*me, "resume", "--device", device], 60),
+    }
+    end, log = time.monotonic() + 60 * minutes, out / "log.txt"
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "PYTHONUNBUFFERED": "1", "COLUMNS": "150"}
+    for name, (command, limit) in parts.items():
+        began = time.monotonic()
+        left = end - began
+        if left < 10:
+            print(f"{name}: no time left for it")
+            continue
+        with log.open("a") as file:
+            file.write(f"\n\n== {name}: {' '.join(command)}\n")
+            file.flush()
+            try:
+                where = {"stdout": file, "stderr": subprocess.STDOUT, "cwd": out, "env": environment}
+                code = subprocess.run(command, timeout=min(limit, left), check=False, **where).returncode  # type: ignore[call-overload]
+                how = "done" if code == 0 else f"failed ({code})"
+            except subprocess.TimeoutExpired:
+                how = "out of time"
+        print(f"{name}: {how} after {time.monotonic() - began:.0f} s")
+    for name in ("log.csv", "compare.png", "levels.png"):
+        if (run / name).exists():
+            shutil.copy(run / name, out / f"run-{name}")
+    print(log.read_text()[-9000:])
+
+
+@app.command()
+def waits(device: str = "cuda") -> None:
+    """Train some steps with torch told to raise an error wherever the host would wait for the GPU."""
+    import torch
+
+    from dino.config import PRESETS
+    from dino.trainer import Trainer
+
+    for batch in (16, 256):
+        for compile in (False, True):
+            config = {**vars(PRESETS["full"]), "batch_size": batch}
+            trainer = Trainer(type(PRESETS["full"])(**config), device=device, compile=compile and device == "cuda")
+            steps = trainer.steps()
+            for _ in range(8):  # while kernels are chosen and compiled, it may wait
+                next(steps)
+            if device == "cuda":
+                torch.cuda.set_sync_debug_mode("error")
+            for _ in range(8 if device == "cuda" else 1):
+                next(steps)
+            torch.cuda.set_sync_debug_mode("default")
+            how = "compiled" if compile else "not compiled"
+            print(f"batch {batch}, {how}: no step waits; loss {trainer.read_losses():.4f}")
+
+
+@app.command()
+def resume(device: str = "cuda") -> None:
+    """Compare a run with one stopped halfway and resumed. On a GPU they are equal up to rounding."""
+    import tempfile
+
+    from dino.config import PRESETS
+    from dino.trainer import Trainer
+
+    config = PRESETS["quick"]
+    whole, first, second = (Trainer(config, device=device, compile=False) for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        for trainer, until in ((whole, 40), (first, 20)):
+            for _ in trainer.steps():
+                if trainer.step == until:
+                    break
+        first.save(Path(folder), 0.0)
+        second.load(Path(folder))
+    for _ in second.steps():
+        if second.step == 40:
+            break
+    apart = max((a - b).abs().max().item() for a, b in zip(whole.weights, second.weights, strict=True))
+    print(f"the largest difference between weights after 40 steps, 20 of them resumed: {apart:.3g}")
+    if apart > 1e-2:
+        sys.exit("a resumed run goes its own way")
+
+
+if __name__ == "__main__":
+    app()

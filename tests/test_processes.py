@@ -1,0 +1,155 @@
+"""One run on several processes: equal to one process, stopped and resumed together, ended together."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+# What each process does. It takes the names of the runs to make from the command line: NAME:ACCUMULATE:STOP:STOP...
+DRIVER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from safetensors.torch import load_file
+from dino import processes, runs
+from dino.config import Config
+from dino.runs import train
+from dino.trainer import Trainer
+
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+config = Config(
+    data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 17, batch_size=17, learning_rate=1e-3,
+    warmup=160, anneal=True, precision="float32", seed=3,
+)
+pictures = load_file(folder / "blobs")["blobs"]
+with processes.joined(torch.device("cpu")):
+    for name, accumulate, *stops in (word.split(":") for word in sys.argv[2:]):
+        for stop in [*map(int, stops), config.n_steps]:
+            trainer = Trainer(config, device="cpu", images=pictures, accumulate=int(accumulate))
+            if stop != min([*map(int, stops), config.n_steps]):
+                trainer.load(folder / name)
+            steps = train(trainer, folder / name)
+            for progress in steps:
+                if progress.step == stop:
+                    break
+            steps.close()
+            if processes.N_PROCESSES > 1:  # as the first one may still be saving
+                torch.distributed.barrier()
+"""
+
+
+def driven(tmp_path: Path, *runs: str, n: int) -> None:
+    (tmp_path / "driver.py").write_text(DRIVER)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
+    command = [*(launcher if n > 1 else [sys.executable]), str(tmp_path / "driver.py"), str(tmp_path), *runs]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_processes_train_as_one_does_up_to_rounding_and_resume_bit_for_bit(tmp_path: Path, blobs: Tensor) -> None:
+    save_file({"blobs": blobs}, tmp_path / "blobs")
+    driven(tmp_path, "one:1", "parts of one:4", "parts of one, resumed:4:31", n=1)  # batches of 17 split unevenly
+    driven(tmp_path, "two:1", "two, resumed:1:1:25:38", "parts of two:3", "parts of two, resumed:3:29", n=2)
+    one = load_file(tmp_path / "one" / "state.safetensors")
+    for name in ("two", "parts of one", "parts of two"):
+        other = load_file(tmp_path / name / "state.safetensors")
+        assert one.keys() == other.keys()
+        for key, tensor in one.items():
+            torch.testing.assert_close(
+                other[key], tensor, rtol=2e-3, atol=2e-5, msg=lambda told, key=key: f"{key} {told}"
+            )
+        rows = [list(csv.DictReader((tmp_path / run / "log.csv").open())) for run in ("one", name)]
+        assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == ["25", "50", "60"]
+        for ours, theirs in zip(*rows, strict=True):
+            assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-4)
+    for name in ("two", "parts of one", "parts of two"):
+        for file in ("state.safetensors", "model.safetensors"):
+            whole, resumed = tmp_path / name / file, tmp_path / f"{name}, resumed" / file
+            assert whole.read_bytes() == resumed.read_bytes(), name
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+TRAIN = ["train", "--preset", "quick", "--size", "8", "--precision", "float32", "--device", "cpu"]
+
+
+def launched(tmp_path: Path, *options: str) -> "subprocess.Popen[str]":
+    """`dino train` on two processes, its standard error in the file `told`."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, "-m", "dino", *TRAIN, *options],
+        stdout=(tmp_path / "said").open("w"), stderr=(tmp_path / "told").open("w"), env=environment, text=True,
+    )  # fmt: skip
+
+
+def wait_for(what: str, path: Path, process: "subprocess.Popen[str]") -> None:
+    for _ in range(600):
+        if path.exists() and what in path.read_text():
+            return
+        assert process.poll() is None, (path.parent / "told").read_text()
+        time.sleep(0.1)
+    raise AssertionError(f"no {what} in {path}")
+
+
+def process_of_rank(rank: int, launcher: "subprocess.Popen[str]") -> int:
+    for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
+        if f"\0RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text():
+            return int(child)
+    raise AssertionError(f"there is no process of rank {rank}")
+
+
+def messages(tmp_path: Path) -> list[str]:
+    return re.findall("^dino: .*$", (tmp_path / "told").read_text(), re.MULTILINE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes by Linux's /proc")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_dies_ends_all_with_one_message_and_the_run_can_go_on(tmp_path: Path, rank: int) -> None:
+    launcher = launched(tmp_path, "--images", "1000000", "--out", str(tmp_path / "run"))
+    wait_for("\n25,", tmp_path / "run" / "log.csv", launcher)
+    pids = [process_of_rank(number, launcher) for number in range(2)]
+    os.kill(pids[rank], signal.SIGKILL)
+    assert launcher.wait(60) == 1
+    assert len(messages(tmp_path)) == 1, (tmp_path / "told").read_text()
+    assert "another process of this run died" in messages(tmp_path)[0]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes by Linux's /proc")
+@pytest.mark.parametrize("to", ["launcher", "second process"])
+def test_a_signal_stops_all_processes_after_the_same_step_and_saves(tmp_path: Path, to: str) -> None:
+    launcher = launched(tmp_path, "--images", "1000000", "--out", str(tmp_path / "run"))
+    wait_for("\n25,", tmp_path / "run" / "log.csv", launcher)
+    os.kill(launcher.pid if to == "launcher" else process_of_rank(1, launcher), signal.SIGTERM)
+    launcher.wait(60)
+    assert "stopped and saved. Go on with" in (tmp_path / "told").read_text()
+    assert not messages(tmp_path)
+    last = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))[-1]
+    from dino.checkpoint import STATE, read
+
+    assert read(tmp_path / "run" / STATE, "state")[1]["step"] == int(last["step"])
+
+
+def test_what_is_wrong_is_told_once_not_by_each_process(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "photo.jpg").touch()
+    for options, told in {
+        ("--data", "no-such-folder/x.parquet"): "no-such-folder",  # found by all
+        ("--out", str(tmp_path / "run")): "not empty",  # found by the first alone
+        ("--batch-size", "1"): "can't be split over 2 processes",
+    }.items():
+        assert launched(tmp_path, *options).wait(60) == 1
+        assert len(messages(tmp_path)) == 1, (tmp_path / "told").read_text()
+        assert told in messages(tmp_path)[0]

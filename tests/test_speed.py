@@ -1,0 +1,67 @@
+"""dino.speed: fused layers compute the same, and where there is no compiler training goes on without."""
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dino.config import Config
+from dino.errors import DinoError, DinoWarning
+from dino.speed import choose_precision, explaining_memory
+from dino.trainer import Trainer
+
+TINY = Config(
+    data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=640, batch_size=16, learning_rate=1e-3,
+    precision="float32", seed=3,
+)  # fmt: skip
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="there is no compiler")
+def test_a_compiled_network_learns_what_the_plain_one_learns(blobs: Tensor) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DinoWarning)  # a fall-back would prove nothing
+        plain, fused = (Trainer(TINY, images=blobs, device="cpu", compile=wanted) for wanted in (False, True))
+        losses = [[loss.item() for _, loss in zip(range(10), each.steps(), strict=False)] for each in (plain, fused)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for ours, theirs in zip(plain.averages, fused.averages, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    assert fused.model.state_dict().keys() == plain.model.state_dict().keys()  # what is saved has no trace of it
+
+
+def test_without_a_compiler_training_goes_on_and_says_so(tmp_path: Path, blobs: Tensor) -> None:
+    save_file({"blobs": blobs}, tmp_path / "blobs")
+    code = f"""
+from safetensors.torch import load_file
+from dino.config import Config
+from dino.trainer import Trainer
+trainer = Trainer(Config(**{vars(TINY)!r}), images=load_file({str(tmp_path / "blobs")!r})["blobs"], compile=True)
+losses = [loss.item() for loss in trainer.steps()]
+print(losses[0] > losses[-1], trainer.step)
+"""
+    environment = os.environ | {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "True 40\n", done.stderr
+    assert "torch.compile does not work here" in done.stderr
+    assert "--no-compile" in done.stderr
+
+
+def test_precision_is_what_was_asked_for_or_chosen_for_the_device() -> None:
+    cpu = torch.device("cpu")
+    assert choose_precision("float32", cpu) is torch.float32
+    assert choose_precision("bfloat16", cpu) is torch.bfloat16
+    assert choose_precision("auto", torch.device("mps")) is torch.float32
+    assert choose_precision("auto", cpu) in (torch.float32, torch.bfloat16)
+
+
+def test_a_full_memory_is_told_in_one_line_and_other_errors_are_let_through() -> None:
+    with pytest.raises(DinoError, match="not enough memory for this: take less"), explaining_memory("take less"):
+        torch.empty(10**15)
+    with pytest.raises(RuntimeError, match="shape"), explaining_memory("take less"):
+        torch.zeros(2) + torch.zeros(3).reshape(5)
