@@ -50,14 +50,10 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no dict)
         if _fingerprint(tensors, about) == fingerprint:
             return tensors, about
-    except (SafetensorError, RecursionError):  # numbers of a kind that torch hasn't; lists in lists without end
+    # Numbers of a kind that torch hasn't; lists in lists without end; a side that is longer than torch can count.
+    except (SafetensorError, RecursionError, TypeError):
         pass
     raise DinoError(f"{path} is damaged: what it holds is not what was saved. Take a copy that is whole")
-
-
-def read_about(path: Path, kind: str) -> dict[str, Any]:
-    """The description alone. Raises as `read` does, but that it can't see damage among the tensors."""
-    return _describe(path, kind)[0]
 
 
 def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
@@ -75,11 +71,11 @@ def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
         raise DinoError(f"{path} was not written by dino. Give a run folder or a model.safetensors of one") from error
     if version != FORMAT:
         raise DinoError(
-            f"{path} is of another version of dino (format {short(version)}, here {FORMAT}). Use that version"
+            f"{path} is of another version of dino (format {short(version):.80}, here {FORMAT}). Use that version"
         )
     if found != kind:
         raise DinoError(
-            f"{path} holds {short(found)}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}"
+            f"{path} holds {short(found):.80}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}"
         )
     return about, description.get("sha256", "")
 
@@ -142,7 +138,7 @@ def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:
     try:
         config = Config.from_dict(about.get("config"), required=("size", "channels", "widths", "depths"))
         if not all(type(count) is int and 0 <= count < 2**63 for count in counts.values()):
-            raise DinoError(f"not all are counts of {short(counts)}")
+            raise DinoError(f"not all are counts of {short(counts):.120}")
         if 200 * sum(config.depths) < size:  # a Block takes some hundred bytes of header alone
             with torch.device("meta"):
                 model = UNet(config.channels, config.widths, config.depths)
@@ -151,7 +147,7 @@ def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:
         raise DinoError("such a network is larger than the file")
     except (DinoError, RuntimeError) as error:  # torch's own where the weights are too many to count
         raise DinoError(
-            f"{path} does not describe its network rightly: {first_line(error)}. Take another copy"
+            f"{path} does not describe its network rightly: {first_line(error):.200}. Take another copy"
         ) from error
 
 

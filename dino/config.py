@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from reprlib import repr as short  # of a value in a file: cut to a few words, whatever it is
 from typing import Any
+from unicodedata import category
 
 import torch
 
@@ -11,6 +12,7 @@ from .errors import DinoError
 from .images import MAX_SIZE
 
 MAX_BATCH = 65_536  # more is a slip of the finger
+UNFIT_TO_PRINT = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, broken ones, new lines
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,11 @@ class Config:
                 raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
         if self.batch_size > MAX_BATCH:
             raise DinoError(f"batch size must be at most {MAX_BATCH:,}, not {self.batch_size:,}")
+        for name in ("data", "split"):
+            if any(category(character) in UNFIT_TO_PRINT for character in getattr(self, name)):
+                raise DinoError(f"{name} must be one line without control characters, not {short(getattr(self, name))}")
         if self.precision not in ("auto", "float32", "bfloat16"):
-            raise DinoError(f"precision is auto, float32 or bfloat16, not {self.precision}")
+            raise DinoError(f"precision is auto, float32 or bfloat16, not {short(self.precision)}")
 
     @property
     def n_steps(self) -> int:
@@ -78,14 +83,14 @@ class Config:
         chosen = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         for name, value in chosen.items():
             if not _fits(value, getattr(cls, name)):
-                raise DinoError(f"{name} should be {getattr(cls, name)!r} or the like, and is {short(value)}")
+                raise DinoError(f"{name} should be {getattr(cls, name)!r} or the like, and is {short(value):.80}")
             if isinstance(value, list):
                 chosen[name] = tuple(value)
         config = cls(**chosen)
         if config.channels not in (1, 3) or config.size > MAX_SIZE or min(config.widths) < 1 or min(config.depths) < 0:
             raise DinoError(
-                f"no network has {config.channels} channels, size {config.size}, widths {short(config.widths)} and "
-                f"depths {short(config.depths)}"
+                f"no network has {config.channels} channels, size {config.size}, widths {short(config.widths):.60} and "
+                f"depths {short(config.depths):.60}"
             )
         return config
 

@@ -12,12 +12,14 @@ class DinoWarning(UserWarning):
     """Something the person at the keyboard should know, though work goes on. One line, too."""
 
 
+# torch's own on a CPU, and what its convolutions (oneDNN) say when they get no memory to work in.
+OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is how a GPU, torch on a CPU, or Python says that there is no memory left."""
-    words = str(error)
-    return (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in words
-    )
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def first_line(error: BaseException) -> str:

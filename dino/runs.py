@@ -27,6 +27,7 @@ from .config import Config
 from .errors import DinoError
 from .files import explaining, replacing, sweep
 from .images import seeded, to_unit
+from .sources import shown
 from .trainer import Trainer
 
 RUNS = Path("runs")
@@ -70,10 +71,13 @@ def log_is_due(trainer: Trainer) -> bool:
 
 
 def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
-    log = Log(folder, trainer)
-    grids_at, saved, saved_at = grid_steps(trainer.config.n_steps), trainer.step, time.monotonic()
+    log, grids_at = Log(folder, trainer), grid_steps(trainer.config.n_steps)
     if trainer.step == 0:
         log.add_grid(trainer)
+    # Saved at once: a full disk is told before the work, and after a kill between two files they are a pair again.
+    trainer.save(folder, log.loss)
+    saved, saved_at = trainer.step, time.monotonic()
+    log.restart_clock(trainer)
     with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, and be done
         for _ in trainer.steps():
             if log_is_due(trainer):
@@ -86,7 +90,7 @@ def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
                 saved, saved_at = trainer.step, time.monotonic()
                 log.restart_clock(trainer)
             yield Progress(trainer.step, trainer.images_seen, log.loss, saved)
-    if trainer.step != saved or trainer.step == 0:
+    if trainer.step != saved:
         trainer.save(folder, log.loss)
     log.close()
 
@@ -151,7 +155,7 @@ class Log:
 
     def add_row(self, trainer: Trainer) -> None:
         """Write the loss and the speed since the last row."""
-        self.loss = trainer.read_losses()
+        self.loss = round(trainer.read_losses(), 8)  # as in the log, from which a resumed run takes it
         rate = (trainer.step - self._clock_step) * trainer.config.batch_size / (time.perf_counter() - self._clock)
         with self.path.open("r+", newline="") as file:  # not "a", which would begin anew in a folder that was removed
             file.seek(0, os.SEEK_END)
@@ -230,15 +234,17 @@ def saved_config(folder: Path) -> Config:
     """The configuration of the run saved in a folder, with the precision that was chosen for it.
 
     Raises:
-        DinoError: there is no run in the folder, or its file can't be as it describes itself.
+        DinoError: there is no run in the folder, or its file is damaged or can't be as it describes itself.
     """
     path = folder / STATE
     if not path.exists():
         raise DinoError(f"there is no run to resume in {folder} (no {STATE})")
-    about = checkpoint.read_about(path, "state")
+    tensors, about = checkpoint.read(path, "state")  # all of it, so that nothing begins with a damaged description
     config, _ = checkpoint.blueprint(path, about)
     if about.get("step", math.inf) > config.n_steps or about.get("precision") not in ("float32", "bfloat16"):
         raise DinoError(f"{path} does not say rightly how far its run is, or in which precision. Take another copy")
+    if "losses" in tensors:
+        checkpoint.check_fit(path, {"losses": torch.empty(len(x))}
     return replace(config, precision=about["precision"])
 
 
@@ -260,12 +266,12 @@ def describe(path: Path) -> dict[str, str]:
     seen, n_pictures, loss = about["images_seen"], about.get("n_pictures"), about.get("loss")
     if n_pictures:
         words["learned"] = (
-            f"from {n_pictures:,} pictures of {config.data}, "
+            f"from {n_pictures:,} pictures of {shown(config.data)}, "
             f"seeing {seen:,} images ({seen / n_pictures:.0f} times each)"
         )
     words["trained"] = (
         f"{about.get('step', 0):,} steps of {config.batch_size}, learning rate {config.learning_rate:g}, "
-        f"in {about.get('precision', config.precision)!s:.20}, seed {config.seed}"
+        f"in {shown(str(about.get('precision', config.precision)), 20)}, seed {config.seed}"
     )
     if isinstance(loss, float):
         words["loss"] = f"{loss:.5f} at the end"
