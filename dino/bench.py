@@ -3,8 +3,9 @@
     dino bench
 
 The first line is a loop as the original notebook writes it. Each line after it keeps the choices of those before and
-adds one; the last is the trainer itself, with all that `dino train` does between two grids of samples. They take turns
-on the same pictures, round after round, so that a machine that slows down slows them all. Getting batches counts, too.
+adds one; the last is the trainer itself, with all that `dino train` does between two grids of samples. Each runs in a
+process of its own, for some choices hold for a whole process, and they take turns on the same pictures, round after
+round, so that a machine that slows down slows them all. Getting batches counts, too.
 
 Two shares say how near a line comes to what the device can do, against rates that are measured here: its arithmetic
 against a large matrix product in the same number format, its traffic with memory against a large copy. That traffic is
@@ -14,24 +15,26 @@ Where layers are fused, or a cache keeps what comes next, less is moved, and the
 
 import contextlib
 import copy
-import ctypes
 import json
+import multiprocessing
 import platform
+import signal
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -39,15 +42,16 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from . import __version__, training
+from . import __version__, denoiser, training
 from .config import Config
-from .denoiser import Pool, UNet
+from .denoiser import UNet
+from .errors import DinoError
 from .files import replacing
 from .images import batches, load_images, seeded, to_unit
 from .noise import add_noise, mix
 from .pictures import save_figure
 from .runs import LOG_EVERY, log_is_due
-from .speed import SMALL_BATCH, choose_precision, compiled, to_fast_layout
+from .speed import SMALL_BATCH, choose_precision, compiled, keep_freed_memory, to_fast_layout
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -58,7 +62,7 @@ Report = dict[str, Any]  # what was measured, as `dino bench --json` writes it
 
 LEAST_STEPS = 3  # in a turn, however short
 DECAY = 0.998  # of the average
-TRAINER = "dino's trainer"
+PLAIN, TRAINER = "plain loop", "dino's trainer"
 
 
 # ---- the ways to train ----------------------------------------------------------------------------------------------
@@ -68,13 +72,14 @@ TRAINER = "dino's trainer"
 class Choices:
     """One way to train. The defaults are the plain loop's."""
 
-    name: str = "plain loop"
+    name: str = PLAIN
     batch_size: int = 16
     read_every: int = 1  # steps between two looks at the losses; each look waits for the device
     on_device: bool = False  # batches are made there, instead of picture by picture in two worker processes
     fused: bool = False  # all weights in one call, for the optimizer and for the average
     cheap_maximum: bool = False  # see `dino.denoiser._largest`
     channels_last: bool = False
+    keeps_memory: bool = False  # see `dino.speed.keep_freed_memory`
     tries_convolutions: bool = False  # cuDNN measures its ways to convolve and keeps the fastest
     precision: torch.dtype = torch.float32
     compiled: bool = False
@@ -83,13 +88,14 @@ class Choices:
 
 def ladder(config: Config, device: torch.device) -> list[Choices]:
     """The plain loop, then the trainer's choices for this device one at a time, then the trainer."""
-    on_gpu, precision = device.type == "cuda", choose_precision(config.precision, device)
+    on_cpu, on_gpu, precision = device.type == "cpu", device.type == "cuda", choose_precision(config.precision, device)
     added: list[tuple[bool, str, dict[str, Any]]] = [
         (True, f"losses every {LOG_EVERY} steps", {"read_every": LOG_EVERY}),
         (True, "batches on the device", {"on_device": True}),
         (True, "fused optimizer, average", {"fused": True}),
-        (not on_gpu, "maximum by max_pool2d", {"cheap_maximum": True}),
+        (on_cpu, "maximum by max_pool2d", {"cheap_maximum": True}),
         (device.type != "mps", "channels-last", {"channels_last": True}),
+        (on_cpu, "freed memory kept", {"keeps_memory": True}),
         (on_gpu, "cuDNN's fastest convolutions", {"tries_convolutions": True}),
         (precision == torch.bfloat16, "bfloat16", {"precision": torch.bfloat16}),
         (config.batch_size != Choices.batch_size, f"batch {config.batch_size}", {"batch_size": config.batch_size}),
@@ -104,75 +110,64 @@ def ladder(config: Config, device: torch.device) -> list[Choices]:
     return rungs
 
 
-class Loop:
-    """The training loop that `choices` describe. What a `Trainer` has, too, has the same name."""
-
-    def __init__(self, choices: Choices, config: Config, images: Tensor, device: torch.device) -> None:
-        self.choices, self.config, self.device = choices, config, device
-        self.images = images.to(device) if choices.on_device else images
-        self.model = network(choices, config, device)
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
-        fused = True if choices.fused else None
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-4, amsgrad=True, fused=fused)
-
-    def steps(self) -> Iterator[Tensor]:
-        """Train without end, yielding the loss of each step."""
-        choices, fast, unread = self.choices, self._fast_network(), []
-        weights, averages = list(self.model.parameters()), list(self.average.parameters())
-        for noisy, noise_level, clean in self._batches():
-            self.optimizer.zero_grad()
-            with autocast(choices.precision, self.device):
-                denoised = fast(noisy, noise_level)
-            loss = F.mse_loss(denoised, clean)
-            loss.backward()
-            self.optimizer.step()
-            if choices.fused:
-                get_ema_multi_avg_fn(DECAY)(averages, weights, 0)
-            else:
-                training.update_average(self.average, self.model, DECAY)
-            unread.append(loss.detach())
-            if len(unread) == choices.read_every:
-                torch.stack(unread).mean().item()
-                unread = []
-            yield loss.detach()
-
-    def _fast_network(self) -> nn.Module:
-        choices, side = self.choices, self.config.size
-        if not choices.compiled:
-            return self.model
-        noisy = torch.rand(choices.batch_size, self.config.channels, side, side, device=self.device)
-        noise_level = torch.rand(choices.batch_size, 1, 1, 1, device=self.device)
-        precision = autocast(choices.precision, self.device)
-        return compiled(self.model, (noisy, noise_level), precision, graphs=choices.graphs)
-
-    def _batches(self) -> Iterator[Batch]:
-        if not self.choices.on_device:
-            yield from plain_batches(self.images, self.choices.batch_size, self.device)
-        for k, clean in enumerate(batches(self.images, self.choices.batch_size)):
-            yield *add_noise(clean, generator=seeded(self.device, "noise", k)), clean
+def steps_of(choices: Choices, config: Config, images: Tensor, device: torch.device) -> Iterator[Tensor]:
+    """Train without end as the choices say, yielding the loss of each step."""
+    model, autocast = network(choices, config, device), precisely(choices, device)
+    average = copy.deepcopy(model).requires_grad_(False)
+    weights, averages = list(model.parameters()), list(average.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=3e-4, amsgrad=True, fused=choices.fused or None)
+    fast: Callable[[Tensor, Tensor], Tensor] = model
+    if choices.compiled:
+        noisy, noise_level, _ = a_batch(choices, config, device)
+        fast = compiled(model, (noisy, noise_level), autocast, graphs=choices.graphs)
+    unread: list[Tensor] = []
+    for noisy, noise_level, clean in batches_of(choices, images, device):
+        optimizer.zero_grad()
+        with autocast:
+            denoised = fast(noisy, noise_level)
+        loss = F.mse_loss(denoised, clean)
+        loss.backward()
+        optimizer.step()
+        if choices.fused:
+            get_ema_multi_avg_fn(DECAY)(averages, weights, 0)
+        else:
+            training.update_average(average, model, DECAY)
+        unread.append(loss.detach())
+        if len(unread) == choices.read_every:
+            torch.stack(unread).mean().item()
+            unread = []
+        yield loss.detach()
 
 
 def network(choices: Choices, config: Config, device: torch.device) -> UNet:
-    """The network in its layout of memory, with the same random weights each time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = UNet(config.channels, config.widths, config.depths)
-    for module in model.modules():
-        if isinstance(module, Pool) and not choices.cheap_maximum:
-            module.__class__ = PlainPool  # which does the same with the same weights
+    """A new network in its layout of memory."""
+    model = UNet(config.channels, config.widths, config.depths)
     return to_fast_layout(model, device) if choices.channels_last else model.to(device)
 
 
-class PlainPool(Pool):
-    """A Pool whose maximum is written as one would at first."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x.amax(dim=(2, 3), keepdim=True))
-
-
-def autocast(precision: torch.dtype, device: torch.device) -> torch.autocast:
+def precisely(choices: Choices, device: torch.device) -> torch.autocast:
     """As `Trainer.autocast`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16, enabled=choices.precision == torch.bfloat16)
+
+
+def a_batch(choices: Choices, config: Config, device: torch.device) -> Batch:
+    """One batch of the right shape."""
+    clean = torch.rand(choices.batch_size, config.channels, config.size, config.size, device=device)
+    return *add_noise(clean), clean
+
+
+def batches_of(choices: Choices, images: Tensor, device: torch.device) -> Iterator[Batch]:
+    """Batches without end, with noise: made on the device, or by two worker processes as the notebook does it."""
+    if choices.on_device:
+        for k, clean in enumerate(batches(images.to(device), choices.batch_size)):
+            yield *add_noise(clean, generator=seeded(device, "noise", k)), clean
+    options: dict[str, Any] = {"shuffle": True, "drop_last": True, "num_workers": 2, "persistent_workers": True}
+    with warnings.catch_warnings(action="ignore"):  # a machine of one core is told that two workers are many
+        loader = DataLoader(NoisyPictures(images), choices.batch_size, pin_memory=device.type == "cuda", **options)
+    while True:
+        for batch in loader:
+            noisy, noise_level, clean = (each.to(device, non_blocking=True) for each in batch)
+            yield noisy, noise_level, clean
 
 
 class NoisyPictures(Dataset[Batch]):
@@ -192,18 +187,6 @@ class NoisyPictures(Dataset[Batch]):
         return mix(clean, torch.rand_like(clean), noise_level), noise_level, clean
 
 
-def plain_batches(images_uint8: Tensor, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """Batches without end out of two worker processes, which end with this generator."""
-    options: dict[str, Any] = {"shuffle": True, "drop_last": True, "num_workers": 2, "persistent_workers": True}
-    options |= {"pin_memory": device.type == "cuda", "generator": torch.Generator().manual_seed(0)}
-    with warnings.catch_warnings(action="ignore"):  # a machine of one core is told that two workers are many
-        loader = DataLoader(NoisyPictures(images_uint8), batch_size, **options)
-    while True:
-        for batch in loader:
-            noisy, noise_level, clean = (each.to(device, non_blocking=True) for each in batch)
-            yield noisy, noise_level, clean
-
-
 # ---- what a step costs, and what the device can do ------------------------------------------------------------------
 
 
@@ -217,37 +200,23 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = func(*args, **(kwargs or {}))
         if not func.is_view:
-            self.total += n_bytes((args, kwargs, answer))
+            self.total += sum(each.nbytes for each in tree_leaves((args, kwargs, answer)) if isinstance(each, Tensor))
         return answer
 
 
-def n_bytes(tensors: object) -> int:
-    """The size of all tensors anywhere in a structure of lists and dictionaries."""
-    return sum(each.nbytes for each in tree_leaves(tensors) if isinstance(each, Tensor))
-
-
-def cost(model: Callable[[Tensor, Tensor], Tensor], batch: Batch, precision: torch.dtype) -> tuple[float, float]:
-    """What a forward and a backward pass cost for each image of a batch: FLOP and bytes.
+def cost(choices: Choices, config: Config, device: torch.device) -> Report:
+    """What a forward and a backward pass cost for each image: FLOP and bytes.
 
     A multiplication and an addition are two FLOP. Those of the convolutions are counted, nearly all there are.
     """
-    noisy, noise_level, clean = batch
+    device = torch.device("cpu") if device.type == "mps" else device  # the counter doesn't know its convolutions
+    model, (noisy, noise_level, clean) = network(choices, config, device), a_batch(choices, config, device)
     with FlopCounterMode(display=False) as flop, Traffic() as traffic:
-        with autocast(precision, clean.device):
+        with precisely(choices, device):
             denoised = model(noisy, noise_level)
         F.mse_loss(denoised, clean).backward()
-    return flop.get_total_flops() / len(clean), traffic.total / len(clean)
-
-
-@lru_cache
-def cost_of_network(
-    config: Config, batch_size: int, precision: torch.dtype, cheap_maximum: bool, device: torch.device
-) -> tuple[float, float]:
-    """The `cost` of dino's network. (On MPS that of a CPU, for the counter doesn't know its convolutions.)"""
-    device = torch.device("cpu") if device.type == "mps" else device
-    clean = torch.rand(batch_size, config.channels, config.size, config.size, device=device)
-    model = network(Choices(cheap_maximum=cheap_maximum), config, device)
-    return cost(model, (*add_noise(clean), clean), precision)
+    n = choices.batch_size
+    return {"flop_per_image": flop.get_total_flops() / n, "bytes_per_image": traffic.total / n}
 
 
 def matmul_rate(device: torch.device, precision: torch.dtype) -> float:
@@ -271,14 +240,16 @@ def copy_rate(device: torch.device) -> float:
 
 def fastest(work: Callable[[], object], device: torch.device, trials: int = 10) -> float:
     """The seconds that `work` takes when nothing disturbs it."""
-    seconds = []
-    for _ in range(trials):
-        wait_for(device)
-        start = time.perf_counter()
-        work()
-        wait_for(device)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(timed(work, device) for _ in range(trials))
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """The seconds until `work` is done, also on the device."""
+    wait_for(device)
+    start = time.perf_counter()
+    work()
+    wait_for(device)
+    return time.perf_counter() - start
 
 
 def wait_for(device: torch.device) -> None:
@@ -287,89 +258,137 @@ def wait_for(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def memory_in_use(device: torch.device) -> int | None:
-    """The bytes in use; from here on the peak is watched. None where the system doesn't tell."""
+def memory(device: torch.device, *, peak: bool) -> int | None:
+    """The bytes that this process has in use, or the most it ever had. None where the system doesn't tell."""
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device)
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # Linux tells, with the usual C library
-        ctypes.CDLL(None).malloc_trim(0)  # or what other loops have freed would be used again, uncounted
-        Path("/proc/self/clear_refs").write_text("5")
-        return _of_this_process("VmRSS")
+        return torch.cuda.max_memory_allocated(device) if peak else torch.cuda.memory_allocated(device)
+    with contextlib.suppress(OSError):  # Linux tells
+        name = "VmHWM:" if peak else "VmRSS:"
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
     return None
 
 
-def peak_memory(device: torch.device) -> int:
-    """The most bytes in use since `memory_in_use` was asked."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _of_this_process("VmHWM")
+# ---- a process for each way -----------------------------------------------------------------------------------------
 
 
-def _of_this_process(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
-
-
-# ---- measuring ------------------------------------------------------------------------------------------------------
-
-
-class Line:
-    """A line of the table: a loop, and what was measured of it."""
-
-    def __init__(self, choices: Choices, config: Config, images: Tensor, device: torch.device) -> None:
-        self.choices, self.device = choices, device
-        self.loop: Loop | Trainer
+def work(told: Connection, choices: Choices, config: Config, device: torch.device) -> None:
+    """The life of a process: it trains for as many seconds as it is told to, again and again, and says how it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    try:
+        images = load_images(config.data, config.size, channels=config.channels, split=config.split)
+        if not choices.cheap_maximum:
+            denoiser._largest = lambda x: x.amax(dim=(2, 3), keepdim=True)  # as one would write it at first
+        before = memory(device, peak=False)
+        told.send(cost(choices, config, device))
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)  # that was unfused; the loop may need less
+        torch.backends.cudnn.benchmark = choices.tries_convolutions
+        if choices.keeps_memory:
+            keep_freed_memory()
         if choices.name == TRAINER:
-            self.loop = Trainer(replace(config, n_images=10**12), device=device, images=images)
+            trainer = Trainer(replace(config, n_images=10**12), device=device, images=images)
+            steps = steps_of_trainer(trainer)
         else:
-            self.loop = Loop(choices, config, images, device)
-        self.steps = self._steps()
-        self.rates: list[float] = []  # images a second, round by round
-        self.peaks: list[int] = []  # bytes
+            steps = steps_of(choices, config, images, device)
+        while seconds := told.recv():
+            rate, peak = choices.batch_size * speed(steps, seconds, device), memory(device, peak=True)
+            told.send((rate, peak - before if peak is not None and before is not None else None))
+        told.send(sampling(trainer))
+    except (EOFError, BrokenPipeError):  # no one asks any more
+        pass
+    except Exception as error:
+        told.send(error)
 
-    def _steps(self) -> Generator[Tensor, None, None]:
-        """The loop's steps; those of a trainer with what `dino.runs.train` does between them."""
-        for loss in self.loop.steps():
-            if isinstance(self.loop, Trainer) and log_is_due(self.loop):
-                self.loop.read_losses()
-            yield loss
+
+def speed(steps: Iterator[Tensor], seconds: float, device: torch.device) -> float:
+    """Take steps for a while, `LEAST_STEPS` at least, and tell how many a second that was."""
+    n = 0
+
+    def turn() -> None:
+        nonlocal n
+        start = time.perf_counter()
+        while n < LEAST_STEPS or time.perf_counter() - start < seconds:
+            next(steps)
+            n += 1
+
+    elapsed = timed(turn, device)
+    return n / elapsed
+
+
+def steps_of_trainer(trainer: Trainer) -> Iterator[Tensor]:
+    """The steps of a trainer, with what `dino.runs.train` does between them."""
+    for loss in trainer.steps():
+        if log_is_due(trainer):
+            trainer.read_losses()
+        yield loss
+
+
+def sampling(trainer: Trainer) -> Report:
+    """How fast the trainer's averaged network draws."""
+    n, n_steps = 64 if trainer.device.type == "cuda" else 16, 100
+    trainer.sample(n, n_steps=2)
+    seconds = timed(lambda: trainer.sample(n, n_steps=n_steps), trainer.device)
+    return {"at_once": n, "steps": n_steps, "images_per_second": n / seconds}
+
+
+@dataclass
+class Line:
+    """A line of the table: its process, and what was measured of it."""
+
+    choices: Choices
+    process: BaseProcess
+    ask: Connection
+    cost: Report = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)  # images a second, round by round
+    memory: int | None = None  # bytes
+
+    @classmethod
+    def begun(cls, choices: Choices, config: Config, device: torch.device) -> "Line":
+        spawning = multiprocessing.get_context("spawn")
+        here, there = spawning.Pipe()
+        process = spawning.Process(target=work, args=(there, choices, config, device))
+        process.start()
+        there.close()
+        return cls(choices, process, here)
+
+    def end(self) -> None:
+        self.ask.close()  # the process sees it when its turn is over
+        self.process.join()
+
+    def asked(self, request: float | None) -> Any:
+        """What the process answers."""
+        with contextlib.suppress(BrokenPipeError):  # then there is nothing to hear, either
+            self.ask.send(request)
+        return self.hear()
+
+    def hear(self) -> Any:
+        try:
+            answer = self.ask.recv()
+        except EOFError:
+            raise DinoError(f"the process of {self.choices.name!r} died, perhaps for want of memory") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def take_turn(self, seconds: float, *, counts: bool) -> None:
         """Train for a while, `LEAST_STEPS` at least."""
-        torch.backends.cudnn.benchmark = self.choices.tries_convolutions
-        self.loop.optimizer.zero_grad()  # gradients belong to a step, not to what is held between two
-        before, n = memory_in_use(self.device), 0
-        wait_for(self.device)
-        start = time.perf_counter()
-        while n < LEAST_STEPS or time.perf_counter() - start < seconds:
-            next(self.steps)
-            n += 1
-        wait_for(self.device)
-        elapsed = time.perf_counter() - start
-        if counts:
-            self.rates.append(n * self.choices.batch_size / elapsed)
-        if counts and before is not None:
-            held = [*self.loop.model.parameters(), *self.loop.average.parameters(), dict(self.loop.optimizer.state)]
-            self.peaks.append(peak_memory(self.device) - before + n_bytes(held))
-        self.loop.optimizer.zero_grad()
+        rate, self.memory = self.asked(seconds)
+        self.rates += [rate] * counts
 
-    def measured(self, first: "Line", config: Config, report: Report) -> Report:
+    def measured(self, first: "Line", report: Report) -> Report:
         """All numbers of this line."""
-        choices, rate, precision = self.choices, median(self.rates), name_of(self.choices.precision)
-        flop, traffic = cost_of_network(
-            config, choices.batch_size, choices.precision, choices.cheap_maximum, self.device
-        )
-        return {
-            "name": choices.name,
-            "batch_size": choices.batch_size,
+        rate, precision = median(self.rates), name_of(self.choices.precision)
+        return self.cost | {
+            "name": self.choices.name,
+            "batch_size": self.choices.batch_size,
             "precision": precision,
             "images_per_second": rate,
             "rounds": self.rates,
             "times_the_first": rate / median(first.rates),
-            "memory": max(self.peaks, default=None),
-            "flop_per_image": flop,
-            "bytes_per_image": traffic,
-            "share_of_arithmetic": rate * flop / report["flop_per_second"][precision],
-            "share_of_bandwidth": rate * traffic / report["bytes_per_second"],
+            "memory": self.memory,
+            "share_of_arithmetic": rate * self.cost["flop_per_image"] / report["flop_per_second"][precision],
+            "share_of_bandwidth": rate * self.cost["bytes_per_image"] / report["bytes_per_second"],
         }
 
 
@@ -380,17 +399,26 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
         seconds: how long each loop runs in each round. A round that doesn't count comes first, to warm up.
 
     Raises:
-        KeyboardInterrupt: no loop has had its turn yet.
+        KeyboardInterrupt: not every loop has had a turn that counts.
+        DinoError: a loop could not run; out of memory, torch's own error.
     """
-    images = load_images(config.data, config.size, channels=config.channels, split=config.split)
-    rungs, report = ladder(config, device), about(config, device)
-    with tqdm(total=3 + (1 + rounds) * len(rungs), unit=" turns", leave=False, disable=None) as bar:
+    load_images(config.data, config.size, channels=config.channels, split=config.split)  # into the cache
+    rungs, report, lines = ladder(config, device), about(config, device), []
+    with (
+        contextlib.ExitStack() as at_the_end,
+        tqdm(total=3 + (1 + rounds) * len(rungs), unit=" turns", leave=False, disable=None) as bar,
+    ):
         bar.set_description("the device")
         formats = dict.fromkeys(rung.precision for rung in rungs)
         report["flop_per_second"] = {name_of(precision): matmul_rate(device, precision) for precision in formats}
         report["bytes_per_second"] = copy_rate(device)
         bar.update()
-        lines = [Line(rung, config, images, device) for rung in rungs]
+        bar.set_description("the loops' processes")
+        for rung in rungs:
+            lines.append(Line.begun(rung, config, device))
+            at_the_end.callback(lines[-1].end)
+        for line in lines:
+            line.cost = line.hear()
         try:
             for number in range(1 + rounds):
                 for line in lines:
@@ -398,28 +426,16 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
                     line.take_turn(seconds, counts=number > 0)
                     bar.update()
             bar.set_description("sampling")
-            report["sampling"] = sampling(lines[-1].loop)
+            report["sampling"] = lines[-1].asked(None)
             bar.update()
-        except KeyboardInterrupt:
-            report["interrupted"] = True
-        for line in lines:
-            line.steps.close()  # the plain loop's workers end here
-        if not lines[0].rates:
-            raise KeyboardInterrupt
-        report["lines"] = [line.measured(lines[0], config, report) for line in lines if line.rates]
-        if not report["interrupted"]:
             bar.set_description("starting up")
             report["start_up"] = start_up(config, device)
+        except KeyboardInterrupt:
+            if not all(line.rates for line in lines):
+                raise
+            report["interrupted"] = True
+    report["lines"] = [line.measured(lines[0], report) for line in lines]
     return report
-
-
-def sampling(trainer: Loop | Trainer) -> Report:
-    """How fast the trainer's averaged network draws."""
-    assert isinstance(trainer, Trainer)
-    n, n_steps = 64 if trainer.device.type == "cuda" else 16, 100
-    trainer.sample(n, n_steps=2)
-    seconds = fastest(lambda: trainer.sample(n, n_steps=n_steps), trainer.device, trials=1)
-    return {"at_once": n, "steps": n_steps, "images_per_second": n / seconds}
 
 
 _START_UP = """
@@ -481,7 +497,7 @@ def rows(report: Report) -> list[tuple[str, ...]]:
     digits = 0 if report["lines"][0]["images_per_second"] > 100 else 1
     return [
         (
-            line["name"] if line["name"] in (Choices.name, TRAINER) else f"+ {line['name']}",
+            line["name"] if line["name"] in (PLAIN, TRAINER) else f"+ {line['name']}",
             f"{line['images_per_second']:,.{digits}f}",
             f"{min(line['rounds']):,.{digits}f} to {max(line['rounds']):,.{digits}f}",
             f"{line['times_the_first']:.2f}",
@@ -494,7 +510,7 @@ def rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def facts(report: Report) -> dict[str, str]:
-    """What is told beside the table."""
+    """What is told below the table."""
     arithmetic = [f"{rate / 1e12:.3g} TFLOP/s in {name}" for name, rate in report["flop_per_second"].items()]
     last, size = report["lines"][-1], report["config"]["size"]
     told = {
@@ -502,7 +518,7 @@ def facts(report: Report) -> dict[str, str]:
         "its best": f"{', '.join(arithmetic)}; copies {report['bytes_per_second'] / 1e9:,.1f} GB/s, read and written",
         "an image": f"{size} x {size}, forward and backward: {last['flop_per_image'] / 1e9:.2f} GFLOP, and in "
         f"{last['name']} {last['bytes_per_image'] / 1e6:,.0f} MB read and written, if nothing were fused or cached",
-        "memory": "weights, average and the optimizer's state, and the most that a step adds, in this process",
+        "memory": "the most that the loop's process had in use, beyond what it took to begin, without its workers",
     }
     if drawn := report.get("sampling"):
         told["sampling"] = (
@@ -516,13 +532,12 @@ def facts(report: Report) -> dict[str, str]:
 
 
 def markdown(report: Report) -> str:
-    """The report as a page that can be committed."""
-    table = [COLUMNS, ("---", *["--:"] * (len(COLUMNS) - 1)), *rows(report)]
-    return "\n".join(
-        [f"`{report['command']}`, on {report['date'][:10]}", ""]
-        + ["| " + " | ".join(cells) + " |" for cells in table]
-        + ["", *(f"- {name}: {value}" for name, value in facts(report).items()), ""]
-    )
+    """The table, to be read in a terminal or as Markdown."""
+    cells = [COLUMNS, *rows(report)]
+    name, *widths = (max(map(len, column)) for column in zip(*cells, strict=True))
+    ruled = [cells[0], ("-" * name, *("-" * (width - 1) + ":" for width in widths)), *cells[1:]]
+    lines = [[row[0].ljust(name), *map(str.rjust, row[1:], widths)] for row in ruled]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def plot(report: Report) -> "Figure":
@@ -539,33 +554,17 @@ def plot(report: Report) -> "Figure":
     axes.bar_label(bars, [f"{line['times_the_first']:.2f}" for line in lines], padding=8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set(
-        xlabel="images a second, and how many times the first", title=f"{report['preset']}, {report['device_name']}"
-    )
+    title = f"{report['preset']}, {report['device_name']}"
+    axes.set(xlabel="images a second, and how many times the first", title=title)
     return figure
 
 
-def show(report: Report) -> None:
-    """Print the table."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for number, name in enumerate(COLUMNS):
-        table.add_column(name, justify="right" if number else "left", no_wrap=number < 5)
-    for row in rows(report):
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-
-
-def write(report: Report, numbers: Path, page: Path | None) -> list[Path]:
-    """Write the numbers as JSON, a plot beside them, and the page, if one is wanted. Returns the paths."""
-    with replacing(numbers) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
-    written = [numbers, save_figure(plot(report), numbers.with_suffix(".png"))]
-    if page:
-        with replacing(page) as temporary:
-            temporary.write_text(markdown(report))
-        written.append(page)
-    return written
+def write(report: Report, path: Path) -> list[Path]:
+    """Write the numbers as JSON; beside it, under the same name, the table as Markdown and a plot."""
+    page = [f"`{report['command']}`, on {report['date'][:10]}:", "", markdown(report), ""]
+    page += [f"- {name}: {value}" for name, value in facts(report).items()]
+    texts = {path: json.dumps(report, indent=2), path.with_suffix(".md"): "\n".join(page)}
+    for target, text in texts.items():
+        with replacing(target) as temporary:
+            temporary.write_text(text + "\n")
+    return [*texts, save_figure(plot(report), path.with_suffix(".png"))]

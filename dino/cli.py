@@ -337,7 +337,7 @@ dino bench                                      [dim]the preset that suits this 
 
 dino bench --preset full --seconds 20           [dim]the larger network; on a CPU a step of it takes seconds[/dim]
 
-dino bench --batch-size 256 --markdown new.md   [dim]another batch size, and a page to keep[/dim]
+dino bench --batch-size 256 --json 256.json     [dim]another batch size; also writes 256.md and 256.png[/dim]
 
 Ctrl-C shows what was measured so far.
 """
@@ -345,12 +345,11 @@ Ctrl-C shows what was measured so far.
 def bench(
     preset: Annotated[str | None, typer.Option(help="quick, full or seed. By default what suits the hardware.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in one step, in place of the preset's.")] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="How long each loop runs in a round; 3 steps at least.")] = 4,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long each loop runs in a round; 3 steps at least.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="How many turns each loop has.")] = 5,
     json: Annotated[
-        Path, typer.Option(help="The file for all numbers. A plot goes beside it, under the same name.")
+        Path, typer.Option(help="The file for all numbers. The table and a plot go beside it, as .md and .png.")
     ] = Path("runs/bench.json"),
-    markdown: Annotated[Path | None, typer.Option(help="Write the table in Markdown, too.")] = None,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
@@ -362,14 +361,16 @@ def bench(
     preset, why = (preset, "as asked for") if preset else choose_preset(place)
     if preset not in PRESETS:
         raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
+    if json.suffix != ".json":
+        raise DinoError(f"the file for --json should end in .json, and is {json}")
     config = PRESETS[preset] if batch_size is None else replace(PRESETS[preset], batch_size=batch_size)
     say("preset", f"{preset}: {why}")
     report = benchmark.measure(config, place, seconds=seconds, rounds=rounds)
     report |= {"preset": preset, "command": shlex.join(["dino", *sys.argv[1:]])}
-    benchmark.show(report)
+    typer.echo(f"\n{benchmark.markdown(report)}\n")
     for name, value in benchmark.facts(report).items():
         say(name, value)
-    for path in benchmark.write(report, json, markdown):
+    for path in benchmark.write(report, json):
         say("wrote", str(path))
     if report["interrupted"]:
         raise typer.Exit(130)
