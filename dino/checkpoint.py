@@ -138,7 +138,7 @@ def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:
     try:
         config = Config.from_dict(about.get("config"), required=("size", "channels", "widths", "depths"))
         if not all(type(count) is int and 0 <= count < 2**63 for count in counts.values()):
-            raise DinoError(f"not all are counts of {short(counts):.120}")
+            raise DinoError(f"not all are counts of {short(counts)}")
         if 200 * sum(config.depths) < size:  # a Block takes some hundred bytes of header alone
             with torch.device("meta"):
                 model = UNet(config.channels, config.widths, config.depths)

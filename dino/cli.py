@@ -15,7 +15,7 @@ import typer
 
 from . import __version__, processes
 from .course import commands
-from .errors import DinoError, DinoWarning, is_out_of_memory
+from .errors import DinoError, DinoWarning, is_out_of_memory, shown
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
     import torch
@@ -422,13 +422,14 @@ def _draw(
 
 app.add_typer(commands.app)
 
+LONGEST = 5_000  # characters in a line of ours; a path may have as many
 _usual_format = warnings.formatwarning
 
 
 def say(what: str, value: str) -> None:
     """One line of the report, in two columns. Of several processes the first one speaks."""
     if not processes.RANK:
-        typer.echo(f"{what:<10}{value}")
+        typer.echo(f"{what:<10}{shown(value, LONGEST)}")
 
 
 def main() -> None:
@@ -448,10 +449,14 @@ def main() -> None:
             raise
         if processes.first_to_speak():
             line_of_its_own = "\n" if processes.TORCHRUN else ""  # a process that died may have left half a line
-            print(f"{line_of_its_own}dino: {message}", file=sys.stderr)
+            print(f"{line_of_its_own}dino: {shown(message, LONGEST)}", file=sys.stderr)
         sys.exit(1)
 
 
 def _one_line(message: Warning | str, category: type[Warning], *where: Any) -> str:
     """A warning of ours as one line; one of a library's as usual."""
-    return f"dino: {message}\n" if issubclass(category, DinoWarning) else _usual_format(message, category, *where)
+    return (
+        f"dino: {shown(str(message), LONGEST)}\n"
+        if issubclass(category, DinoWarning)
+        else _usual_format(message, category, *where)
+    )

@@ -83,14 +83,14 @@ class Config:
         chosen = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         for name, value in chosen.items():
             if not _fits(value, getattr(cls, name)):
-                raise DinoError(f"{name} should be {getattr(cls, name)!r} or the like, and is {short(value):.80}")
+                raise DinoError(f"{name} should be {getattr(cls, name)!r} or the like, and is {short(value)}")
             if isinstance(value, list):
                 chosen[name] = tuple(value)
         config = cls(**chosen)
         if config.channels not in (1, 3) or config.size > MAX_SIZE or min(config.widths) < 1 or min(config.depths) < 0:
             raise DinoError(
-                f"no network has {config.channels} channels, size {config.size}, widths {short(config.widths):.60} and "
-                f"depths {short(config.depths):.60}"
+                f"no network has {config.channels} channels, size {config.size}, widths {short(config.widths)} and "
+                f"depths {short(config.depths)}"
             )
         return config
 

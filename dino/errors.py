@@ -25,3 +25,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def shown(text: str, most: int = 200) -> str:
+    """A name from outside, for a line of ours: cut short, and what would not print spelled out (an ESC as \\x1b)."""
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: most + 1])
+    return plain if len(plain) <= most else f"{plain[: most - 3]}..."

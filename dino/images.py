@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .errors import DinoError, DinoWarning, first_line
+from .errors import DinoError, DinoWarning, first_line, shown
 from .files import replacing
 from .sources import Picture, find_pictures
 
@@ -140,11 +140,11 @@ def load_images(
             _write_cache(cached, *loaded)
     images, skipped = loaded
     if not pictures:
-        raise DinoError(f"there are no pictures in {source}: it has no rows")
+        raise DinoError(f"there are no pictures in {shown(str(source))}: it has no rows")
     if skipped:
-        names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        names = ", ".join(shown(name, 100) for name in skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         if not len(images):
-            raise DinoError(f"none of the {len(skipped)} pictures of {source} could be read: {names}")
+            raise DinoError(f"none of the {len(skipped)} pictures of {shown(str(source))} could be read: {names}")
         told = f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}"
         warnings.warn(told, DinoWarning, stacklevel=2)
     return images

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 
 from . import checkpoint, pictures, processes
 from .checkpoint import STATE, WEIGHTS
 from .config import Config
-from .errors import DinoError
+from .errors import DinoError, shown
 from .files import explaining, replacing, sweep
 from .images import seeded, to_unit
-from .sources import shown
 from .trainer import Trainer
 
 RUNS = Path("runs")
@@ -243,8 +243,9 @@ def saved_config(folder: Path) -> Config:
     config, _ = checkpoint.blueprint(path, about)
     if about.get("step", math.inf) > config.n_steps or about.get("precision") not in ("float32", "bfloat16"):
         raise DinoError(f"{path} does not say rightly how far its run is, or in which precision. Take another copy")
-    if "losses" in tensors:
-        checkpoint.check_fit(path, {"losses": torch.empty(len(x))}
+    losses = {"losses": tensors["losses"]} if "losses" in tensors else {}
+    row = torch.empty(sum(map(torch.numel, losses.values())), device="meta")  # of as many as there are
+    checkpoint.check_fit(path, {"losses": row}, losses)
     return replace(config, precision=about["precision"])
 
 

@@ -5,12 +5,13 @@ that can't be had is told at once.
 """
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import DinoError, first_line
+from .errors import DinoError, first_line, shown
 
 if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
     import datasets
@@ -27,11 +28,19 @@ class Picture(NamedTuple):
     read: Callable[[], bytes]
 
 
+def _on_disk(source: str) -> Path | None:
+    """The path that a source names, if there is anything."""
+    try:
+        path = Path(source).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError):  # longer than any name, behind a locked folder, or of a user who isn't here (~x)
+        return None
+
+
 def located(source: str | None) -> str | None:
     """The source as it can be found from any working directory: paths that exist become absolute, the rest stays."""
-    if source and not source.startswith("emoji") and Path(source).expanduser().exists():
-        return str(Path(source).expanduser().resolve())
-    return source
+    path = _on_disk(source) if source and not source.startswith("emoji") else None
+    return str(path.resolve()) if path else source
 
 
 def check(source: str) -> None:
@@ -40,7 +49,7 @@ def check(source: str) -> None:
     Raises:
         DinoError: it does.
     """
-    if not source.startswith("emoji") and not Path(source).expanduser().exists() and _is_hub_name(source):
+    if not source.startswith("emoji") and not _on_disk(source) and _is_hub_name(source):
         _must_work_offline(source)
 
 
@@ -52,22 +61,24 @@ def find_pictures(source: str, split: str) -> list[Picture]:
     """
     if source == "emoji" or source.startswith("emoji:"):
         return _emoji(source.partition(":")[2])
-    path = Path(source).expanduser()
-    if path.is_dir():
+    path = _on_disk(source)
+    if path and path.is_dir():
         return _folder(path)
-    if path.is_file() and path.suffix == ".parquet":
+    if path and path.is_file() and path.suffix == ".parquet":
         return _parquet(path)
-    if path.is_file():
-        raise DinoError(f"{source} is a single file. Give a folder of pictures or a .parquet file")
+    if path and path.is_file():
+        raise DinoError(f"{shown(source)} is a single file. Give a folder of pictures or a .parquet file")
     if not _is_hub_name(source):
-        raise DinoError(f"there is no folder or file {source}. Check the path, or use the embedded set: --data emoji")
+        raise DinoError(
+            f"there is no folder or file {shown(source)}. Check the path, or use the embedded set: --data emoji"
+        )
     return _dataset(_download(source, split))
 
 
 def _is_hub_name(source: str) -> bool:
     """Whether a source that is no path here could be the name of a data set, such as owner/name."""
-    parts = source.split("/")
-    return len(parts) <= 2 and not Path(source).suffix[1:].isalpha() and parts[0] not in (".", "..", "~", "")
+    is_name = re.fullmatch(r"([\w-][\w.-]{0,95}/)?[\w-][\w.-]{0,95}", source, re.ASCII)
+    return bool(is_name) and not Path(source).suffix[1:].isalpha()
 
 
 def _emoji(terms: str) -> list[Picture]:
@@ -83,13 +94,15 @@ def _emoji(terms: str) -> list[Picture]:
         column = next((c for c in ("group", "subgroup", "style") if any(row[c] == term for row in rows)), None)
         if column is None:
             known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
-            raise DinoError(f"no emoji are called {term!r}. Groups: {known['group']}; styles: {known['style']}")
+            raise DinoError(
+                f"no emoji are called '{shown(term, 80)}'. Groups: {known['group']}; styles: {known['style']}"
+            )
         wanted.setdefault(column, set()).add(term)
     if not wanted.keys() & {"group", "subgroup"}:
         wanted["group"] = {row["group"] for row in rows} - set(LEFT_OUT_GROUPS)
     chosen = [row for row in rows if all(row[column] in values for column, values in wanted.items())]
     if not chosen:
-        raise DinoError(f"no emoji are in all of {terms}. Name fewer groups, subgroups or styles")
+        raise DinoError(f"no emoji are in all of {shown(terms)}. Name fewer groups, subgroups or styles")
     return [Picture(f"{row['name']} ({row['style']})", _constant(row["image"]["bytes"])) for row in chosen]
 
 
@@ -103,7 +116,9 @@ def _folder(folder: Path) -> list[Picture]:
     if not pictures:
         tables = [p for p in paths if p.suffix == ".parquet"]
         if not tables:
-            raise DinoError(f"there are no pictures in the folder {folder} (looked for .png, .jpg, .webp and the like)")
+            raise DinoError(
+                f"there are no pictures in the folder {shown(str(folder))} (looked for .png, .jpg, .webp and the like)"
+            )
         return [picture for table in tables for picture in _parquet(table)]
     return [Picture(str(p.relative_to(folder)), p.read_bytes) for p in pictures]
 
@@ -124,10 +139,10 @@ def _parquet(path: Path) -> list[Picture]:
             schema = file.schema_arrow
             columns = [f.name for f in schema if is_nested(f.type)] + [f.name for f in schema if is_bytes(f.type)]
             if not columns:
-                raise DinoError(f"{path} has no column of pictures, only {', '.join(schema.names)}")
+                raise DinoError(f"{path} has no column of pictures, only {shown(', '.join(schema.names))}")
             cells = file.read(columns=columns[:1])[columns[0]].to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DinoError(f"{path} is no readable Parquet file: {first_line(error)}") from error
+    except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:  # the latter two where names come twice
+        raise DinoError(f"{path} is no readable Parquet file: {shown(first_line(error))}") from error
     blobs = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
     return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
 
@@ -146,12 +161,17 @@ def _download(name: str, split: str) -> "datasets.Dataset":
     was_offline = hub.HF_HUB_OFFLINE
     offline = _must_work_offline(name)
     import datasets
+    from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as READERS  # csv, imagefolder and the like
 
+    if name in READERS:  # these are no data sets: they would read whatever lies in the working directory
+        raise DinoError(f"{name} is no data set, but a way to read one. Give a folder of pictures or a .parquet file")
     try:
         hub.HF_HUB_OFFLINE = offline  # or `datasets` would try for 23 seconds
         return datasets.load_dataset(name, split=split)
     except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
-        raise DinoError(f"could not load the data set {name}, split {split}: {first_line(error)}") from error
+        raise DinoError(
+            f"could not load the data set {name}, split {shown(split)}: {shown(first_line(error))}"
+        ) from error
     finally:
         hub.HF_HUB_OFFLINE = was_offline  # the network may be back at the next call
 
@@ -208,14 +228,29 @@ def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
 
     columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
     if not columns:
-        raise DinoError(f"this data set has no column of pictures, only {', '.join(dataset.features)}")
+        raise DinoError(f"this data set has no column of pictures, only {shown(', '.join(dataset.features))}")
     encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
 
     def reader(i: int) -> Callable[[], bytes]:
         def read() -> bytes:
             cell = encoded[i][columns[0]] or {}
-            return cell.get("bytes") or (Path(cell["path"]).read_bytes() if cell.get("path") else b"")
+            return cell.get("bytes") or (_downloaded(cell["path"]) if cell.get("path") else b"")
 
         return read
 
     return [Picture(f"row {i}", reader(i)) for i in range(len(encoded))]
+
+
+def _downloaded(path: str) -> bytes:
+    """A file of a data set. Its maker wrote the path, so it counts only among what was downloaded.
+
+    Raises:
+        OSError: it lies elsewhere, or can't be read.
+    """
+    import huggingface_hub.constants as hub
+    from datasets import config
+
+    caches = (hub.HF_HUB_CACHE, config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH)
+    if not any(Path(path).resolve().is_relative_to(Path(cache).resolve()) for cache in caches):
+        raise OSError("it is not in the data set")
+    return Path(path).read_bytes()

@@ -303,3 +303,12 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
         assert not list(small.rglob("*.tmp"))
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_path_with_control_characters_is_told_in_one_line_that_leaves_the_terminal_alone(tmp_path: Path) -> None:
+    name = "no\x1b[31m\nsuch\r.safetensors"
+    done = subprocess.run([*DINO, "info", name], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        r"dino: there is no file no\x1b[31m\nsuch\r.safetensors. Give a run folder, or make one with: dino train"
+    ]

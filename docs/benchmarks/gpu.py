@@ -11,6 +11,7 @@ On a CPU, `--device cpu --scale 0.001` tries the script itself.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -61,12 +62,19 @@ def everything(
         with log.open("a") as file:
             file.write(f"\n\n== {name}: {' '.join(command)}\n")
             file.flush()
+            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=out, env=environment)
+            how = "done"
             try:
-                where = {"stdout": file, "stderr": subprocess.STDOUT, "cwd": out, "env": environment}
-                code = subprocess.run(command, timeout=min(limit, left), check=False, **where).returncode  # type: ignore[call-overload]
-                how = "done" if code == 0 else f"failed ({code})"
+                process.wait(min(limit, left))
             except subprocess.TimeoutExpired:
-                how = "out of time"
+                process.send_signal(signal.SIGINT)  # upon which dino keeps what it has
+                how = "stopped, its time was up"
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            if process.wait() and how == "done":
+                how = f"failed ({process.returncode})"
         print(f"{name}: {how} after {time.monotonic() - began:.0f} s")
     for name in ("log.csv", "compare.png", "levels.png"):
         if (run / name).exists():
@@ -93,7 +101,8 @@ def waits(device: str = "cuda") -> None:
                 torch.cuda.set_sync_debug_mode("error")
             for _ in range(8 if device == "cuda" else 1):
                 next(steps)
-            torch.cuda.set_sync_debug_mode("default")
+            if device == "cuda":
+                torch.cuda.set_sync_debug_mode("default")
             how = "compiled" if compile else "not compiled"
             print(f"batch {batch}, {how}: no step waits; loss {trainer.read_losses():.4f}")
 
