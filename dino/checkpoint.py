@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .config import Config
 from .denoiser import UNet
 from .errors import DinoError, first_line
-from .files import replacing
+from .files import replacing, what_it_is
 from .speed import to_fast_layout
 
 WEIGHTS, STATE = "model.safetensors", "state.safetensors"
@@ -63,7 +63,7 @@ def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get("dino", "")
     except (SafetensorError, OSError) as error:
-        raise DinoError(f"{path} {_what_it_is(path)}") from error
+        raise DinoError(f"{path} {what_it_is(path)}") from error
     try:
         description = json.loads(header)
         found, version, about = description["kind"], description["format"], dict(description["about"])
@@ -78,24 +78,6 @@ def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
             f"{path} holds {short(found):.80}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}"
         )
     return about, description.get("sha256", "")
-
-
-def _what_it_is(path: Path) -> str:
-    """What a file that can't be read is instead, in words. Nothing in it is run."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(200)
-    except OSError as error:
-        return f"can't be read: {error.strerror}"
-    if start[8:10] == b'{"':  # safetensors; the length before it may look like anything below
-        return "was cut short or damaged. Take a copy that is whole"
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        return "is a pickle (torch.save), which could run anything and is never loaded. Save it as safetensors"
-    if start.startswith(b"version https://git-lfs"):
-        return "is a git-LFS pointer, not the file itself. Fetch that with: git lfs pull"
-    if start.lstrip()[:1] == b"<":
-        return "is a web page, not weights. Download the file itself (its raw address)"
-    return "is no safetensors file, or was cut short or damaged. Take a copy that is whole"
 
 
 def _fingerprint(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:

@@ -54,6 +54,24 @@ def sweep(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+def what_it_is(path: Path) -> str:
+    """What a file that should be safetensors, and can't be read, is instead: in words. Nothing in it is run."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(200)
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    if start[8:10] == b'{"':  # safetensors; the length before it may look like anything below
+        return "was cut short or damaged. Take a copy that is whole"
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return "is a pickle (torch.save), which could run anything and is never loaded. Save it as safetensors"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a git-LFS pointer, not the file itself. Fetch that with: git lfs pull"
+    if start.lstrip()[:1] == b"<":
+        return "is a web page, not weights. Download the file itself (its raw address)"
+    return "is no safetensors file, or was cut short or damaged. Take a copy that is whole"
+
+
 def _flush_to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dino.config import Config
 from dino.errors import DinoError, DinoWarning
@@ -21,6 +23,29 @@ TINY = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=640, batch_size=16, learning_rate=1e-3,
     precision="float32", seed=3,
 )  # fmt: skip
+
+
+WAITING = {"_local_scalar_dense", "is_nonzero", "nonzero", "equal", "masked_select", "unique", "repeat_interleave"}
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses the operations for which a host waits until a GPU has done all that it was given."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func.overloadpacket.__name__ not in WAITING, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_no_number_is_read_from_the_device_within_a_step(blobs: Tensor, accumulate: int) -> None:
+    """A GPU runs ahead only as long as no one asks it for a number. `docs/benchmarks/gpu.py` asks a real one, too."""
+    trainer = Trainer(TINY, images=blobs, device="cpu", accumulate=accumulate)
+    with NoWaiting():
+        for _ in trainer.steps():
+            pass
+        with pytest.raises(AssertionError, match="_local_scalar_dense"):
+            trainer.read_losses()
+    assert trainer.step == 40
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="there is no compiler")
