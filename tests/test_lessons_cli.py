@@ -257,7 +257,7 @@ def test_watch_grades_again_when_the_file_is_saved(course: Course, tmp_path: Pat
             _wait_for(lambda: "3 of 3 in lesson 01" in log.read_text())
             _wait_for(lambda: log.read_text().count("watching lessons/01/noise.py") >= 2)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     assert "stopped watching" in log.read_text()
@@ -286,7 +286,7 @@ def test_training_on_own_parts_refuses_fills_in_and_ends_with_a_card(course: Cou
     done = run("dino", "train", "--mine", *options)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"part\s+\d\d \w+\s+yours", done.stdout)) == 5
-    card = re.search(r"Your card.* (\S+card\.png)", done.stdout)
+    card = re.search(r"card +what your own model draws: (\S+card\.png)", done.stdout)
     assert card
     Image.open(course.root / card.group(1)).load()
     alone = run("dino", "train", "--fill-in")
@@ -330,7 +330,7 @@ def test_ctrl_c_ends_an_endless_loop_at_once_and_leaves_no_process(course: Cours
     room = Path("/proc", children.read_text().split()[0])
     _wait_for(lambda: _cpu_seconds(room) > 6)  # it is long past importing torch, and in the loop
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=40)
     assert process.returncode == 2
     assert output.strip() == "stopped"
     assert not room.exists()

@@ -22,6 +22,7 @@ NEEDED = {  # the oldest version of each that will do, as in pyproject.toml
     "torch": "2.11",
     "torchvision": "0.26",
     "datasets": "3",
+    "filelock": "0",
     "huggingface_hub": "0.36",
     "matplotlib": "3.8",
     "numpy": "0",
