@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -101,13 +101,22 @@ def _order_of_pass(n: int, seed: int, number: int, device: torch.device) -> Tens
 
 # ---- loading --------------------------------------------------------------------------------------------------------
 
-CACHE_FORMAT = 1  # raise it when decoding changes, so that older cached pictures are made anew
+CACHE_FORMAT = 2  # raise it when decoding changes, so that older cached pictures are made anew
 MAX_PIXELS = 100_000_000  # a picture that claims more is a mistake or an attack, and is skipped before it is decoded
 MAX_SIZE = 4096
 
 
+Part = Literal["all", "training", "held out"]
+
+
 def load_images(
-    source: str | Path, size: int, *, channels: int = 3, split: str = "train", cache: bool = True
+    source: str | Path,
+    size: int,
+    *,
+    channels: int = 3,
+    split: str = "train",
+    part: Part = "all",
+    cache: bool = True,
 ) -> Tensor:
     """Load all pictures of a source as square uint8 images: (N, channels, size, size), on the CPU.
 
@@ -121,6 +130,9 @@ def load_images(
         size: the side of the square, in pixels.
         channels: 3 for colour, 1 for gray.
         split: which part of a Hugging Face data set.
+        part: "training" leaves out about a tenth of the pictures, to test on what the network has never seen, and
+            "held out" is that tenth. The bytes of each picture's file decide, so it is always the same ones, at any
+            size and whatever else is in the set. Of a few pictures none may be held out.
 
     Raises:
         DinoError: there is no such source, or no readable picture in it. Single unreadable pictures only warn.
@@ -136,9 +148,9 @@ def load_images(
     loaded = _read_cache(cached) if cached else None
     if loaded is None:
         loaded = _decode_all(pictures, size, channels)
-        if cached and len(loaded[0]):
-            _write_cache(cached, *loaded)
-    images, skipped = loaded
+        if cached and len(loaded.images):
+            _write_cache(cached, loaded)
+    images, held_out, skipped = loaded
     if not pictures:
         raise DinoError(f"there are no pictures in {shown(str(source))}: it has no rows")
     if skipped:
@@ -147,19 +159,29 @@ def load_images(
             raise DinoError(f"none of the {len(skipped)} pictures of {shown(str(source))} could be read: {names}")
         told = f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}"
         warnings.warn(told, DinoWarning, stacklevel=2)
-    return images
+    if held_out.all():
+        held_out = ~held_out  # or nothing would be left to learn from
+    return images if part == "all" else images[held_out if part == "held out" else ~held_out]
 
 
 # ---- decoding -------------------------------------------------------------------------------------------------------
 
 
-def _decode_all(pictures: list[Picture], size: int, channels: int) -> tuple[Tensor, list[str]]:
-    """All pictures that can be read, as one tensor, and the names of those that can't."""
+class Decoded(NamedTuple):
+    """All pictures of a source that can be read, which of them are held out, and the names of those that can't."""
+
+    images: Tensor  # uint8, (N, C, H, W)
+    held_out: Tensor  # bool, (N,)
+    skipped: list[str]
+
+
+def _decode_all(pictures: list[Picture], size: int, channels: int) -> Decoded:
     from tqdm.auto import tqdm
 
-    def attempt(picture: Picture) -> Tensor | str:
+    def attempt(picture: Picture) -> tuple[Tensor, bool] | str:
         try:
-            return _decode(picture.read(), size, channels)
+            blob = picture.read()
+            return _decode(blob, size, channels), _is_held_out(blob)
         except Exception as error:  # a broken file can make its decoder raise anything
             return f"{picture.name} ({first_line(error)})"
 
@@ -168,9 +190,17 @@ def _decode_all(pictures: list[Picture], size: int, channels: int) -> tuple[Tens
         answers = list(
             tqdm(threads.map(attempt, pictures), "decoding", len(pictures), unit=" pictures", delay=1, leave=False)
         )
-    images = [answer for answer in answers if isinstance(answer, Tensor)]
-    skipped = [answer for answer in answers if isinstance(answer, str)]
-    return torch.stack(images) if images else torch.empty(0, channels, size, size, dtype=torch.uint8), skipped
+    read = [answer for answer in answers if not isinstance(answer, str)]
+    none = torch.empty(0, channels, size, size, dtype=torch.uint8)
+    return Decoded(
+        torch.stack([image for image, _ in read]) if read else none,
+        torch.tensor([is_held_out for _, is_held_out in read], dtype=torch.bool),
+        [answer for answer in answers if isinstance(answer, str)],
+    )
+
+
+def _is_held_out(blob: bytes) -> bool:
+    return int.from_bytes(hashlib.sha256(blob).digest()[:8]) % 10 == 0
 
 
 def _decode(blob: bytes, size: int, channels: int) -> Tensor:
@@ -247,23 +277,24 @@ def _cache_file(pictures: list[Picture], size: int, channels: int) -> Path:
     return cache_folder() / f"{digest.hexdigest()[:32]}.safetensors"
 
 
-def _read_cache(path: Path) -> tuple[Tensor, list[str]] | None:
+def _read_cache(path: Path) -> Decoded | None:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             skipped = (file.metadata() or {}).get("skipped", "[]")
-            return file.get_tensor("images"), json.loads(skipped)
+            return Decoded(file.get_tensor("images"), file.get_tensor("held_out"), json.loads(skipped))
     except (OSError, SafetensorError, ValueError):
         return None  # not there, or damaged: it is made again
 
 
-def _write_cache(path: Path, images: Tensor, skipped: list[str]) -> None:
+def _write_cache(path: Path, decoded: Decoded) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
         with replacing(path) as temporary:
-            save_file({"images": images}, temporary, metadata={"skipped": json.dumps(skipped)})
+            tensors = {"images": decoded.images, "held_out": decoded.held_out}
+            save_file(tensors, temporary, metadata={"skipped": json.dumps(decoded.skipped)})
     except (DinoError, OSError, SafetensorError) as error:
         warnings.warn(f"the decoded pictures were not cached: {first_line(error)}", DinoWarning, stacklevel=3)

@@ -60,10 +60,10 @@ class Trainer:
         accumulate: int = 1,
         compile: bool | None = None,
     ) -> None:
-        """Load the pictures and make the network.
+        """Load the pictures, but for the tenth that is held out, and make the network.
 
         Args:
-            images: stand in for `config.data`: uint8, (N, C, size, size).
+            images: stand in for the pictures to learn from: uint8, (N, C, size, size).
             parts: dino's by default.
             accumulate: in how many parts a batch goes through the network, so that it fits in memory.
             compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
@@ -74,7 +74,9 @@ class Trainer:
         self._check_shares()
         if images is None:
             with processes.one_first():
-                images = load_images(config.data, config.size, channels=config.channels, split=config.split)
+                images = load_images(
+                    config.data, config.size, channels=config.channels, split=config.split, part="training"
+                )
         self.fingerprint = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()[:12]
         if not processes.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different pictures in {config.data}. Give all boxes the same ones")

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from dino import checkpoint, runs
 from dino.checkpoint import STATE, WEIGHTS
-from dino.images import load_images
 from dino.runs import train
 from dino.trainer import Trainer
 
@@ -171,7 +170,7 @@ def whole(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def loaded(folder: Path, images: Tensor | None = None) -> Trainer:
     config = runs.saved_config(folder)
-    trainer = Trainer(config, images=load_images(config.data, config.size) if images is None else images, device="cpu")
+    trainer = Trainer(config, images=images, device="cpu")
     trainer.load(folder)
     return trainer
 
@@ -429,7 +428,7 @@ def test_a_second_signal_while_it_is_stopping_ends_it_at_once_and_spares_the_sav
 def stopped_at(step: int, like: Path) -> dict[str, Tensor]:
     """What a run to which nothing happened has in memory after `step` steps."""
     config = runs.saved_config(like)
-    trainer = Trainer(config, images=load_images(config.data, config.size), device="cpu")
+    trainer = Trainer(config, device="cpu")
     for _ in trainer.steps():
         if trainer.step == step:
             break

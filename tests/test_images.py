@@ -930,3 +930,40 @@ def test_an_unknown_term_is_an_error_that_names_the_groups_and_styles() -> None:
 
 def test_terms_that_exclude_each_other_are_an_error() -> None:
     assert "flags,face-smiling" in error_of(lambda: load_images("emoji:flags,face-smiling", 8))
+
+
+# ---- held out -------------------------------------------------------------------------------------------------------
+
+
+def test_a_tenth_is_held_out_and_the_rest_is_for_training() -> None:
+    every, training, held_out = (load_images("emoji:faces", 16, part=part) for part in ("all", "training", "held out"))
+    assert len(training) + len(held_out) == len(every)
+    assert 0.05 < len(held_out) / len(every) < 0.15
+    both = sorted(image.numpy().tobytes() for image in torch.cat([training, held_out]))
+    assert both == sorted(image.numpy().tobytes() for image in every)
+
+
+def test_the_same_pictures_are_held_out_at_any_size_among_any_others_and_from_the_cache(tmp_path: Path) -> None:
+    colours = [(x, 255 - x, x * 7 % 256) for x in range(60)]
+    for x, colour in enumerate(colours):
+        (tmp_path / f"{x:02d}.png").write_bytes(encoded(np.full((8, 8, 3), colour, dtype=np.uint8)))
+
+    def held_out(size: int, **options: object) -> set[tuple[int, ...]]:
+        return {tuple(image[:, 0, 0].tolist()) for image in load_images(tmp_path, size, part="held out", **options)}
+
+    first = held_out(8)
+    assert 0 < len(first) < 20
+    assert held_out(8) == held_out(8, cache=False) == held_out(24) == first
+    for x in range(30):
+        (tmp_path / f"{x:02d}.png").rename(tmp_path / f"moved-{x}.png")
+    for x in range(30, 60):
+        (tmp_path / f"{x:02d}.png").unlink()
+    assert held_out(8) == first & set(colours[:30])
+
+
+def test_a_single_picture_is_for_training(tmp_path: Path) -> None:
+    for seed in range(40):  # among which some would be held out
+        pixels = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        (tmp_path / "one.png").write_bytes(encoded(pixels))
+        assert len(load_images(tmp_path, 4, part="training", cache=False)) == 1
+        assert len(load_images(tmp_path, 4, part="held out", cache=False)) == 0

@@ -22,6 +22,7 @@ from dino import checkpoint, runs
 from dino.checkpoint import load_model
 from dino.config import PRESETS, Config, choose_device
 from dino.errors import DinoError
+from dino.images import load_images
 from dino.trainer import Trainer
 
 TINY = Config(
@@ -372,3 +373,8 @@ def test_the_newest_run_is_the_one_whose_weights_were_written_last(
 def test_a_missing_device_is_refused() -> None:
     with pytest.raises(DinoError, match="no device tpu here"):
         choose_device("tpu")
+
+
+def test_a_run_learns_from_all_but_what_is_held_out() -> None:
+    trainer = Trainer(replace(TINY, data="emoji:faces,noto"), device="cpu")
+    assert torch.equal(trainer.images, load_images("emoji:faces,noto", 8, part="training"))
