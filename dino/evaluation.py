@@ -48,8 +48,8 @@ def loss_by_noise_level(model: nn.Module, images: Tensor, levels: Sequence[float
 def laplacian_pyramid(images: Tensor, n_levels: int) -> list[Tensor]:
     """Split pictures by the size of their details, finest first.
 
-    Each level but the last holds what is lost when a picture is halved, by averaging 2 x 2 pixels, and doubled again, by
-    repeating each pixel. The last is the picture as small as it got. (Burt and Adelson 1983, whose blur is smoother.)
+    Each level but the last holds what is lost when a picture is halved, by averaging 2 x 2 pixels, and doubled again,
+    by repeating each pixel. The last is the picture as small as it got. (Burt and Adelson 1983; their blur is smoother.)
 
     Args:
         images: (N, C, H, W), their height and width divisible by 2 ** (n_levels - 1).
@@ -128,7 +128,7 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
     distances = []
     pyramids = (laplacian_pyramid(images, n_levels_for(images)) for images in (images_a, images_b))
     for level_a, level_b in zip(*pyramids, strict=True):
-        height, width, device = *level_a.shape[2:], level_a.device
+        (height, width), device = level_a.shape[2:], level_a.device
         rows = torch.randint(height - PATCH + 1, (N_PATCHES,), generator=generator, device=device)
         columns = torch.randint(width - PATCH + 1, (N_PATCHES,), generator=generator, device=device)
         places = torch.stack([rows, columns], dim=1)
