@@ -49,7 +49,7 @@ def laplacian_pyramid(images: Tensor, n_levels: int) -> list[Tensor]:
     """Split pictures by the size of their details, finest first.
 
     Each level but the last holds what is lost when a picture is halved, by averaging 2 x 2 pixels, and doubled again,
-    by repeating each pixel. The last is the picture as small as it got. (Burt and Adelson 1983; their blur is smoother.)
+    by repeating each pixel. The last is the picture as small as it got. (Burt and Adelson 1983, with a smoother blur.)
 
     Args:
         images: (N, C, H, W), their height and width divisible by 2 ** (n_levels - 1).
