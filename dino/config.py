@@ -17,7 +17,11 @@ UNFIT_TO_PRINT = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control cha
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides what a run learns. Lengths are counted in images, so they hold at any batch size."""
+    """All that decides what a run learns. Lengths are counted in images, so they hold at any batch size.
+
+    Only the warm-up is counted in steps, for it gives the optimizer time to learn how large the gradients are, and it
+    learns that step by step. Too few, and a high learning rate kills the network at once (docs/guides/scaling.md).
+    """
 
     data: str = "emoji"  # see `load_images`
     split: str = "train"  # of a Hugging Face data set
@@ -28,7 +32,7 @@ class Config:
     n_images: int = 861_440  # the run's length; an image counts each time it is seen
     batch_size: int = 16
     learning_rate: float = 3e-4
-    warmup: int = 0  # images over which the learning rate climbs to its full height
+    warmup: int = 0  # steps over which the learning rate climbs to its full height
     anneal: bool = False  # whether the learning rate then falls to 0 along a half cosine
     average_half_life: int = 5_540  # images after which a weight counts half in the average
     precision: str = "auto"  # "float32", "bfloat16", or whichever is faster on the device
@@ -61,7 +65,7 @@ class Config:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of the step after `step` others."""
-        scale = min(1.0, (step + 1) * self.batch_size / max(1, self.warmup))
+        scale = min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal:
             scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
         return self.learning_rate * scale
@@ -115,13 +119,13 @@ PRESETS = {
         n_images=104_000,
         batch_size=32,
         learning_rate=1.5e-3,
-        warmup=8_000,
+        warmup=250,
         anneal=True,
         average_half_life=3_000,
     ),
     # The seed's network at the seed's size, in batches that keep one GPU busy. The learning rate grows with the root of
     # the batch, as is usual for Adam.
-    "full": Config(batch_size=64, learning_rate=6e-4, warmup=20_000, anneal=True, average_half_life=10_000),
+    "full": Config(batch_size=64, learning_rate=6e-4, warmup=300, anneal=True, average_half_life=10_000),
     # The seed's own recipe: one hour's worth of images on one GPU of its day.
     "seed": Config(batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
 }

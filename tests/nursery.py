@@ -39,7 +39,7 @@ from dino.trainer import Trainer
 
 TINY = Config(
     size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
-    warmup=160, anneal=True, precision="float32", seed=3,
+    warmup=10, anneal=True, precision="float32", seed=3,
 )  # fmt: skip
 LIFETIME = 60  # seconds; no child outlives it
 

@@ -30,7 +30,7 @@ torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 config = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 17, batch_size=17, learning_rate=1e-3,
-    warmup=160, anneal=True, precision="float32", seed=3,
+    warmup=10, anneal=True, precision="float32", seed=3,
 )
 pictures = load_file(folder / "blobs")["blobs"]
 with processes.joined(torch.device("cpu")):
