@@ -17,7 +17,6 @@ import contextlib
 import copy
 import json
 import multiprocessing
-import platform
 import signal
 import subprocess
 import sys
@@ -25,7 +24,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -42,14 +40,14 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from . import __version__, denoiser, training
+from . import denoiser, training
 from .config import Config
 from .denoiser import UNet
 from .errors import DinoError
-from .files import replacing
 from .images import batches, load_images, seeded, to_unit
 from .noise import add_noise, mix
-from .pictures import save_figure
+from .reports import Report, circumstances, table
+from .reports import write as write_report
 from .runs import LOG_EVERY, log_is_due
 from .speed import SMALL_BATCH, choose_precision, compiled, keep_freed_memory, to_fast_layout
 from .trainer import Trainer
@@ -58,7 +56,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Batch = tuple[Tensor, Tensor, Tensor]  # noisy, noise level, clean
-Report = dict[str, Any]  # what was measured, as `dino bench --json` writes it
 
 LEAST_STEPS = 3  # in a turn, however short
 DECAY = 0.998  # of the average
@@ -460,26 +457,7 @@ def start_up(config: Config, device: torch.device) -> dict[str, float]:
 
 def about(config: Config, device: torch.device) -> Report:
     """What is measured, and where."""
-    return {
-        "device": str(device),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "dino": __version__,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": asdict(config),
-        "interrupted": False,
-    }
-
-
-def cpu_name() -> str:
-    """The processor as Linux calls it, or what Python knows of it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return circumstances(device) | {"config": asdict(config), "interrupted": False}
 
 
 def name_of(precision: torch.dtype) -> str:
@@ -533,11 +511,7 @@ def facts(report: Report) -> dict[str, str]:
 
 def markdown(report: Report) -> str:
     """The table, to be read in a terminal or as Markdown."""
-    cells = [COLUMNS, *rows(report)]
-    name, *widths = (max(map(len, column)) for column in zip(*cells, strict=True))
-    ruled = [cells[0], ("-" * name, *("-" * (width - 1) + ":" for width in widths)), *cells[1:]]
-    lines = [[row[0].ljust(name), *map(str.rjust, row[1:], widths)] for row in ruled]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table([COLUMNS, *rows(report)])
 
 
 def plot(report: Report) -> "Figure":
@@ -561,10 +535,4 @@ def plot(report: Report) -> "Figure":
 
 def write(report: Report, path: Path) -> list[Path]:
     """Write the numbers as JSON; beside it, under the same name, the table as Markdown and a plot."""
-    page = [f"`{report['command']}`, on {report['date'][:10]}:", "", markdown(report), ""]
-    page += [f"- {name}: {value}" for name, value in facts(report).items()]
-    texts = {path: json.dumps(report, indent=2), path.with_suffix(".md"): "\n".join(page)}
-    for target, text in texts.items():
-        with replacing(target) as temporary:
-            temporary.write_text(text + "\n")
-    return [*texts, save_figure(plot(report), path.with_suffix(".png"))]
+    return write_report(report, path, markdown(report), facts(report), plot(report))

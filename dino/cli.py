@@ -7,7 +7,6 @@ import sys
 import time
 import warnings
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +17,6 @@ from .course import commands
 from .errors import DinoError, DinoWarning, is_out_of_memory, shown
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
-    import torch
-
     from .denoiser import UNet
     from .sampler import Step
     from .trainer import Trainer
@@ -255,11 +252,15 @@ def sample(
 ) -> None:
     """Draw new pictures with a trained model."""
     from . import pictures
+    from .drawing import draw, shape_of
 
     model, about, beside = _load(weights, device)
     out = out or beside / "generated.png"
     path: list[Step] = []
-    images = _draw(model, about, n, steps, step_size, seed, path if animate or strip else None)
+    images = draw(
+        model, n, image_shape=shape_of(about), n_steps=steps, step_size=step_size, seed=seed,
+        path=path if animate or strip else None,
+    )  # fmt: skip
     say("wrote", str(pictures.save(pictures.grid(images), out)))
     if animate:
         chosen = [path[round(k * (len(path) - 1) / 50)] for k in range(51)] if len(path) > 51 else path
@@ -299,17 +300,68 @@ def compare(
     import torch
 
     from . import pictures
+    from .drawing import draw, shape_of
     from .images import load_images, seeded, to_unit
 
     model, about, beside = _load(weights, device)
-    config = about["config"]
-    source, part = data or config.get("data"), split or config.get("split", "train")
-    if source is None:
-        raise DinoError("these weights don't say which pictures they learned from. Name some with --data")
-    real = load_images(source, config["size"], channels=config["channels"], split=part)
+    shape, (source, part) = shape_of(about), _source(about, data, split)
+    real = load_images(source, shape[-1], channels=shape[0], split=part)
     chosen = torch.randperm(len(real), generator=seeded("cpu", seed, "compare"))[:n]
-    images = _draw(model, about, n, steps, step_size, seed)
+    images = draw(model, n, image_shape=shape, n_steps=steps, step_size=step_size, seed=seed)
     say("wrote", str(pictures.save(pictures.comparison(to_unit(real[chosen]), images), out or beside / "compare.png")))
+
+
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+dino evaluate                           [dim]the newest run[/dim]
+
+dino evaluate runs/quick-1 -n 1000      [dim]with more pictures; the distance varies less from seed to seed[/dim]
+
+dino evaluate runs/quick-1 --steps 25   [dim]does it lose anything with fewer steps?[/dim]
+
+How to read what it says: docs/guides/evaluation.md
+"""
+)
+def evaluate(
+    weights: Weights = None,
+    data: Annotated[
+        str | None, typer.Option(help="The real pictures. By default those the model learned from.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Which split of a Hugging Face data set.")] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="How many pictures to draw. By default 256, fewer for a small set.")
+    ] = None,
+    steps: Steps = 100,
+    step_size: StepSize = 2.0,
+    seed: Seed = 0,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file for all numbers; a page, a plot and a sheet of pictures go beside it. By default "
+            "evaluation.json beside the weights."
+        ),
+    ] = None,
+    fid: Annotated[bool, typer.Option("--fid", help="Measure FID and KID, too; needs torchmetrics.")] = False,
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Measure how good a model is: how well it denoises, how real its pictures are, and whether they are new."""
+    from . import evaluate as evaluation
+    from . import reports
+
+    if json:
+        reports.check_name(json)
+    model, about, beside = _load(weights, device)
+    real = evaluation.Real.of(*_source(about, data, split), about)
+    report, pairs = evaluation.measure(model, about, real, n=n, n_steps=steps, step_size=step_size, seed=seed, fid=fid)
+    report |= {"command": _command()}
+    typer.echo(f"\n{evaluation.markdown(report)}\n")
+    for name, value in evaluation.facts(report).items():
+        say(name, value)
+    for path in evaluation.write(report, pairs, json or beside / "evaluation.json"):
+        say("wrote", str(path))
 
 
 @app.command(
@@ -355,18 +407,18 @@ def bench(
 ) -> None:
     """Measure how fast training is here, and what each of the trainer's choices adds to a plain loop."""
     from . import bench as benchmark
+    from . import reports
     from .config import PRESETS, choose_device, choose_preset
 
     place = choose_device(device)
     preset, why = (preset, "as asked for") if preset else choose_preset(place)
     if preset not in PRESETS:
         raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
-    if json.suffix != ".json":
-        raise DinoError(f"the file for --json should end in .json, and is {json}")
+    reports.check_name(json)
     config = PRESETS[preset] if batch_size is None else replace(PRESETS[preset], batch_size=batch_size)
     say("preset", f"{preset}: {why}")
     report = benchmark.measure(config, place, seconds=seconds, rounds=rounds)
-    report |= {"preset": preset, "command": shlex.join(["dino", *sys.argv[1:]])}
+    report |= {"preset": preset, "command": _command()}
     typer.echo(f"\n{benchmark.markdown(report)}\n")
     for name, value in benchmark.facts(report).items():
         say(name, value)
@@ -374,6 +426,20 @@ def bench(
         say("wrote", str(path))
     if report["interrupted"]:
         raise typer.Exit(130)
+
+
+def _command() -> str:
+    """What was typed, for a report to tell."""
+    return shlex.join(["dino", *sys.argv[1:]])
+
+
+def _source(about: dict[str, Any], data: str | None, split: str | None) -> tuple[str, str]:
+    """The pictures to set beside a model's, and their split: as asked for, or those that it learned from."""
+    config = about["config"]
+    source = data or config.get("data")
+    if source is None:
+        raise DinoError("these weights don't say which pictures they learned from. Name some with --data")
+    return source, split or config.get("split", "train")
 
 
 def _load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
@@ -386,38 +452,6 @@ def _load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Pat
     model, about = load_model(path, choose_device(device))
     say("model", f"{path}, after {about.get('images_seen', 0):,} images")
     return model, about, path if path.is_dir() else path.parent
-
-
-def _draw(
-    model: "UNet",
-    about: dict[str, Any],
-    n: int,
-    steps: int,
-    step_size: float,
-    seed: int,
-    path: "list[Step] | None" = None,
-) -> "torch.Tensor":
-    """Generate `n` pictures behind a progress bar. `path`, if given, is filled with the way of the first 16 of them."""
-    import torch
-    from tqdm.auto import tqdm
-
-    from .sampler import Step, denoise, noise_schedule
-
-    config, device = about["config"], next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed)
-    images: list[torch.Tensor] = []
-    with tqdm(total=n * steps, unit=" guesses", unit_scale=True, leave=False, disable=None) as bar:
-        for first in range(0, n, 64):  # in parts, so that thousands fit in memory
-            shape = (min(64, n - first), config["channels"], config["size"], config["size"])
-            noisy = torch.rand(shape, generator=generator, device=device)
-            before = Step(torch.ones(1, 1, 1, 1), noisy, torch.full_like(noisy, 0.5))
-            for step in chain([before], denoise(model, noisy, noise_schedule(steps), step_size)):
-                if path is not None and first == 0:
-                    path.append(Step(step.noise_level, step.noisy[:16].cpu(), step.denoised[:16].cpu()))
-                noisy = step.noisy
-                bar.update(len(noisy) if step is not before else 0)
-            images.append(noisy.clamp(0, 1).cpu())
-    return torch.cat(images)
 
 
 app.add_typer(commands.app)

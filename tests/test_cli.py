@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "compare", "info"])
+@pytest.mark.parametrize("command", ["train", "sample", "compare", "evaluate", "info"])
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
     report = dino(command, "--help", cwd=tmp_path)
     assert "Examples" in report
