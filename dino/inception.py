@@ -32,7 +32,7 @@ def metrics(device: torch.device) -> Metrics:
     except (ImportError, OSError) as error:  # no library, or no network to fetch the weights from
         raise DinoError(
             "--fid needs torchmetrics and torch-fidelity (uv pip install torchmetrics torch-fidelity) and, once, a "
-            "network to fetch 91 MB of weights. All other numbers do without: leave out --fid"
+            "network to fetch some 90 MB of weights. All other numbers do without: leave out --fid"
         ) from error
     device = torch.device("cpu") if device.type == "mps" else device  # FID takes float64, which MPS hasn't
     return fid.to(device), kid.to(device)

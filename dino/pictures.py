@@ -32,6 +32,17 @@ def grid(images: Tensor, columns: int | None = None) -> "Image":
     return to_pil_image(make_grid(pixels, nrow=columns or math.ceil(math.sqrt(len(images))), pad_value=255))
 
 
+def cut_up(sheet: "Image", size: int, channels: int = 3) -> Tensor:
+    """The pictures of a `grid` again: (N, channels, size, size), in [0, 1]. White ones fill up its last row."""
+    from torchvision.transforms.functional import pil_to_tensor
+
+    zoom, gap = max(1, SIDE // size), 2
+    pixels = pil_to_tensor(sheet.convert("RGB"))[:channels, gap:, gap:]
+    pitch = size * zoom + gap
+    cells = pixels.unfold(1, pitch, pitch).unfold(2, pitch, pitch)[..., : size * zoom : zoom, : size * zoom : zoom]
+    return cells.flatten(1, 2).transpose(0, 1).float() / 255
+
+
 def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None) -> Tensor:
     """Each image at each noise level, with the same noise all along: a row for each image, ready for `grid`."""
     noise = torch.rand(images.shape, generator=generator, device=images.device)

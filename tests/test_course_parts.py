@@ -18,6 +18,7 @@ from dino.course.curriculum import LESSONS, Course, find_lesson
 from dino.course.grading import load
 from dino.course.parts import assemble, in_words, parts_of_the_course, translate
 from dino.course.stubs import stub
+from dino.course.together import try_together
 from dino.errors import DinoError
 from dino.runs import train
 from dino.trainer import Trainer
@@ -55,6 +56,15 @@ def test_a_part_is_the_learners_where_its_lesson_passes_and_dinos_otherwise(cour
     assert "02 denoiser  dino's  (2.1 Block doesn't pass yet)" in in_words(chosen)
     with pytest.raises(DinoError, match=r"lesson 02 \(denoiser\) doesn't pass yet: 2.1 Block. Run: pytest lessons/02"):
         parts_of_the_course(course, strict=True)
+
+
+def test_a_model_needs_no_part_of_the_lesson_that_measures_it(course: Course) -> None:
+    for lesson in LESSONS[:5]:
+        shutil.copy(course.solution(lesson), course.lesson_file(lesson))
+    assert set(parts_of_the_course(course, strict=True).whose.items()) == {(x.name, "yours") for x in LESSONS[:5]}
+    assert try_together(course)["passed"]
+    course.lesson_file(find_lesson("05")).write_text("def")
+    assert set(parts_of_the_course(course, strict=True).whose.values()) == {"yours"}
 
 
 def test_the_learners_training_uses_the_learners_noise() -> None:

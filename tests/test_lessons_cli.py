@@ -70,7 +70,7 @@ def test_a_fresh_lesson_says_what_is_to_be_written(course: Course, run) -> None:
     assert lines[0] == "lesson 01, mixing noise in: lessons/01/noise.py"
     assert done.stdout.count("not written yet") == 3
     assert lines[-2].strip().startswith("picture  runs/lessons/01.png")
-    assert lines[-1].strip() == "0 of 3 in lesson 01; 0 of 19 in all; next: 1.1 mix"
+    assert lines[-1].strip() == "0 of 3 in lesson 01; 0 of 25 in all; next: 1.1 mix"
     Image.open(course.root / "runs/lessons/01.png").load()
 
 
@@ -84,7 +84,7 @@ def test_a_wrong_answer_is_diagnosed_and_the_others_pass(course: Course, run) ->
     assert re.search(r"expected [\d.]+, got [\d.]+ \(image 0, channel \d, row \d, column \d\)", told)
     assert "dino hint 1.1" in told
     assert "1.2 sample_noise_levels passed" in told
-    assert "2 of 3 in lesson 01; 2 of 19 in all; next: 1.1 mix" in told
+    assert "2 of 3 in lesson 01; 2 of 25 in all; next: 1.1 mix" in told
     assert not re.search(r"Traceback|test session starts|FAILURES|assert|mistakes\.py|grading\.py", told)
 
 
@@ -93,7 +93,7 @@ def test_a_solved_lesson_passes_and_points_on(course: Course, run) -> None:
     done = run("pytest", "lessons/01")
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("passed") == 3
-    assert "3 of 3 in lesson 01; 3 of 19 in all; next: 0.1 to_unit" in done.stdout
+    assert "3 of 3 in lesson 01; 3 of 25 in all; next: 0.1 to_unit" in done.stdout
 
 
 def test_an_error_is_told_with_the_learners_own_line(course: Course, run) -> None:
@@ -156,21 +156,21 @@ def test_a_test_view_can_list_the_exercises(run) -> None:
 
 
 def test_all_lessons_at_once_end_with_the_check_of_all_parts(course: Course, run) -> None:
-    solve(course, "00", "01", "02", "03", "04")
+    solve(course, "00", "01", "02", "03", "04", "05")
     done = run("pytest", "lessons")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all parts together  passed" in done.stdout
-    assert "19 of 19 in all; all done: now train on your own parts with dino train --mine" in done.stdout
+    assert "25 of 25 in all; all done: now train on your own parts with dino train --mine" in done.stdout
 
 
 def test_what_was_graded_counts_until_the_file_changes(course: Course, run) -> None:
     solve(course, "00", "01")
     run("pytest", "lessons/00")
-    assert "6 of 19 in all" in run("pytest", "lessons/01").stdout
+    assert "6 of 25 in all" in run("pytest", "lessons/01").stdout
     with course.lesson_file(find_lesson("00")).open("a") as file:
         file.write("# a thought\n")
     told = run("pytest", "lessons/01").stdout
-    assert "3 of 19 in all" in told
+    assert "3 of 25 in all" in told
     assert "lesson 00 has changed: pytest lessons/00" in told
 
 
@@ -233,10 +233,10 @@ def test_progress_grades_what_has_changed(course: Course, run) -> None:
     course.lesson_file(NOISE).write_text(SWAPPED)
     told = run("dino", "progress").stdout
     assert "2 of 3" in told
-    assert "2 of 19 in all" in told
+    assert "2 of 25 in all" in told
     assert "the two are swapped" in " ".join(told.split())
     solve(course, "01")
-    assert "3 of 19 in all" in run("dino", "progress").stdout
+    assert "3 of 25 in all" in run("dino", "progress").stdout
 
 
 def test_watch_grades_again_when_the_file_is_saved(course: Course, tmp_path: Path) -> None:

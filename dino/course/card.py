@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .. import pictures
-from .curriculum import LESSONS
+from .curriculum import MAKING
 from .parts import Parts
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ def card(parts: Parts, trainer: "Trainer") -> "Image":
     from PIL import Image, ImageDraw, ImageFont
 
     grid = pictures.grid(trainer.sample(36, n_steps=100))
-    width, height = grid.width + 2 * MARGIN, grid.height + 3 * MARGIN + LINE * (len(LESSONS) + 2) + 20
+    width, height = grid.width + 2 * MARGIN, grid.height + 3 * MARGIN + LINE * (len(MAKING) + 2) + 20
     image = Image.new("RGB", (max(width, MIN_WIDTH), height), "white")
     pen = ImageDraw.Draw(image)
     large, small = ImageFont.load_default(26), ImageFont.load_default(17)
     image.paste(grid, ((image.width - grid.width) // 2, MARGIN))
     left = MARGIN
     y = grid.height + 2 * MARGIN
-    own = [lesson for lesson in LESSONS if parts.whose[lesson.name] == "yours"]
-    title = "Drawn by a model I built myself" if len(own) == len(LESSONS) else "Drawn by a model built of these parts"
+    own = [lesson for lesson in MAKING if parts.whose[lesson.name] == "yours"]
+    title = "Drawn by a model I built myself" if len(own) == len(MAKING) else "Drawn by a model built of these parts"
     pen.text((left, y), title, INK, large)
     y += LINE + 10
-    for lesson in LESSONS:
+    for lesson in MAKING:
         mine = lesson in own
         pen.text((left, y), f"{lesson.number} {lesson.name}", INK, small)
         pen.text((left + 140, y), "mine" if mine else "dino's", GREEN if mine else FAINT, small)

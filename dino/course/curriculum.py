@@ -29,7 +29,21 @@ LESSONS = (
     Lesson(
         "04", "sampler", ("noise_schedule", "extrapolate", "remix", "denoise", "generate"), "from noise to pictures"
     ),
+    Lesson(
+        "05",
+        "evaluation",
+        (
+            "loss_by_noise_level",
+            "laplacian_pyramid",
+            "patches",
+            "sliced_distance",
+            "sliced_wasserstein",
+            "nearest_neighbours",
+        ),
+        "is it any good?",
+    ),
 )
+MAKING = LESSONS[:5]  # those whose files make a model; the rest look at what it makes
 N_EXERCISES = sum(len(lesson.exercises) for lesson in LESSONS)
 
 

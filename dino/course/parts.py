@@ -1,4 +1,4 @@
-"""The parts of a model, the learner's where their lesson passes and dino's otherwise.
+"""The parts of a model (lessons 00 to 04), the learner's where their lesson passes and dino's otherwise.
 
 from dino.course.parts import parts
 mine = parts()
@@ -18,7 +18,7 @@ from torch import nn
 from .. import trainer
 from ..denoiser import UNet
 from ..errors import DinoError
-from .curriculum import LESSONS, Course, Lesson, find_course
+from .curriculum import MAKING, Course, Lesson, find_course
 from .grading import load
 from .modules import transplant, weights_used
 from .progress import Record, regrade
@@ -60,24 +60,24 @@ def parts_of_the_course(course: Course | None = None, *, strict: bool = False) -
     """
     course = course or find_course()
     record = Record(course)
-    regrade(record)
-    open_exercises = {lesson: _not_passed(record, lesson) for lesson in LESSONS}
-    if strict and (wanting := next((lesson for lesson in LESSONS if open_exercises[lesson]), None)):
+    regrade(record, MAKING)
+    open_exercises = {lesson: _not_passed(record, lesson) for lesson in MAKING}
+    if strict and (wanting := next((lesson for lesson in MAKING if open_exercises[lesson]), None)):
         raise DinoError(
             f"lesson {wanting.number} ({wanting.name}) doesn't pass yet: {open_exercises[wanting][0]}. "
             f"Run: pytest lessons/{wanting.number}. Or train with dino's part in its place: --fill-in"
         )
-    mine = {lesson.name: load(course.lesson_file(lesson)) for lesson in LESSONS if not open_exercises[lesson]}
+    mine = {lesson.name: load(course.lesson_file(lesson)) for lesson in MAKING if not open_exercises[lesson]}
     why = {
         lesson.name: f"{open_exercises[lesson][0]} doesn't pass yet" if open_exercises[lesson] else "all exercises pass"
-        for lesson in LESSONS
+        for lesson in MAKING
     }
     return assemble(mine, why)
 
 
 def assemble(mine: dict[str, ModuleType], why: dict[str, str] | None = None) -> Parts:
     """These files of the learner's, and dino's for the rest, connected with each other."""
-    files = {lesson.name: mine.get(lesson.name) or importlib.import_module(f"dino.{lesson.name}") for lesson in LESSONS}
+    files = {lesson.name: mine.get(lesson.name) or importlib.import_module(f"dino.{lesson.name}") for lesson in MAKING}
     for name, borrowed in BORROWED.items():
         for function, lender in borrowed.items():
             if name not in mine and lender in mine:
@@ -92,7 +92,7 @@ def assemble(mine: dict[str, ModuleType], why: dict[str, str] | None = None) -> 
 
 def in_words(chosen: Parts) -> list[str]:
     """A line for each part."""
-    return [f"{x.number} {x.name:<10}{chosen.whose[x.name]:<8}({chosen.why[x.name]})" for x in LESSONS]
+    return [f"{x.number} {x.name:<10}{chosen.whose[x.name]:<8}({chosen.why[x.name]})" for x in MAKING]
 
 
 def translate(own: nn.Module, plain: UNet) -> None:

@@ -102,7 +102,7 @@ def fingerprint(course: Course, lesson: Lesson) -> str:
 @lru_cache
 def _of_the_grader(*graders: Path) -> str:
     package = Path(__file__).parents[1]
-    parts = [package / f"{name}.py" for name in ("images", "noise", "denoiser", "training", "sampler")]
+    parts = [package / f"{name}.py" for name in ("images", "noise", "denoiser", "training", "sampler", "evaluation")]
     tools = [package / "course" / f"{name}.py" for name in ("grading", "expect", "modules", "room")]
     return hashlib.sha256(
         b"\0".join(path.read_bytes() for path in (*graders, *parts, *tools) if path.exists())

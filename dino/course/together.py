@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from .curriculum import LESSONS, Course, Lesson
+from .curriculum import MAKING, Course, Lesson
 from .grading import load, quietly
 from .parts import assemble
 
@@ -26,7 +26,7 @@ def try_together(course: Course) -> dict[str, Any]:
     culprits = [name for name in mine if not _trouble(measure, _without(mine, name), theirs)]
     if not culprits:
         return _report(False, f"{trouble}, and no single part is to blame", f"tried with {used}", "grade each lesson")
-    lessons = [lesson for lesson in LESSONS if lesson.name in culprits]
+    lessons = [lesson for lesson in MAKING if lesson.name in culprits]
     names = " or ".join(f"lesson {lesson.number} ({lesson.name})" for lesson in lessons)
     mended = f"with dino's {culprits[0]} in place of yours it works; run pytest lessons/{lessons[0].number}"
     return _report(False, f"{trouble}. It comes from {names}", mended)
@@ -34,7 +34,7 @@ def try_together(course: Course) -> dict[str, Any]:
 
 def _files(course: Course) -> tuple[dict[str, ModuleType], list[str]]:
     """The learner's files that hold no stub any more, and the names of the others."""
-    written = [x for x in LESSONS if _is_written(course, x)]
+    written = [x for x in MAKING if _is_written(course, x)]
     found = {}
     for lesson in written:
         try:
@@ -42,7 +42,7 @@ def _files(course: Course) -> tuple[dict[str, ModuleType], list[str]]:
                 found[lesson.name] = load(course.lesson_file(lesson))
         except BaseException:  # its own lesson's tests say what is wrong with it
             continue
-    return found, [lesson.name for lesson in LESSONS if lesson.name not in found]
+    return found, [lesson.name for lesson in MAKING if lesson.name not in found]
 
 
 def _is_written(course: Course, lesson: Lesson) -> bool:

@@ -1,0 +1,1171 @@
+"""Wrong answers to lesson 05 that people give, and what to say to each. The grader knows a mistake when it sees one.
+
+Reading on spoils the exercises.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dino import evaluation
+from dino.course.expect import mistake
+from dino.evaluation import n_levels_for
+from dino.noise import add_noise, mix
+
+Generator = torch.Generator | None
+PATCH = 7
+N_PATCHES, N_DIRECTIONS = 64, 128  # fewer than in the exercise are enough to know a mistake by
+
+
+# ---- 5.1 loss_by_noise_level ----------------------------------------------------------------------------------------
+
+
+def fixed(images: Tensor, seed: int = 0) -> Tensor:
+    """The noise, as most mistakes get it right."""
+    return torch.rand(images.shape, generator=torch.Generator().manual_seed(seed), dtype=images.dtype)
+
+
+def at_each(images: Tensor, levels: Sequence[float]) -> Tensor:
+    """The levels, as most mistakes get them right."""
+    return torch.as_tensor(levels).to(images).view(-1, 1, 1, 1, 1)
+
+
+def loop(model, images, levels, *, noisy=mix, told=lambda level: level, error=F.mse_loss, noise=fixed):
+    """The loop, as most mistakes get it right."""
+    drawn, losses = noise(images), []
+    for level in at_each(images, levels):
+        with torch.no_grad():
+            losses.append(error(model(noisy(images, drawn, level), told(level)), images))
+    return torch.stack(losses)
+
+
+@mistake("loss_by_noise_level", "The noise is drawn anew for each level, so that the levels differ by luck as well.")
+def noise_anew_at_each_level(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return loop(model, images, levels, noisy=lambda c, n, t: mix(c, torch.rand(c.shape, generator=generator).to(c), t))
+
+
+@mistake("loss_by_noise_level", "The noise is drawn without a seed, so that each call gives other numbers.")
+def noise_without_a_seed(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noise=torch.rand_like)
+
+
+@mistake("loss_by_noise_level", "torch's global generator gets a new seed, and with it all random numbers after this.")
+def reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    torch.manual_seed(0)
+    return loop(model, images, levels, noise=torch.rand_like)
+
+
+@mistake(
+    "loss_by_noise_level", "The model is told how much of the picture is left, where it should hear how much noise."
+)
+def told_the_rest(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, told=lambda level: 1 - level)
+
+
+@mistake("loss_by_noise_level", "The model is told a level of 0 always, as if the pictures had no noise.")
+def told_nothing(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, told=torch.zeros_like)
+
+
+@mistake("loss_by_noise_level", "The model is told a level of 1 always, as if the pictures were noise alone.")
+def told_one(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, told=torch.ones_like)
+
+
+@mistake("loss_by_noise_level", "Pictures and noise are swapped: at level 0 the model is shown nothing but noise.")
+def swapped(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noisy=lambda clean, noise, level: mix(noise, clean, level))
+
+
+@mistake("loss_by_noise_level", "The noise is put on top of the whole picture; a mix leaves room for it.")
+def noise_on_top(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noisy=lambda clean, noise, level: clean + level * noise)
+
+
+@mistake("loss_by_noise_level", "The model is shown the clean pictures: the noise is never mixed in.")
+def clean_ones_shown(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noisy=lambda clean, noise, level: clean)
+
+
+@mistake("loss_by_noise_level", "The noise is that of a bell curve; in this course it is uniform, from 0 to 1.")
+def gaussian(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    def noise(images: Tensor) -> Tensor:
+        return torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
+
+    return loop(model, images, levels, noise=noise)
+
+
+@mistake("loss_by_noise_level", "All pictures get the same noise; each pixel of each picture needs its own.")
+def one_noise_for_all(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noise=lambda images: fixed(images[:1]).expand_as(images))
+
+
+@mistake("loss_by_noise_level", "The noise is gray: all channels of a pixel get the same number.")
+def gray_noise(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noise=lambda images: fixed(images[:, :1]).expand_as(images))
+
+
+@mistake("loss_by_noise_level", "The levels are drawn at random, as in training; here they are given.")
+def random_levels(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    losses = []
+    for _ in levels:
+        noisy, level = add_noise(images, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            losses.append(F.mse_loss(model(noisy, level), images))
+    return torch.stack(losses)
+
+
+@mistake(
+    "loss_by_noise_level",
+    "The numbers are those of the noisy pictures; it is the model's answer that should be judged.",
+)
+def noisy_judged(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    noise, losses = fixed(images), []
+    for level in at_each(images, levels):
+        noisy = mix(images, noise, level)
+        with torch.no_grad():
+            model(noisy, level)
+        losses.append(F.mse_loss(noisy, images))
+    return torch.stack(losses)
+
+
+@mistake("loss_by_noise_level", "The answer is compared with the noisy pictures; the clean ones are the truth.")
+def against_the_noisy(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    noise, losses = fixed(images), []
+    for level in at_each(images, levels):
+        noisy = mix(images, noise, level)
+        with torch.no_grad():
+            losses.append(F.mse_loss(model(noisy, level), noisy))
+    return torch.stack(losses)
+
+
+@mistake("loss_by_noise_level", "The answer is compared with the noise; this network guesses the clean picture.")
+def against_the_noise(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    noise = fixed(images)
+    return loop(model, images, levels, error=lambda denoised, clean: F.mse_loss(denoised, noise))
+
+
+@mistake("loss_by_noise_level", "The differences are not squared.")
+def not_squared(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, error=F.l1_loss)
+
+
+@mistake("loss_by_noise_level", "There is a root around the mean squared error.")
+def rooted(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, error=F.mse_loss).sqrt()
+
+
+@mistake("loss_by_noise_level", "The squares are added up, so that the number grows with the number of pictures.")
+def summed(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, error=lambda one, other: F.mse_loss(one, other, reduction="sum"))
+
+
+@mistake("loss_by_noise_level", "The answer is cut off to [0, 1] before it is judged, which hides some of its error.")
+def cut_off(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, error=lambda denoised, clean: F.mse_loss(denoised.clamp(0, 1), clean))
+
+
+@mistake("loss_by_noise_level", "The mean is taken over the levels as well, and one number is left.")
+def mean_over_levels(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels).mean()
+
+
+@mistake("loss_by_noise_level", "There is a number for each picture at each level; a level should have one.")
+def one_for_each_picture(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, error=lambda one, other: (one - other).square().mean((1, 2, 3)))
+
+
+@mistake("loss_by_noise_level", "The numbers come as a list; what draws them expects a tensor.")
+def as_a_list(model: nn.Module, images: Tensor, levels: Sequence[float]) -> list[float]:
+    return loop(model, images, levels).tolist()
+
+
+@mistake(
+    "loss_by_noise_level", "The numbers are in the order of sorted levels; they should keep the order that is given."
+)
+def in_another_order(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, sorted(levels))
+
+
+@mistake("loss_by_noise_level", "The numbers are float32 whatever the pictures are: they went through Python's floats.")
+def through_floats(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return torch.tensor(loop(model, images, levels).tolist())
+
+
+@mistake("loss_by_noise_level", "Gradients stay on, and torch keeps notes of every call until the memory is full.")
+def gradients_kept(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    noise = fixed(images)
+    return torch.stack([F.mse_loss(model(mix(images, noise, x), x), images) for x in at_each(images, levels)])
+
+
+@mistake("loss_by_noise_level", "Gradients are thrown away after the call, but during the call they are on.")
+def detached_afterwards(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return gradients_kept(model, images, levels).detach()
+
+
+@mistake("loss_by_noise_level", "The level is told as a plain number; a network expects a tensor with four dimensions.")
+def told_a_float(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, told=lambda level: level.item())
+
+
+@mistake("loss_by_noise_level", "The level is told with the shape (N,); in a network it would be taken for columns.")
+def told_in_a_row(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, told=lambda level: level.flatten().expand(len(images)))
+
+
+@mistake("loss_by_noise_level", "The model is left in evaluation mode; which mode it is in is the caller's business.")
+def left_evaluating(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    model.eval()
+    return loop(model, images, levels)
+
+
+@mistake("loss_by_noise_level", "The noise is mixed into the caller's own pictures, deeper at each level.")
+def mixed_in_place(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noisy=lambda clean, noise, level: clean.lerp_(noise, level))
+
+
+# ---- 5.2 laplacian_pyramid ------------------------------------------------------------------------------------------
+
+
+def double(images: Tensor) -> Tensor:
+    """Each pixel, 2 x 2 times."""
+    return F.interpolate(images, scale_factor=2)
+
+
+def pyramid(images, n_levels, halve=lambda x: F.avg_pool2d(x, 2), double=double, lost=torch.sub):
+    """The loop, as most mistakes get it right."""
+    levels = []
+    for _ in range(n_levels - 1):
+        smaller = halve(images)
+        levels.append(lost(images, double(smaller)))
+        images = smaller
+    return [*levels, images]
+
+
+@mistake("laplacian_pyramid", "Of each 2 x 2 pixels the largest is kept; it should be their mean.")
+def largest_kept(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, halve=lambda x: F.max_pool2d(x, 2))
+
+
+@mistake("laplacian_pyramid", "Of each 2 x 2 pixels one is kept and three are thrown away; it should be their mean.")
+def one_of_four_kept(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, halve=lambda x: x[:, :, ::2, ::2])
+
+
+@mistake("laplacian_pyramid", "2 x 2 pixels are added up, and the halved picture is four times as bright.")
+def added_up(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, halve=lambda x: 4 * F.avg_pool2d(x, 2))
+
+
+@mistake("laplacian_pyramid", "The doubled picture is smoothed between the pixels; each should be repeated as it is.")
+def smoothed(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, double=lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"))
+
+
+@mistake(
+    "laplacian_pyramid", "`repeat` puts four copies of the small picture side by side; each pixel should be repeated."
+)
+def tiled(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, double=lambda x: x.repeat(1, 1, 2, 2))
+
+
+@mistake("laplacian_pyramid", "In the doubled picture three of four pixels are black; each should be repeated.")
+def gaps_left_black(images: Tensor, n_levels: int) -> list[Tensor]:
+    def spread(x: Tensor) -> Tensor:
+        wide = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
+        wide[:, :, ::2, ::2] = x
+        return wide
+
+    return pyramid(images, n_levels, double=spread)
+
+
+@mistake("laplacian_pyramid", "The picture is subtracted from its coarse copy; what is lost is the other way round.")
+def signs_swapped(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: coarse - fine)
+
+
+@mistake("laplacian_pyramid", "What is lost has lost its sign; darker and brighter details become the same.")
+def without_signs(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: (fine - coarse).abs())
+
+
+@mistake("laplacian_pyramid", "What is lost is cut off to [0, 1]; it lies around 0, and half of it is negative.")
+def levels_cut_off(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: (fine - coarse).clamp(0, 1))
+
+
+@mistake("laplacian_pyramid", "What is lost is shifted to lie around one half; it should lie around 0.")
+def levels_shifted(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: fine - coarse + 0.5)
+
+
+@mistake(
+    "laplacian_pyramid",
+    "The levels are the pictures themselves, smaller and smaller; what each halving loses is wanted.",
+)
+def nothing_subtracted(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: fine)
+
+
+@mistake("laplacian_pyramid", "The levels are the coarse copies; what they lack of the picture is wanted.")
+def coarse_copies(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: coarse)
+
+
+@mistake("laplacian_pyramid", "The last level is missing: the picture that is left in the end.")
+def last_level_dropped(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels)[:-1]
+
+
+@mistake("laplacian_pyramid", "There is one level too many: the last one counts as a level as well.")
+def one_level_too_many(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels + 1)
+
+
+@mistake("laplacian_pyramid", "The levels come coarse to fine; the finest should be the first.")
+def coarsest_first(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels)[::-1]
+
+
+@mistake("laplacian_pyramid", "Each level is taken from the full picture again: nothing goes on from the halved one.")
+def never_going_on(images: Tensor, n_levels: int) -> list[Tensor]:
+    levels = [images - double(F.avg_pool2d(images, 2)) for _ in range(n_levels - 1)]
+    return [*levels, images]
+
+
+@mistake("laplacian_pyramid", "Each level holds all that is lost since the first picture, not what this halving loses.")
+def lost_since_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
+    levels, smaller = [], images
+    for i in range(n_levels - 1):
+        smaller = F.avg_pool2d(smaller, 2)
+        lost = images - F.interpolate(smaller, size=images.shape[2:])
+        levels.append(lost[:, :, :: 2**i, :: 2**i])
+    return [*levels, smaller]
+
+
+@mistake("laplacian_pyramid", "All levels are enlarged to the size of the pictures; each should have its own size.")
+def all_enlarged(images: Tensor, n_levels: int) -> list[Tensor]:
+    return [F.interpolate(level, size=images.shape[2:]) for level in pyramid(images, n_levels)]
+
+
+@mistake(
+    "laplacian_pyramid", "The last level is the whole picture again; it should be the one that the halving ended with."
+)
+def ends_with_the_whole(images: Tensor, n_levels: int) -> list[Tensor]:
+    return [*pyramid(images, n_levels)[:-1], images]
+
+
+@mistake("laplacian_pyramid", "The last level has lost its mean; it is kept as it is, or the colors are gone.")
+def mean_of_the_last_gone(images: Tensor, n_levels: int) -> list[Tensor]:
+    *levels, last = pyramid(images, n_levels)
+    return [*levels, last - last.mean((2, 3), keepdim=True)]
+
+
+@mistake("laplacian_pyramid", "The pictures are turned gray: the channels are averaged as well.")
+def channels_averaged(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images.mean(1, keepdim=True), n_levels)
+
+
+@mistake("laplacian_pyramid", "The levels are joined to one tensor; as they differ in size, they should stay a list.")
+def joined(images: Tensor, n_levels: int) -> Tensor:
+    return torch.cat([level.flatten(2) for level in pyramid(images, n_levels)], dim=2)
+
+
+@mistake("laplacian_pyramid", "The coarse copy is subtracted in the caller's own pictures.")
+def subtracted_in_place(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, lost=lambda fine, coarse: fine.sub_(coarse))
+
+
+# ---- 5.3 patches ----------------------------------------------------------------------------------------------------
+
+
+def cut(images: Tensor, places: Tensor, size: int = PATCH) -> Tensor:
+    """All patches, (N, M, C, size, size), as most mistakes get them right."""
+    squares = [images[:, :, y : y + size, x : x + size] for y, x in places.tolist()]
+    return torch.stack(squares, dim=1)
+
+
+def rows(squares: Tensor) -> Tensor:
+    """One patch per row."""
+    return squares.flatten(0, 1).flatten(1)
+
+
+@mistake("patches", "Row and column are swapped: the first number of a place is its row, the second its column.")
+def row_and_column_swapped(images: Tensor, places: Tensor) -> Tensor:
+    windows = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
+    rows, columns = places[:, 1] % windows.shape[2], places[:, 0] % windows.shape[3]
+    return windows[:, :, rows, columns].transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+@mistake("patches", "A place is swapped, row for column, and points outside of the pictures.")
+def swapped_and_outside(images: Tensor, places: Tensor) -> Tensor:
+    windows = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
+    return windows[:, :, places[:, 1], places[:, 0]].transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+@mistake("patches", "Channels and places are not swapped before the dimensions are joined, so rows mix several places.")
+def channels_and_places_mixed(images: Tensor, places: Tensor) -> Tensor:
+    chosen = cut(images, places).transpose(1, 2)
+    return chosen.reshape(len(images) * len(places), -1)
+
+
+@mistake("patches", "The patches of all pictures at the first place come first; all of the first picture should.")
+def place_after_place(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places).transpose(0, 1))
+
+
+@mistake(
+    "patches", "Pictures and places are mixed up when the dimensions are joined: rows hold parts of several patches."
+)
+def pictures_and_places_mixed(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).permute(2, 0, 1, 3, 4).reshape(len(images) * len(places), -1)
+
+
+@mistake("patches", "A place is taken for the middle of its patch; it is the upper left pixel.")
+def around_the_place(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(F.pad(images, (3, 3, 3, 3)), places))
+
+
+@mistake("patches", "A place is taken for the lower right pixel of its patch; it is the upper left one.")
+def up_to_the_place(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(F.pad(images, (6, 0, 6, 0)), places))
+
+
+@mistake("patches", "Each patch lies one row and one column too far: counting begins at 0.")
+def one_too_far(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(F.pad(images, (0, 1, 0, 1)), places + 1))
+
+
+@mistake("patches", "The patches are lying on their side: rows and columns within each are swapped.")
+def turned(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places).transpose(3, 4))
+
+
+@mistake("patches", "Within a row the colors of each pixel stand together; all of the first channel should come first.")
+def channels_last(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places).movedim(2, 4))
+
+
+@mistake("patches", "The patches are upside down.")
+def upside_down(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places).flip(3))
+
+
+@mistake("patches", "The windows move on by 7 pixels, so that most places point somewhere else; they should move by 1.")
+def windows_side_by_side(images: Tensor, places: Tensor) -> Tensor:
+    windows = images.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)
+    chosen = windows[:, :, places[:, 0] // PATCH, places[:, 1] // PATCH]
+    return chosen.transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+@mistake(
+    "patches", "The windows move on by 7 pixels: there are not as many of them as there are places to choose from."
+)
+def windows_side_by_side_and_outside(images: Tensor, places: Tensor) -> Tensor:
+    windows = images.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)
+    return windows[:, :, places[:, 0], places[:, 1]].transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+@mistake("patches", "The patches are 8 pixels wide: a slice ends before its second number.")
+def one_pixel_too_large(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(F.pad(images, (0, 1, 0, 1)), places, PATCH + 1))
+
+
+@mistake("patches", "The patches are 6 pixels wide: a slice ends before its second number.")
+def one_pixel_too_small(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places, PATCH - 1))
+
+
+@mistake("patches", "Only the first picture is cut; each picture has a patch at each place.")
+def first_picture_only(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images[:1], places))
+
+
+@mistake("patches", "The patches are cut at the first place only.")
+def first_place_only(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places[:1]))
+
+
+@mistake("patches", "Pictures take turns with the places; each picture has a patch at each place.")
+def one_picture_for_each_place(images: Tensor, places: Tensor) -> Tensor:
+    return rows(torch.stack([cut(images, places)[i % len(images), i] for i in range(len(places))])[None])
+
+
+@mistake("patches", "The channels are cut apart: a patch should have all channels of its pixels.")
+def a_row_for_each_channel(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).flatten(0, 2).flatten(1)
+
+
+@mistake("patches", "Only the first channel is cut out.")
+def first_channel_only(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images[:, :1], places))
+
+
+@mistake("patches", "The patches are still squares; each should be laid out in one row of numbers.")
+def still_squares(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).flatten(0, 1)
+
+
+@mistake("patches", "Pictures and places are still two dimensions; the rows should all stand below each other.")
+def three_dimensions(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).flatten(2)
+
+
+@mistake("patches", "Each row holds all patches of a picture; each patch should have a row of its own.")
+def a_row_for_each_picture(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).flatten(1)
+
+
+@mistake("patches", "There is a column for each patch; it should be a row.")
+def columns_for_rows(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places)).T
+
+
+@mistake("patches", "The patches come as a list; the next exercise multiplies them as one tensor.")
+def a_list_of_patches(images: Tensor, places: Tensor) -> list[Tensor]:
+    return list(rows(cut(images, places)))
+
+
+# ---- 5.4 sliced_distance --------------------------------------------------------------------------------------------
+
+
+def ordered(points: Tensor, directions: Tensor) -> Tensor:
+    """Sorted along each direction, as most mistakes get it right."""
+    return torch.sort(points @ directions, dim=0).values
+
+
+@mistake("sliced_distance", "Nothing is sorted: each point is compared with the one that happens to have its number.")
+def nothing_sorted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (points_a @ directions - points_b @ directions).abs().mean()
+
+
+@mistake(
+    "sliced_distance", "Each point's own numbers are sorted; it is the points along each direction that should be."
+)
+def sorted_across(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    along_a, along_b = (torch.sort(points @ directions, dim=1).values for points in (points_a, points_b))
+    return (along_a - along_b).abs().mean()
+
+
+@mistake("sliced_distance", "The points are sorted before one looks along a direction, and each coordinate by itself.")
+def sorted_too_soon(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = (torch.sort(points, dim=0).values for points in (points_a, points_b))
+    return ((a - b) @ directions).abs().mean()
+
+
+@mistake("sliced_distance", "Only one of the two crowds is sorted.")
+def one_sorted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - points_b @ directions).abs().mean()
+
+
+@mistake("sliced_distance", "One crowd is sorted up and the other down: the smallest should go with the smallest.")
+def opposite_orders(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions).flip(0)).abs().mean()
+
+
+@mistake("sliced_distance", "The indices that sort gives are compared; its values are wanted.")
+def indices_compared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = (torch.sort(points @ directions, dim=0).indices for points in (points_a, points_b))
+    return (a - b).abs().to(points_a).mean()
+
+
+@mistake("sliced_distance", "Differences to the left and to the right cancel out: their signs are not dropped.")
+def signs_kept(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).mean()
+
+
+@mistake("sliced_distance", "The differences are squared; how far a point is carried is the difference itself.")
+def squared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return F.mse_loss(ordered(points_a, directions), ordered(points_b, directions))
+
+
+@mistake("sliced_distance", "It is the root of a mean of squares; that weighs long ways more than short ones.")
+def root_of_squares(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return squared(points_a, points_b, directions).sqrt()
+
+
+@mistake("sliced_distance", "The ways are added up; the mean over points and directions is wanted.")
+def ways_added_up(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().sum()
+
+
+@mistake("sliced_distance", "The ways of all points are added up, and the mean is over the directions only.")
+def points_added_up(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().sum(0).mean()
+
+
+@mistake("sliced_distance", "The directions are added up, and the mean is over the points only.")
+def directions_added_up(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean(0).sum()
+
+
+@mistake("sliced_distance", "The longest way counts alone; it should be the mean.")
+def longest_way(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().max()
+
+
+@mistake("sliced_distance", "It is that of the direction along which the crowds differ most; it should be the mean.")
+def worst_direction(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean(0).max()
+
+
+@mistake("sliced_distance", "One looks along the first direction only.")
+def first_direction(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs()[:, 0].mean()
+
+
+@mistake("sliced_distance", "The crowds are put in the middle first, so that it goes unseen when one has moved.")
+def means_taken_out(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = (ordered(points - points.mean(0), directions) for points in (points_a, points_b))
+    return (a - b).abs().mean()
+
+
+@mistake("sliced_distance", "The middles of the crowds are compared; two crowds may have the same middle and differ.")
+def means_compared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return ((points_a.mean(0) - points_b.mean(0)) @ directions).abs().mean()
+
+
+@mistake("sliced_distance", "The middles of the crowds are subtracted as points, without looking along the directions.")
+def middles_apart(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (points_a.mean(0) - points_b.mean(0)).norm()
+
+
+@mistake("sliced_distance", "The directions aren't used: the coordinates are sorted and compared as they are.")
+def directions_not_used(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (points_a.sort(0).values - points_b.sort(0).values).abs().mean()
+
+
+@mistake("sliced_distance", "The directions are transposed; they stand in columns already, one below each coordinate.")
+def directions_transposed(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    along_a, along_b = (torch.sort(points @ directions.T, dim=0).values for points in (points_a, points_b))
+    return (along_a - along_b).abs().mean()
+
+
+@mistake("sliced_distance", "Points and directions are multiplied number by number; `@` multiplies matrices.")
+def multiplied_one_by_one(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    along_a, along_b = (torch.sort(points * directions, dim=0).values for points in (points_a, points_b))
+    return (along_a - along_b).abs().mean()
+
+
+@mistake("sliced_distance", "Each point goes to its nearest in the other crowd, and many may go to the same one.")
+def nearest_taken(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = points_a @ directions, points_b @ directions
+    return (a[:, None] - b).abs().min(1).values.mean()
+
+
+@mistake("sliced_distance", "All pairs of points are compared; each point should be carried to one place.")
+def all_pairs(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = points_a @ directions, points_b @ directions
+    return (a[:, None] - b).abs().mean()
+
+
+@mistake("sliced_distance", "There is a number for each direction; the mean over them is wanted as well.")
+def one_for_each_direction(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean(0)
+
+
+@mistake("sliced_distance", "The result is a plain float; the next exercise stacks tensors.")
+def plain_float(points_a: Tensor, points_b: Tensor, directions: Tensor) -> float:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean().item()
+
+
+@mistake("sliced_distance", "The points of the caller are sorted in place.")
+def sorted_in_place(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    points_a[:] = points_a.sort(0).values
+    return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean()
+
+
+# ---- 5.5 sliced_wasserstein -----------------------------------------------------------------------------------------
+
+
+def refuse(images_a: Tensor, images_b: Tensor) -> None:
+    """The part that most mistakes get right."""
+    if images_a.shape != images_b.shape:
+        raise ValueError("the sets must be equal in shape")
+
+
+def some_places(level: Tensor, generator: Generator, n: int = N_PATCHES) -> Tensor:
+    """Places, as most mistakes get them right."""
+    tops = [torch.randint(side - PATCH + 1, (n,), generator=generator, device="cpu") for side in level.shape[2:]]
+    return torch.stack(tops, dim=1)
+
+
+def some_directions(points: Tensor, generator: Generator) -> Tensor:
+    """Directions, as most mistakes get them right."""
+    directions = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
+    return directions / directions.norm(dim=0)
+
+
+def by_both(points_a: Tensor, points_b: Tensor) -> tuple[Tensor, Tensor]:
+    """One scale for both, as most mistakes get it right."""
+    scale = torch.cat([points_a, points_b]).std().clamp(min=1e-6)
+    return points_a / scale, points_b / scale
+
+
+def usual_pyramid(images: Tensor) -> list[Tensor]:
+    """The pyramid, as most mistakes get it right."""
+    return evaluation.laplacian_pyramid(images, n_levels_for(images))
+
+
+def at_the_level(
+    a: Tensor, b: Tensor, generator: Generator, places=some_places, directions=some_directions, scaled=by_both
+):
+    """The distance at one level, as most mistakes get it right."""
+    where = places(a, generator)
+    points = scaled(evaluation.patches(a, where), evaluation.patches(b, where))
+    return evaluation.sliced_distance(*points, directions(points[0], generator))
+
+
+def measure(
+    images_a: Tensor,
+    images_b: Tensor,
+    generator: Generator,
+    levels: Callable[[Tensor], list[Tensor]] = usual_pyramid,
+    join: Callable[[Tensor], Tensor] = torch.mean,
+    **parts,
+) -> float:
+    """The whole, as most mistakes get it right."""
+    refuse(images_a, images_b)
+    pairs = zip(levels(images_a), levels(images_b), strict=True)
+    return join(torch.stack([at_the_level(a, b, generator, **parts) for a, b in pairs])).item()
+
+
+@mistake(
+    "sliced_wasserstein", "Sets of different shapes are not refused; what comes out then, if anything, means nothing."
+)
+def nothing_refused(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    n = min(len(images_a), len(images_b))
+    height, width = (min(one, other) for one, other in zip(images_a.shape[2:], images_b.shape[2:], strict=True))
+    a, b = (x[:n, :1, :height, :width] for x in (images_a, images_b))
+    return measure(a, b, generator)
+
+
+@mistake("sliced_wasserstein", "Only the number of pictures is compared; channels, height and width count as well.")
+def number_compared(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    if len(images_a) != len(images_b):
+        raise ValueError("not equally many")
+    return nothing_refused(images_a, images_b, generator=generator)
+
+
+@mistake(
+    "sliced_wasserstein", "Sets of different shapes are refused with an assert; the docstring promises a ValueError."
+)
+def asserted(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    assert images_a.shape == images_b.shape
+    return measure(images_a, images_b, generator)
+
+
+@mistake("sliced_wasserstein", "The distance is a tensor; a float is wanted.")
+def a_tensor(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> Tensor:
+    return torch.tensor(measure(images_a, images_b, generator))
+
+
+@mistake("sliced_wasserstein", "The device isn't told where random numbers are drawn, so it would not work on a GPU.")
+def device_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator).to(points)
+        return drawn / drawn.norm(dim=0)
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
+@mistake("sliced_wasserstein", "The directions are float32 always; the points may be of another dtype.")
+def dtype_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu")
+        return points[:0] @ drawn if points.dtype != drawn.dtype else drawn / drawn.norm(dim=0)
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
+@mistake(
+    "sliced_wasserstein", "The last row and the last column are never seen: one more place is possible on each side."
+)
+def one_place_short(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def places(level: Tensor, generator: Generator) -> Tensor:
+        height, width = level.shape[2:]
+        rows = torch.randint(height - PATCH, (N_PATCHES,), generator=generator, device=level.device)
+        columns = torch.randint(width - PATCH, (N_PATCHES,), generator=generator, device=level.device)
+        return torch.stack([rows, columns], dim=1)
+
+    return measure(images_a, images_b, generator, places=places)
+
+
+@mistake("sliced_wasserstein", "Places are chosen anywhere in the pictures; a patch there may stick out.")
+def places_anywhere(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def places(level: Tensor, generator: Generator) -> Tensor:
+        sides = level.shape[2:]
+        return torch.stack([torch.randint(side, (N_PATCHES,), generator=generator, device="cpu") for side in sides], 1)
+
+    return measure(images_a, images_b, generator, places=places)
+
+
+@mistake("sliced_wasserstein", "Some random numbers don't come from the generator: it should be handed to every draw.")
+def generator_forgotten(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, directions=lambda points, _: some_directions(points, None))
+
+
+@mistake(
+    "sliced_wasserstein", "The random numbers start from the same seed in each call, whatever generator is handed in."
+)
+def a_seed_of_its_own(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, torch.Generator().manual_seed(0))
+
+
+@mistake(
+    "sliced_wasserstein", "The patches of the two sets are cut out at different places, which alone makes them differ."
+)
+def other_places(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    refuse(images_a, images_b)
+    distances = []
+    for a, b in zip(usual_pyramid(images_a), usual_pyramid(images_b), strict=True):
+        points = by_both(*(evaluation.patches(x, some_places(x, generator, 128)) for x in (a, b)))
+        distances.append(evaluation.sliced_distance(*points, some_directions(points[0], generator)))
+    return torch.stack(distances).mean().item()
+
+
+@mistake("sliced_wasserstein", "The two sets are looked at along different directions, which alone makes them differ.")
+def other_directions(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    refuse(images_a, images_b)
+    distances = []
+    for a, b in zip(usual_pyramid(images_a), usual_pyramid(images_b), strict=True):
+        places = some_places(a, generator)
+        points = by_both(*(evaluation.patches(x, places) for x in (a, b)))
+        along_a, along_b = ((x @ some_directions(x, generator)).sort(0).values for x in points)
+        distances.append((along_a - along_b).abs().mean())
+    return torch.stack(distances).mean().item()
+
+
+@mistake("sliced_wasserstein", "Each picture has places of its own, so that the order of the pictures matters.")
+def places_for_each_picture(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    refuse(images_a, images_b)
+    distances = []
+    for a, b in zip(usual_pyramid(images_a), usual_pyramid(images_b), strict=True):
+        places = [some_places(a, generator, 128) for _ in a]  # how much it matters depends on their number
+        points = (torch.cat([evaluation.patches(y[None], x) for y, x in zip(z, places, strict=True)]) for z in (a, b))
+        points_a, points_b = by_both(*points)
+        distances.append(evaluation.sliced_distance(points_a, points_b, some_directions(points_a, generator)))
+    return torch.stack(distances).mean().item()
+
+
+@mistake("sliced_wasserstein", "Each picture is compared with the one that has its number; they should be two crowds.")
+def pair_by_pair(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    refuse(images_a, images_b)
+    return sum(measure(a[None], b[None], generator) for a, b in zip(images_a, images_b, strict=True)) / len(images_a)
+
+
+@mistake(
+    "sliced_wasserstein",
+    "Where all pictures are equal, it divides by a standard deviation of 0, and the result is nan.",
+)
+def divided_by_zero(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = torch.cat([a, b]).std()
+        return a / scale, b / scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake("sliced_wasserstein", "The patches are not scaled, so that fine details, which are faint, hardly count.")
+def not_scaled(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, scaled=lambda a, b: (a, b))
+
+
+@mistake(
+    "sliced_wasserstein", "Each set is scaled by itself, so that it goes unseen when one is grayer than the other."
+)
+def each_scaled_by_itself(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return a / a.std().clamp(min=1e-6), b / b.std().clamp(min=1e-6)
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake(
+    "sliced_wasserstein", "Both sets are scaled by the first one's deviation, so that the way back is another one."
+)
+def scaled_by_the_first(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = a.std().clamp(min=1e-6)
+        return a / scale, b / scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake("sliced_wasserstein", "The mean of each set is taken out, so that it goes unseen when one is brighter.")
+def means_of_the_sets_taken_out(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, scaled=lambda a, b: by_both(a - a.mean(), b - b.mean()))
+
+
+@mistake("sliced_wasserstein", "The patches are divided by their variance; the standard deviation is its root.")
+def scaled_by_the_variance(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = torch.cat([a, b]).var().clamp(min=1e-6)
+        return a / scale, b / scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake("sliced_wasserstein", "The patches are multiplied by their standard deviation; they should be divided by it.")
+def multiplied_by_the_deviation(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = torch.cat([a, b]).std()
+        return a * scale, b * scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake(
+    "sliced_wasserstein", "All levels are scaled by the deviation of the pictures, so that fine details hardly count."
+)
+def scaled_by_the_pictures(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    refuse(images_a, images_b)
+    scale = torch.cat([images_a, images_b]).std().clamp(min=1e-6)
+    return measure(images_a / scale, images_b / scale, generator, scaled=lambda a, b: (a, b))
+
+
+@mistake("sliced_wasserstein", "Only the finest level is compared.")
+def finest_only(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, levels=lambda images: usual_pyramid(images)[:1])
+
+
+@mistake("sliced_wasserstein", "Only the coarsest level is compared.")
+def coarsest_only(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, levels=lambda images: usual_pyramid(images)[-1:])
+
+
+@mistake("sliced_wasserstein", "The coarsest level is left out, and with it the colors.")
+def coarsest_left_out(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, levels=lambda images: usual_pyramid(images)[:-1] or [images])
+
+
+@mistake("sliced_wasserstein", "There is no pyramid: the patches are cut out of the pictures as they are.")
+def no_pyramid(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, levels=lambda images: [images])
+
+
+@mistake(
+    "sliced_wasserstein",
+    "The levels are smaller and smaller pictures, with all their details, not a Laplacian pyramid.",
+)
+def smaller_pictures(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def levels(images: Tensor) -> list[Tensor]:
+        return [F.avg_pool2d(images, 2**i) for i in range(n_levels_for(images))]
+
+    return measure(images_a, images_b, generator, levels=levels)
+
+
+@mistake("sliced_wasserstein", "The levels are added up; the mean over them is wanted.")
+def levels_added_up(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, join=torch.sum)
+
+
+@mistake("sliced_wasserstein", "The worst level counts alone; the mean over them is wanted.")
+def worst_level(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, join=torch.max)
+
+
+@mistake("sliced_wasserstein", "The directions are not divided by their lengths; they should have length 1.")
+def directions_too_long(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        return torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
+@mistake(
+    "sliced_wasserstein", "The rows of the directions get length 1, not the columns: `norm` takes the wrong dimension."
+)
+def rows_of_length_one(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        drawn = torch.randn(points.shape[1], 512, generator=generator, device="cpu").to(points)
+        return F.normalize(drawn, dim=1)  # how long the columns are now depends on how many there are
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
+@mistake("sliced_wasserstein", "The directions are drawn from 0 to 1, and all point into the same corner.")
+def into_one_corner(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        return F.normalize(torch.rand(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu"), dim=0).to(
+            points
+        )
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
+# ---- 5.6 nearest_neighbours -----------------------------------------------------------------------------------------
+
+
+def apart(samples: Tensor, images: Tensor) -> Tensor:
+    """All distances, (S, N), as most mistakes get them right."""
+    return (samples[:, None] - images).square().flatten(2).mean(2).sqrt()
+
+
+def nearest(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k smallest, as most mistakes get them right."""
+    values, indices = distances.topk(k, largest=False)
+    return values, indices
+
+
+@mistake("nearest_neighbours", "The farthest images are found: topk takes the largest unless it is told otherwise.")
+def farthest(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = apart(samples, images).topk(k)
+    return values, indices
+
+
+@mistake("nearest_neighbours", "Distances and indices are swapped: the distances come first.")
+def two_swapped(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples, images), k)[::-1]
+
+
+@mistake("nearest_neighbours", "The root is missing around the mean of the squares.")
+def root_missing(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples, images).square(), k)
+
+
+@mistake("nearest_neighbours", "The squares are added up and not averaged, so that large pictures are further apart.")
+def squares_added_up(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(torch.cdist(samples.flatten(1), images.flatten(1)), k)
+
+
+@mistake(
+    "nearest_neighbours",
+    "The root of the sum is divided by the number of pixels; inside the root it was a sum of squares.",
+)
+def divided_after_the_root(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples[0].numel(), k)
+
+
+@mistake("nearest_neighbours", "It is divided by rows times columns; the channels count as well.")
+def channels_not_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples, images) * samples.shape[1] ** 0.5, k)
+
+
+@mistake("nearest_neighbours", "It is divided by the number of all numbers in all samples; one sample's count.")
+def all_samples_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples.numel() ** 0.5, k)
+
+
+@mistake("nearest_neighbours", "It is the mean of the differences' sizes; they should be squared, averaged and rooted.")
+def mean_size(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest((samples[:, None] - images).abs().flatten(2).mean(2), k)
+
+
+@mistake("nearest_neighbours", "It is the largest difference of any pixel; all pixels should count.")
+def worst_pixel(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest((samples[:, None] - images).abs().flatten(2).max(2).values, k)
+
+
+@mistake("nearest_neighbours", "The differences lose no sign, so that they cancel out.")
+def differences_cancel_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest((samples[:, None] - images).flatten(2).mean(2).abs(), k)
+
+
+@mistake("nearest_neighbours", "Angles are compared, so that a darker picture counts as the same.")
+def angles(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(1 - F.cosine_similarity(samples.flatten(1)[:, None], images.flatten(1), dim=2), k)
+
+
+@mistake(
+    "nearest_neighbours", "The mean of each picture is taken out first, so that a brighter picture counts as the same."
+)
+def brightness_taken_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    centred = (x - x.mean((1, 2, 3), keepdim=True) for x in (samples, images))
+    return nearest(apart(*centred), k)
+
+
+@mistake("nearest_neighbours", "The pictures are averaged to gray first, so that colors don't count.")
+def colors_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples.mean(1, keepdim=True), images.mean(1, keepdim=True)), k)
+
+
+@mistake("nearest_neighbours", "Neighbours are sought among the samples; it is the images they should be found in.")
+def among_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples, samples), min(k, len(samples)))
+
+
+@mistake("nearest_neighbours", "For each image the nearest samples are found; it should be the other way round.")
+def the_other_way_round(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(images, samples), min(k, len(samples)))
+
+
+@mistake("nearest_neighbours", "The distances are sorted along the samples; each sample has its own row to search.")
+def along_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = apart(samples, images).topk(min(k, len(samples)), dim=0, largest=False)
+    return values, indices
+
+
+@mistake("nearest_neighbours", "`k` isn't used: one neighbour is found for each sample.")
+def k_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples, images), 1)
+
+
+@mistake("nearest_neighbours", "Only the k-th neighbour is returned; all k of them are wanted.")
+def the_last_of_k(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values[:, -1:], indices[:, -1:]
+
+
+@mistake("nearest_neighbours", "With a k of 1 a dimension is lost; it should be one column.")
+def column_lost(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values.squeeze(1), indices.squeeze(1)
+
+
+@mistake("nearest_neighbours", "All images are returned, sorted; the first k are wanted.")
+def all_of_them(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(apart(samples, images), len(images))
+
+
+@mistake("nearest_neighbours", "The k neighbours are right, but the nearest comes last.")
+def nearest_last(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values.flip(1), indices.flip(1)
+
+
+@mistake(
+    "nearest_neighbours",
+    "An image that equals the sample is passed over; that it was copied is what one wants to know.",
+)
+def copies_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    distances = apart(samples, images)
+    return nearest(torch.where(distances < 1e-9, torch.inf, distances), k)
+
+
+@mistake("nearest_neighbours", "The first neighbour is passed over, as if a sample were one of the images itself.")
+def first_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = apart(samples, images).sort(1)
+    return values[:, 1 : k + 1], indices[:, 1 : k + 1]
+
+
+@mistake("nearest_neighbours", "The distances are those to the first images, and don't go with the indices.")
+def distances_of_others(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    distances = apart(samples, images)
+    return distances[:, :k], distances.argsort(1)[:, :k]
+
+
+@mistake("nearest_neighbours", "The images themselves are returned; their indices are wanted.")
+def images_returned(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values, images[indices]
+
+
+@mistake("nearest_neighbours", "The indices are counted from 1; torch counts from 0.")
+def counted_from_one(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values, indices + 1
+
+
+@mistake("nearest_neighbours", "The indices are ranks: sorting was done twice, and says how near each image is.")
+def ranks(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    distances = apart(samples, images)
+    return distances.sort(1).values[:, :k], distances.argsort(1).argsort(1)[:, :k]
+
+
+@mistake("nearest_neighbours", "Only the distances are returned; the indices are wanted as well.")
+def indices_forgotten(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
+    return nearest(apart(samples, images), k)[0]

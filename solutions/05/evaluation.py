@@ -1,0 +1,280 @@
+"""Lesson 05: evaluation. Numbers that say how good a network is, and how good the pictures are that it makes.
+
+Looking at pictures is a good judge, but a slow one, and it has moods. Three numbers ask three questions:
+
+    loss_by_noise_level     How far off are the network's guesses, with little noise and with much?
+    sliced_wasserstein      How far are generated pictures, taken together, from real ones?
+    nearest_neighbours      Which real picture is each generated one most like? Has it been learned by heart?
+
+The second takes four functions, 5.2 to 5.5. It takes pictures apart into details of several sizes, cuts small squares
+out of each, and compares the squares of one set with those of the other as two crowds of points.
+
+Fill in the six functions, then run: pytest lessons/05
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dino.noise import mix
+
+# You need not change these.
+PATCH = 7  # pixels: how high and how wide a patch is
+N_PATCHES = 128  # patches that are cut out of each picture, at each level of the pyramid
+N_DIRECTIONS = 512  # along which two crowds of patches are looked at
+COARSEST = 16  # pixels; the pyramid's last level is no smaller
+
+
+def loss_by_noise_level(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    """Measure how far the network's guesses are off, at each of several noise levels.
+
+    The loss in training mixes easy questions (little noise) with hard ones (much noise). This takes them apart. And
+    asked about pictures that were kept out of training, it tells whether the network learned how pictures look, or only
+    how these look.
+
+    The noise is the same at each level and in each call: draw it once, from a generator of your own that always starts
+    from the same seed. Then two numbers differ by what they compare, and not by the luck of the draw.
+
+    Args:
+        model: called as model(noisy, noise_level), it answers with clean images, shape (N, C, H, W). The level is told
+            as a tensor of shape (1, 1, 1, 1), of the dtype of `images`. Whether the model is in training or evaluation
+            mode is up to the caller.
+        images: clean images, shape (N, C, H, W).
+        levels: the noise levels to measure at, in any order: a list of floats in [0, 1].
+
+    Returns:
+        One mean squared error per level, in the order of `levels`: a tensor of shape (len(levels),), of the dtype of
+        `images` and on its device. It carries no gradients.
+
+    Example:
+        loss_by_noise_level(model, images, [0.2, 0.8]) might be tensor([0.0031, 0.0274]).
+
+    Good to know:
+        `torch.Generator(images.device).manual_seed(0)` is a generator that starts from seed 0. It is handed to
+        `torch.rand(shape, generator=...)`; torch's own, global one isn't touched. `torch.stack([a, b])` makes one
+        tensor of a list of tensors of equal shape. The model is called without gradients: inside of `with
+        torch.no_grad():`.
+    """
+    # A generator of our own. `torch.manual_seed(0)` would fix the noise as well, and with it all random numbers that
+    # the rest of the program draws from then on.
+    generator = torch.Generator(images.device).manual_seed(0)
+    noise = torch.rand(images.shape, generator=generator, device=images.device, dtype=images.dtype)
+    losses = []
+    # (L, 1, 1, 1, 1) is L levels of the shape (1, 1, 1, 1), which is what a network is told and what `mix` takes.
+    for level in torch.as_tensor(levels).to(images).view(-1, 1, 1, 1, 1):
+        # Nothing is learned here. Without gradients torch keeps no notes, which saves most of the memory.
+        with torch.no_grad():
+            denoised = model(mix(images, noise, level), level)
+        # The mean over everything: images, channels, rows and columns. One number for this level.
+        losses.append(F.mse_loss(denoised, images))
+    return torch.stack(losses)
+
+
+def laplacian_pyramid(images: Tensor, n_levels: int) -> list[Tensor]:
+    """Split pictures by the size of their details, the finest first.
+
+    Halve a picture, by averaging each 2 x 2 pixels to one. Double it again, by repeating each pixel 2 x 2 times. The
+    fine details are gone. What is gone, the picture minus its coarse copy, is the first level of the pyramid. The
+    second is what the halved picture loses in the same way, and so on. The last level is the picture as small as it
+    got.
+
+    Args:
+        images: shape (N, C, H, W); H and W can be halved n_levels - 1 times.
+        n_levels: how many levels, at least 1.
+
+    Returns:
+        A list of n_levels tensors, of the shapes (N, C, H, W), (N, C, H / 2, W / 2) and so on.
+
+    Example:
+        With two levels, the pixels 0.2, 0.4, 0.6, 0.8 of a square give the levels -0.3, -0.1, 0.1, 0.3 (what is lost)
+        and 0.5 (what is left). With one level, the list holds `images` alone.
+
+    Good to know:
+        `F.avg_pool2d(x, 2)` averages each 2 x 2 pixels, and `F.interpolate(x, scale_factor=2)` repeats each pixel. The
+        levels but the last may be negative, and lie around 0. Nothing is lost: doubling the last level and adding the
+        one before it, and so on up, gives the picture back. (Burt and Adelson 1983; they blur more smoothly.)
+    """
+    levels = []
+    # n levels take n - 1 halvings: the fence and its posts again.
+    for _ in range(n_levels - 1):
+        smaller = F.avg_pool2d(images, 2)
+        levels.append(images - F.interpolate(smaller, scale_factor=2))
+        # The next round works on the halved pictures. This lets the name `images` stand for another tensor; the
+        # caller's stays as it was.
+        images = smaller
+    return [*levels, images]
+
+
+def n_levels_for(images: Tensor) -> int:
+    """How many levels a pyramid has whose last is as small as it gets, but not below `COARSEST`.
+
+    You need not change this. Pictures of 64 x 64 have three levels: 64, 32 and 16 pixels.
+    """
+    n_levels, sides = 1, images.shape[2:]
+    while all(side % 2**n_levels == 0 and side // 2**n_levels >= COARSEST for side in sides):
+        n_levels += 1
+    return n_levels
+
+
+def patches(images: Tensor, places: Tensor) -> Tensor:
+    """Cut squares of `PATCH` x `PATCH` pixels out of each picture, at the same places in each.
+
+    Args:
+        images: shape (N, C, H, W).
+        places: row and column of each patch's upper left pixel: whole numbers, shape (M, 2). They are such that every
+            patch lies within the pictures.
+
+    Returns:
+        One patch per row, shape (N * M, C * PATCH * PATCH): first the M patches of the first picture, in the order of
+        `places`, then those of the second, and so on. In a row, all pixels of the patch's first channel come first,
+        line by line as one reads, then those of the second.
+
+    Example:
+        Two pictures of shape (3, 32, 32) and five places give ten patches of 3 * 7 * 7 numbers: shape (10, 147). Row 5
+        is the patch of the second picture at the first place.
+
+    Good to know:
+        One patch is a slice, `image[:, row : row + PATCH, column : column + PATCH]`. `torch.stack(list)` puts tensors
+        of equal shape in a row. To cut all at once: `x.unfold(d, 7, 1)` slides a window of 7 along dimension d, one
+        step at a time. Dimension d then counts the windows, and a new last dimension of 7 holds what is in each.
+        `x.transpose(a, b)` swaps two dimensions, and `x.flatten(a, b)` makes one of the dimensions a to b.
+    """
+    # All windows there are: (N, C, rows, columns, PATCH, PATCH), for each pixel that can be an upper left one. It is a
+    # view, so nothing is copied, however much they overlap.
+    windows = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
+    # Of these the M that are wanted. Two lists as indices are read in pairs, first with first and second with second,
+    # and the two dimensions become one: (N, C, M, PATCH, PATCH).
+    chosen = windows[:, :, places[:, 0], places[:, 1]]
+    # A patch has all its channels, so C must stand beside the pixels before they are put in one row. Without this swap
+    # the shapes would fit as well, and each row would hold patches of one channel from several places.
+    return chosen.transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+def sliced_distance(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    """Measure how far two crowds of points are apart, by looking at them along many directions.
+
+    Think of each crowd as a heap of sand, and of the distance as how far a grain has to be carried on average to make
+    the one heap into the other. In many dimensions that is hard to find. Along one direction it is easy: there each
+    crowd is a list of numbers. Sort both, and carry the smallest to the smallest, the second to the second, and so on.
+    No other way is shorter. So look along many directions, and take the mean.
+
+    Args:
+        points_a: one point per row, shape (M, D).
+        points_b: equally many, of the same shape.
+        directions: one direction per column, shape (D, K), each of length 1.
+
+    Returns:
+        The mean over directions and points of how far they are carried: a scalar tensor.
+
+    Example:
+        Along one direction, a crowd at 1, 5, 2 and a crowd at 2, 1, 8 are sorted to 1, 2, 5 and 1, 2, 8. The points are
+        carried by 0, 0 and 3, so the distance is 1.
+
+    Good to know:
+        `points @ directions` multiplies matrices: the number in row i and column k of the result says how far point i
+        lies along direction k. `torch.sort(x, dim=0)` sorts each column by itself and gives two things, the sorted
+        `.values` and the `.indices` where they were. (The sliced Wasserstein distance, Rabin et al. 2011.)
+    """
+    # (M, K): a column for each direction. Each is sorted by itself, for who comes first depends on where one looks
+    # from.
+    along_a = torch.sort(points_a @ directions, dim=0).values
+    along_b = torch.sort(points_b @ directions, dim=0).values
+    # How far, in whichever way: `abs` before the mean, or ways to the left and to the right would cancel out.
+    return (along_a - along_b).abs().mean()
+
+
+def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.Generator | None = None) -> float:
+    """Measure how far two sets of pictures are apart, by their patches at several sizes of detail.
+
+    Make the pyramid of each set, with the number of levels that `n_levels_for` tells. At each level of the two
+    pyramids:
+
+    1. Choose `N_PATCHES` places at random: any at which a patch lies within the level. Cut the patches of both sets
+       out, at the same places.
+    2. Divide both sets of patches by one number, the standard deviation of all numbers in both of them together. Then
+       every level counts, though details are fainter than the whole.
+    3. Choose `N_DIRECTIONS` random directions of length 1, of the dtype of the images, and take the `sliced_distance`.
+
+    The result is the mean over the levels.
+
+    Args:
+        images_a: shape (N, C, H, W), at least 7 pixels high and wide.
+        images_b: equally many, of the same shape.
+        generator: where the random numbers for places and directions come from, on the device of the images; None means
+            torch's own, global one.
+
+    Returns:
+        The distance, a float. Equal sets are 0 apart, also if their order differs, and also if they are blank: where
+        everything is equal and the standard deviation is 0, the distance is 0 and not nan.
+
+    Raises:
+        ValueError: the sets differ in number or shape.
+
+    Example:
+        A set of emoji and the same set with a fifth of noise mixed in are about 0.15 apart; with half of noise, 0.4.
+
+    Good to know:
+        `torch.randint(n, (5,), generator=..., device=...)` draws five whole numbers from 0 to n - 1, and
+        `torch.randn(...)`, in the same way, numbers with a bell curve. A column of those points in any direction with
+        equal chance, once it is divided by its length; `x.norm(dim=0)` is the length of each column. To put y below x
+        there is `torch.cat([x, y])`, and `x.std()` is the standard deviation. `x.clamp(min=1e-6)` is at least 1e-6.
+        `x.item()` is the float in a scalar tensor. (After Karras et al. 2018, who scale each set and each channel by
+        itself.)
+    """
+    if images_a.shape != images_b.shape:
+        raise ValueError(f"the sets must be equal in shape, not {tuple(images_a.shape)} and {tuple(images_b.shape)}")
+    n_levels, device = n_levels_for(images_a), images_a.device
+    distances = []
+    for level_a, level_b in zip(
+        laplacian_pyramid(images_a, n_levels), laplacian_pyramid(images_b, n_levels), strict=True
+    ):
+        height, width = level_a.shape[2:]
+        # A patch of 7 in a height of 7 can begin in row 0 only. That is 7 - 7 + 1 = 1 row to choose from.
+        rows = torch.randint(height - PATCH + 1, (N_PATCHES,), generator=generator, device=device)
+        columns = torch.randint(width - PATCH + 1, (N_PATCHES,), generator=generator, device=device)
+        places = torch.stack([rows, columns], dim=1)
+        # The same places in both sets: then what differs are the pictures and not where one looked.
+        points_a, points_b = patches(level_a, places), patches(level_b, places)
+        # One number for both sets. If each were divided by its own, a set that is too gray would look as lively as the
+        # other. And never by less than a millionth, for 0 / 0 is nan.
+        scale = torch.cat([points_a, points_b]).std().clamp(min=1e-6)
+        # Drawn as numbers between 0 and 1 for each coordinate, they would all point into the same corner. The bell
+        # curve is the one that has no corners.
+        directions = torch.randn(points_a.shape[1], N_DIRECTIONS, generator=generator, device=device).to(points_a)
+        directions = directions / directions.norm(dim=0)
+        distances.append(sliced_distance(points_a / scale, points_b / scale, directions))
+    return torch.stack(distances).mean().item()
+
+
+def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    """Find, for each sample, the `k` pictures that it is most like, the nearest first.
+
+    Beside each other they show whether a network makes something new, or hands out pictures that it has seen.
+
+    Args:
+        samples: shape (S, C, H, W).
+        images: where to look, shape (N, C, H, W); at least k of them.
+        k: how many neighbours to find for each sample.
+
+    Returns:
+        Two tensors of shape (S, k). The distances: the root of the mean squared difference over all pixels and
+        channels, so that 0 is the same picture and 1 is black against white. And the indices of the neighbours among
+        `images`.
+
+    Example:
+        If sample 0 is image 4, the first distance in row 0 is 0, and the first index in row 0 is 4.
+
+    Good to know:
+        `x.flatten(1)` makes one row of each picture. `torch.cdist(x, y)` is the distance between each row of x and each
+        row of y, shape (S, N): the root of the *sum* of the squared differences. `x.topk(k)` finds the k largest in
+        each row, largest first; with `largest=False` it is the k smallest, smallest first. It gives two things, the
+        values and their indices.
+    """
+    # S x N distances. With loops over samples and images they would take minutes for a large set; cdist takes moments.
+    # It buys that with some rounding: in float32, a copy of a picture may come out as 0.0003 away, and not as 0.
+    distances, indices = torch.cdist(samples.flatten(1), images.flatten(1)).topk(k, largest=False)
+    # A root of a sum becomes the root of a mean when it is divided by the root of how many there are: one sample's
+    # channels times rows times columns.
+    return distances / samples[0].numel() ** 0.5, indices
