@@ -49,7 +49,7 @@ from .noise import add_noise, mix
 from .reports import Report, circumstances, table
 from .reports import write as write_report
 from .runs import LOG_EVERY, log_is_due
-from .speed import SMALL_BATCH, choose_precision, compiled, keep_freed_memory, to_fast_layout
+from .speed import SMALL_BATCH, autocast, choose_precision, compiled, keep_freed_memory, to_fast_layout
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -109,18 +109,18 @@ def ladder(config: Config, device: torch.device) -> list[Choices]:
 
 def steps_of(choices: Choices, config: Config, images: Tensor, device: torch.device) -> Iterator[Tensor]:
     """Train without end as the choices say, yielding the loss of each step."""
-    model, autocast = network(choices, config, device), precisely(choices, device)
+    model, precisely = network(choices, config, device), autocast(choices.precision, device)
     average = copy.deepcopy(model).requires_grad_(False)
     weights, averages = list(model.parameters()), list(average.parameters())
     optimizer = torch.optim.AdamW(weights, lr=3e-4, amsgrad=True, fused=choices.fused or None)
     fast: Callable[[Tensor, Tensor], Tensor] = model
     if choices.compiled:
         noisy, noise_level, _ = a_batch(choices, config, device)
-        fast = compiled(model, (noisy, noise_level), autocast, graphs=choices.graphs)
+        fast = compiled(model, (noisy, noise_level), precisely, graphs=choices.graphs)
     unread: list[Tensor] = []
     for noisy, noise_level, clean in batches_of(choices, images, device):
         optimizer.zero_grad()
-        with autocast:
+        with precisely:
             denoised = fast(noisy, noise_level)
         loss = F.mse_loss(denoised, clean)
         loss.backward()
@@ -140,11 +140,6 @@ def network(choices: Choices, config: Config, device: torch.device) -> UNet:
     """A new network in its layout of memory."""
     model = UNet(config.channels, config.widths, config.depths)
     return to_fast_layout(model, device) if choices.channels_last else model.to(device)
-
-
-def precisely(choices: Choices, device: torch.device) -> torch.autocast:
-    """As `Trainer.autocast`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=choices.precision == torch.bfloat16)
 
 
 def a_batch(choices: Choices, config: Config, device: torch.device) -> Batch:
@@ -209,7 +204,7 @@ def cost(choices: Choices, config: Config, device: torch.device) -> Report:
     device = torch.device("cpu") if device.type == "mps" else device  # the counter doesn't know its convolutions
     model, (noisy, noise_level, clean) = network(choices, config, device), a_batch(choices, config, device)
     with FlopCounterMode(display=False) as flop, Traffic() as traffic:
-        with precisely(choices, device):
+        with autocast(choices.precision, device):
             denoised = model(noisy, noise_level)
         F.mse_loss(denoised, clean).backward()
     n = choices.batch_size

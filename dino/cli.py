@@ -17,6 +17,8 @@ from .course import commands
 from .errors import DinoError, DinoWarning, is_out_of_memory, shown
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
+    import torch
+
     from .denoiser import UNet
     from .sampler import Step
     from .trainer import Trainer
@@ -125,7 +127,7 @@ def train(
         raise DinoError("--fill-in goes with --mine: it says what to do about lessons that don't pass")
     check(data or "emoji")  # before torch is imported, which takes seconds
     from . import pictures
-    from .config import PRESETS, choose_device, choose_preset
+    from .config import PRESETS, choose_device
     from .runs import finish, new_run_folder, saved_config
     from .trainer import Parts, Trainer
 
@@ -150,11 +152,8 @@ def train(
             )
         config = replace(saved_config(resume), **given)
     else:
-        preset, why = (preset, "as asked for") if preset else choose_preset(place)
-        if preset not in PRESETS:
-            raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
+        preset = _preset(preset, place)
         config = replace(PRESETS[preset], **given)
-        say("preset", f"{preset}: {why}")
     with processes.joined(place):
         trainer = Trainer(config, device=place, parts=parts, accumulate=accumulate, compile=compile)
         if resume:
@@ -408,15 +407,12 @@ def bench(
     """Measure how fast training is here, and what each of the trainer's choices adds to a plain loop."""
     from . import bench as benchmark
     from . import reports
-    from .config import PRESETS, choose_device, choose_preset
+    from .config import PRESETS, choose_device
 
-    place = choose_device(device)
-    preset, why = (preset, "as asked for") if preset else choose_preset(place)
-    if preset not in PRESETS:
-        raise DinoError(f"there is no preset {preset}. Choose {', '.join(PRESETS)}")
     reports.check_name(json)
+    place = choose_device(device)
+    preset = _preset(preset, place)
     config = PRESETS[preset] if batch_size is None else replace(PRESETS[preset], batch_size=batch_size)
-    say("preset", f"{preset}: {why}")
     report = benchmark.measure(config, place, seconds=seconds, rounds=rounds)
     report |= {"preset": preset, "command": _command()}
     typer.echo(f"\n{benchmark.markdown(report)}\n")
@@ -426,6 +422,17 @@ def bench(
         say("wrote", str(path))
     if report["interrupted"]:
         raise typer.Exit(130)
+
+
+def _preset(name: str | None, device: "torch.device") -> str:
+    """The preset that was asked for, or the one that suits the device. Tells which, and why."""
+    from .config import PRESETS, choose_preset
+
+    name, why = (name, "as asked for") if name else choose_preset(device)
+    if name not in PRESETS:
+        raise DinoError(f"there is no preset {name}. Choose {', '.join(PRESETS)}")
+    say("preset", f"{name}: {why}")
+    return name
 
 
 def _command() -> str:

@@ -7,7 +7,6 @@ real ones; and whether they are new. The measures are those of `dino.evaluation`
 real pictures alone, for by itself none says much. How to read them: docs/guides/evaluation.md.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -21,7 +20,7 @@ from . import inception, newness, pictures, reports
 from .drawing import draw, shape_of
 from .errors import DinoError, shown
 from .evaluation import PATCH, loss_by_noise_level, sliced_wasserstein
-from .images import Part, load_images, seeded, to_unit
+from .images import Part, fingerprint, load_images, seeded, to_unit
 from .reports import Report
 
 if TYPE_CHECKING:
@@ -63,14 +62,14 @@ class Real:
         if size < PATCH:
             raise DinoError(f"the pictures are {size} pixels a side, and at least {PATCH} can be compared")
         training, held_out = (load_images(source, size, channels=channels, split=split, part=part) for part in PARTS)
-        n, fingerprint = len(training) + len(held_out), about.get("fingerprint")
+        n, learned_from = len(training) + len(held_out), about.get("fingerprint")
         if n < LEAST_REAL:
             raise DinoError(f"there are {n} pictures in {shown(source)}, and it takes {LEAST_REAL} to compare with")
         doubt = ""
         if len(held_out) < LEAST_HELD_OUT:
             doubt = f"{len(held_out)} of the {n} real pictures are held out, and it takes at least {LEAST_HELD_OUT}"
         # As the trainer notes it. Of weights that were saved by hand nothing is known; what they say is believed.
-        if fingerprint not in (None, hashlib.sha256(training.numpy().tobytes()).hexdigest()[:12]):
+        if learned_from not in (None, fingerprint(training)):
             doubt = "these weights learned from other pictures, or from the held-out ones as well"
         return cls(source, training, held_out, doubt)
 

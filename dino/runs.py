@@ -1,8 +1,10 @@
 """Runs: training in a folder with a log, grids of samples and saves; what sums a run up; and finding it again.
 
-trainer = Trainer(PRESETS["quick"])
-for progress in train(trainer, Path("runs/mine")):
-    print(progress.images, progress.loss)
+    trainer = Trainer(PRESETS["quick"])
+    for progress in train(trainer, Path("runs/mine")):
+        print(progress.images, progress.loss)
+
+Whatever ends a run, its folder holds a state to go on from and weights to draw with.
 """
 
 import contextlib

@@ -28,6 +28,11 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if faster else torch.float32
 
 
+def autocast(precision: torch.dtype, device: torch.device) -> torch.autocast:
+    """Within this context convolutions are done in `precision`. Weights stay as they are."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
 def to_fast_layout(network: Network, device: torch.device | str) -> Network:
     """Move a network to a device, in the layout of memory that its convolutions like best.
 

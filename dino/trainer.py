@@ -14,7 +14,6 @@ are finite stay there, and are looked at every `runs.LOG_EVERY` steps.
 
 import contextlib
 import copy
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -31,9 +30,17 @@ from .checkpoint import STATE, WEIGHTS
 from .config import Config, choose_device
 from .denoiser import UNet
 from .errors import DinoError
-from .images import batches, load_images, seeded
+from .images import batches, fingerprint, load_images, seeded
 from .noise import add_noise
-from .speed import SMALL_BATCH, choose_precision, compiled, explaining_memory, keep_freed_memory, to_fast_layout
+from .speed import (
+    SMALL_BATCH,
+    autocast,
+    choose_precision,
+    compiled,
+    explaining_memory,
+    keep_freed_memory,
+    to_fast_layout,
+)
 
 
 class Parts(NamedTuple):
@@ -77,7 +84,7 @@ class Trainer:
                 images = load_images(
                     config.data, config.size, channels=config.channels, split=config.split, part="training"
                 )
-        self.fingerprint = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()[:12]
+        self.fingerprint = fingerprint(images)
         if not processes.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different pictures in {config.data}. Give all boxes the same ones")
         self.images = images.to(self.device)
@@ -119,7 +126,7 @@ class Trainer:
 
     def autocast(self) -> torch.autocast:
         """The weights stay float32; where it is faster, convolutions are done in bfloat16."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
+        return autocast(self.precision, self.device)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 

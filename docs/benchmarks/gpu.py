@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -92,8 +93,8 @@ def waits(device: str = "cuda") -> None:
 
     for batch in (16, 256):
         for compile in (False, True):
-            config = {**vars(PRESETS["full"]), "batch_size": batch}
-            trainer = Trainer(type(PRESETS["full"])(**config), device=device, compile=compile and device == "cuda")
+            config = replace(PRESETS["full"], batch_size=batch)
+            trainer = Trainer(config, device=device, compile=compile and device == "cuda")
             steps = trainer.steps()
             for _ in range(8):  # while kernels are chosen and compiled, it may wait
                 next(steps)
