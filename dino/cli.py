@@ -478,6 +478,11 @@ def main() -> None:
     warnings.formatwarning = _one_line  # type: ignore[assignment]
     if processes.RANK:  # the first process warns for all
         warnings.simplefilter("ignore")
+    with processes.leaving_at_once():
+        _run()
+
+
+def _run() -> None:
     try:
         app(prog_name="dino")
     except (DinoError, MemoryError, RuntimeError) as error:

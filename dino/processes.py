@@ -7,6 +7,7 @@ function here does nothing or answers for that one.
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -56,6 +57,23 @@ def joined(device: "torch.device") -> Iterator[None]:
     finally:
         with contextlib.suppress(Exception):  # it is broken if a process died
             distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """If the body ends the program, do so without taking Python apart first, in a process that torchrun started.
+
+    Threads of gloo are still there then, though its group was destroyed. Now and then one of them wants something of
+    Python in that moment and aborts the process, and torchrun calls a run that is whole and saved a failure.
+    """
+    try:
+        yield
+    except SystemExit as ending:
+        if not TORCHRUN:
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
 
 
 def _is_about_a_peer(error: RuntimeError) -> bool:

@@ -33,7 +33,7 @@ config = Config(
     warmup=10, anneal=True, precision="float32", seed=3,
 )
 pictures = load_file(folder / "blobs")["blobs"]
-with processes.joined(torch.device("cpu")):
+with processes.leaving_at_once(), processes.joined(torch.device("cpu")):
     for name, accumulate, *stops in (word.split(":") for word in sys.argv[2:]):
         for stop in [*map(int, stops), config.n_steps]:
             trainer = Trainer(config, device="cpu", images=pictures, accumulate=int(accumulate))
@@ -46,6 +46,7 @@ with processes.joined(torch.device("cpu")):
             steps.close()
             if processes.N_PROCESSES > 1:  # as the first one may still be saving
                 torch.distributed.barrier()
+    sys.exit()
 """
 
 
@@ -140,6 +141,23 @@ def test_a_signal_stops_all_processes_after_the_same_step_and_saves(tmp_path: Pa
     from dino.checkpoint import STATE, read
 
     assert read(tmp_path / "run" / STATE, "state")[1]["step"] == int(last["step"])
+
+
+@pytest.mark.parametrize("of_torchrun", [True, False])
+def test_a_process_of_torchrun_ends_with_its_status_before_python_is_taken_apart(of_torchrun: bool) -> None:
+    code = """
+import atexit, sys
+from dino.cli import main
+atexit.register(print, "taken apart")
+main()
+"""
+    environment = {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"} if of_torchrun else {}
+    for words, status in ("--version", 0), ("--nonsense", 2):
+        command = [sys.executable, "-c", code, words]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+        assert ("taken apart" in done.stdout) is not of_torchrun
+        assert "dino" in done.stdout + done.stderr  # all that was said has come through
 
 
 def test_what_is_wrong_is_told_once_not_by_each_process(tmp_path: Path) -> None:
