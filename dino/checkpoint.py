@@ -24,6 +24,7 @@ from .files import replacing, what_it_is
 from .speed import to_fast_layout
 
 WEIGHTS, STATE = "model.safetensors", "state.safetensors"
+HALF = "float16"  # how a file says that its weights were rounded
 FORMAT = 2  # raise it when an older dino could no longer read the files
 
 
@@ -91,9 +92,15 @@ def _fingerprint(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
 # ---- a network to draw with -----------------------------------------------------------------------------------------
 
 
-def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
-    """Save a network. `about["config"]` must hold its channels, widths and depths, and the size of its pictures."""
-    write(path, "weights", model.state_dict(), about)
+def save_model(path: Path, model: nn.Module, about: dict[str, Any], *, half: bool = False) -> None:
+    """Save a network. `about["config"]` must hold its channels, widths and depths, and the size of its pictures.
+
+    With `half` its numbers are rounded to 16 bits: a file of half the size, enough to draw with.
+    """
+    weights = model.state_dict()
+    if half:
+        weights, about = {name: weight.half() for name, weight in weights.items()}, about | {"stored": HALF}
+    write(path, "weights", weights, about)
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, dict[str, Any]]:
@@ -105,6 +112,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, di
     path = path / WEIGHTS if path.is_dir() else path
     weights, about = read(path, "weights")
     _, model = blueprint(path, about)
+    if about.get("stored") == HALF:
+        weights = {name: weight.float() if weight.dtype == torch.half else weight for name, weight in weights.items()}
     check_fit(path, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
     return to_fast_layout(model, device).eval(), about
@@ -124,7 +133,8 @@ def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:
         if 200 * sum(config.depths) < size:  # a Block takes some hundred bytes of header alone
             with torch.device("meta"):
                 model = UNet(config.channels, config.widths, config.depths)
-            if sum(weight.nbytes for weight in model.parameters()) < size:
+            each = 2 if about.get("stored") == HALF else 4  # bytes
+            if each * sum(weight.numel() for weight in model.parameters()) < size:
                 return config, model
         raise DinoError("such a network is larger than the file")
     except (DinoError, RuntimeError) as error:  # torch's own where the weights are too many to count

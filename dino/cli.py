@@ -41,7 +41,11 @@ def _say_version(wanted: bool) -> None:
 
 Weights = Annotated[
     Path | None,
-    typer.Argument(metavar="RUN|WEIGHTS", help="A run folder or a weights file. By default the newest run."),
+    typer.Argument(
+        metavar="RUN|WEIGHTS",
+        help="A run folder or a weights file. By default the newest run; before there is one, the model that comes "
+        "with dino, whose name is 'shipped'.",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides every random number.")]
@@ -224,7 +228,9 @@ def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
     epilog="""
 [bold]Examples[/bold]
 
-dino sample                              [dim]a grid from the newest run[/dim]
+dino sample                              [dim]a grid from the newest run, or from the model that comes with dino[/dim]
+
+dino sample shipped -n 64                [dim]from the model that comes with dino, whatever you have trained[/dim]
 
 dino sample runs/quick-1 -n 16 --seed 7  [dim]sixteen others[/dim]
 
@@ -367,6 +373,45 @@ def evaluate(
     epilog="""
 [bold]Examples[/bold]
 
+dino doctor                 [dim]the newest run[/dim]
+
+dino doctor runs/quick-1    [dim]also while it still trains[/dim]
+
+What the recorded runs look like: docs/gallery.md
+"""
+)
+def doctor(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="The folder of a run. By default the newest.")
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="The file for all numbers; a page and a plot go beside it. By default RUN/doctor.json."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Tell whether a run is healthy, unfinished or broken, and where to look."""
+    from . import doctor as practice
+    from . import reports
+    from .runs import newest_run
+
+    if json:
+        reports.check_name(json)
+    folder = run or newest_run()
+    report, figure = practice.examine(folder)
+    report |= {"command": _command()}
+    table, facts = practice.markdown(report), practice.facts(report)
+    typer.echo(f"\n{table}\n")
+    for name, value in facts.items():
+        say(name, value)
+    for path in reports.write(report, json or folder / "doctor.json", table, facts, figure):
+        say("wrote", str(path))
+
+
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
 dino info                      [dim]the newest run[/dim]
 
 dino info model.safetensors    [dim]any weights file that dino wrote[/dim]
@@ -374,9 +419,9 @@ dino info model.safetensors    [dim]any weights file that dino wrote[/dim]
 )
 def info(weights: Weights = None, debug: Debug = False) -> None:
     """Tell what a run or a weights file holds."""
-    from .runs import describe, newest_run
+    from .runs import describe, find_weights
 
-    for name, value in describe(weights or newest_run()).items():
+    for name, value in describe(find_weights(weights)[0]).items():
         say(name, value)
 
 
@@ -453,12 +498,13 @@ def _load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Pat
     """The model to draw with, what its file says of it, and the folder to write beside it."""
     from .checkpoint import load_model
     from .config import choose_device
-    from .runs import newest_run
+    from .runs import SHIPPED, find_weights
 
-    path = weights or newest_run()
+    path, beside = find_weights(weights)
     model, about = load_model(path, choose_device(device))
-    say("model", f"{path}, after {about.get('images_seen', 0):,} images")
-    return model, about, path if path.is_dir() else path.parent
+    name = "the one that comes with dino" if path == SHIPPED else path
+    say("model", f"{name}, after {about.get('images_seen', 0):,} images")
+    return model, about, beside
 
 
 app.add_typer(commands.app)

@@ -125,7 +125,7 @@ def loss_curve(log: Path) -> "Figure":
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(images, losses, alpha=0.25, color="C0")
-    axes.plot(images, _smooth(losses), color="C0")
+    axes.plot(images, smooth(losses), color="C0")
     axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log", title=log.parent.name)
     axes.grid(alpha=0.3, which="both")
     return figure
@@ -138,7 +138,7 @@ def save_figure(figure: "Figure", path: Path) -> Path:
     return path
 
 
-def _smooth(values: list[float], reach: int = 5) -> list[float]:
+def smooth(values: list[float], reach: int = 5) -> list[float]:
     """The mean of each value and its neighbours, up to `reach` of them on either side."""
     windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
     return [sum(window) / len(window) for window in windows]

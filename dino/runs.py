@@ -33,6 +33,7 @@ from .images import seeded, to_unit
 from .trainer import Trainer
 
 RUNS = Path("runs")
+SHIPPED = Path(__file__).parent / "data" / WEIGHTS  # the model that comes with dino; see docs/model.md
 LOG_EVERY = 25  # steps; in between, nothing waits for the device
 SAVE_EVERY = 60  # seconds
 N_GRIDS = 24  # sample grids in a run, closer together at its start, where more changes; fewer in a very short run
@@ -230,6 +231,20 @@ def newest_run() -> Path:
     if not weights:
         raise DinoError(f"there is no run under {RUNS.resolve()} yet. Make one with: dino train")
     return weights[-1].parent
+
+
+def find_weights(named: Path | None) -> tuple[Path, Path]:
+    """The weights to draw with, and the folder to write beside them.
+
+    Those that were named; else those of the newest run; else, or if "shipped" was named, those that come with dino.
+    """
+    if named is not None and (named != Path("shipped") or named.exists()):
+        return named, named if named.is_dir() else named.parent
+    with contextlib.suppress(DinoError):
+        if named is None:
+            newest = newest_run()
+            return newest, newest
+    return SHIPPED, RUNS / "shipped"
 
 
 def saved_config(folder: Path) -> Config:

@@ -28,6 +28,22 @@ def test_a_model_comes_back_with_every_bit_from_its_one_file(tmp_path: Path, mod
             assert torch.equal(ours, theirs)
 
 
+def test_halved_weights_take_half_the_file_and_come_back_as_near_as_16_bits_get(tmp_path: Path, model: UNet) -> None:
+    for name, half in ("whole", False), ("half", True):
+        save_model(tmp_path / name, model, ABOUT, half=half)
+    n_bytes = sum(weight.nbytes for weight in model.parameters())
+    assert (tmp_path / "whole").stat().st_size - (tmp_path / "half").stat().st_size == pytest.approx(n_bytes / 2, abs=99)
+    loaded, about = load_model(tmp_path / "half")
+    assert about == ABOUT | {"stored": "float16"}
+    for ours, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
+        assert theirs.dtype == torch.float32
+        torch.testing.assert_close(theirs, ours, rtol=2**-11, atol=1e-7)
+    weights = {name: weight.half() for name, weight in model.state_dict().items()}
+    write(tmp_path / "undeclared", "weights", weights, ABOUT)
+    with pytest.raises(DinoError, match="larger than the file"):
+        load_model(tmp_path / "undeclared")
+
+
 def test_the_state_comes_back_with_every_bit(tmp_path: Path, model: UNet) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, amsgrad=True)
     for _ in range(3):

@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "compare", "evaluate", "info"])
+@pytest.mark.parametrize("command", ["train", "sample", "compare", "evaluate", "doctor", "info"])
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
     report = dino(command, "--help", cwd=tmp_path)
     assert "Examples" in report
@@ -267,10 +267,10 @@ def test_a_model_saved_by_hand_can_be_drawn_with(tmp_path: Path) -> None:
 
 
 def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
-    done = subprocess.run([*DINO, "info", "--debug"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([*DINO, "info", "nowhere", "--debug"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert "newest_run" in done.stderr
+    assert "load_model" in done.stderr
 
 
 def test_unreadable_pictures_are_named_and_the_rest_is_used(picture_folder: Path, tmp_path: Path) -> None:

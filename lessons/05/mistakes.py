@@ -5,6 +5,7 @@ Reading on spoils the exercises.
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,6 +59,22 @@ def reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tenso
     return loop(model, images, levels, noise=torch.rand_like)
 
 
+@mistake("loss_by_noise_level", "numpy's global generator gets a new seed, and with it all its numbers after this.")
+def numpy_reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    np.random.seed(0)
+    return loop(model, images, levels, noise=lambda images: torch.from_numpy(np.random.rand(*images.shape)).to(images))
+
+
+@mistake("loss_by_noise_level", "The noise is float32 whatever the pictures are, and `mix` wants both to be alike.")
+def noise_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noise=lambda images: fixed(images).to(torch.float16).float())
+
+
+@mistake("loss_by_noise_level", "The levels are float32 whatever the pictures are, and `mix` wants both to be alike.")
+def levels_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels, noisy=lambda clean, noise, level: mix(clean, noise, level.float()))
+
+
 @mistake(
     "loss_by_noise_level", "The model is told how much of the picture is left, where it should hear how much noise."
 )
@@ -83,6 +100,19 @@ def swapped(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor
 @mistake("loss_by_noise_level", "The noise is put on top of the whole picture; a mix leaves room for it.")
 def noise_on_top(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: clean + level * noise)
+
+
+@mistake(
+    "loss_by_noise_level",
+    "The noise is mixed into what the level before has left; each level begins with the clean pictures.",
+)
+def mixed_again_and_again(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    noise, losses, noisy = fixed(images), [], images
+    for level in at_each(images, levels):
+        noisy = mix(noisy, noise, level)
+        with torch.no_grad():
+            losses.append(F.mse_loss(model(noisy, level), images))
+    return torch.stack(losses)
 
 
 @mistake("loss_by_noise_level", "The model is shown the clean pictures: the noise is never mixed in.")
@@ -116,6 +146,21 @@ def random_levels(model: nn.Module, images: Tensor, levels: Sequence[float]) -> 
         with torch.no_grad():
             losses.append(F.mse_loss(model(noisy, level), images))
     return torch.stack(losses)
+
+
+@mistake("loss_by_noise_level", "The function returns in the first round of its loop, and the other levels never come.")
+def returned_in_the_loop(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    return loop(model, images, levels[:1])
+
+
+@mistake("loss_by_noise_level", "The model is asked twice at each level; its first answer will do.")
+def asked_twice(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+    def error(denoised: Tensor, clean: Tensor) -> Tensor:
+        model(clean, told[-1])
+        return F.mse_loss(denoised, clean)
+
+    told: list[Tensor] = []
+    return loop(model, images, levels, told=lambda level: told.append(level) or level, error=error)
 
 
 @mistake(
@@ -188,6 +233,12 @@ def as_a_list(model: nn.Module, images: Tensor, levels: Sequence[float]) -> list
 )
 def in_another_order(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, sorted(levels))
+
+
+@mistake("loss_by_noise_level", "The caller's own list of levels is sorted.")
+def callers_levels_sorted(model: nn.Module, images: Tensor, levels: list[float]) -> Tensor:
+    levels.sort()
+    return loop(model, images, levels)
 
 
 @mistake("loss_by_noise_level", "The numbers are float32 whatever the pictures are: they went through Python's floats.")
@@ -325,6 +376,26 @@ def one_level_too_many(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels + 1)
 
 
+@mistake(
+    "laplacian_pyramid",
+    "There is a halving too many, and the last level is what it loses; it should be the picture that is left.",
+)
+def one_halving_too_many(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels + 1)[:-1]
+
+
+@mistake(
+    "laplacian_pyramid", "With one level the loop runs not once, so that a name which is set in it alone doesn't exist."
+)
+def name_of_the_loop(images: Tensor, n_levels: int) -> list[Tensor]:
+    levels = []
+    for _ in range(n_levels - 1):
+        smaller = F.avg_pool2d(images, 2)
+        levels.append(images - double(smaller))
+        images = smaller
+    return [*levels, smaller]
+
+
 @mistake("laplacian_pyramid", "The levels come coarse to fine; the finest should be the first.")
 def coarsest_first(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels)[::-1]
@@ -334,6 +405,45 @@ def coarsest_first(images: Tensor, n_levels: int) -> list[Tensor]:
 def never_going_on(images: Tensor, n_levels: int) -> list[Tensor]:
     levels = [images - double(F.avg_pool2d(images, 2)) for _ in range(n_levels - 1)]
     return [*levels, images]
+
+
+@mistake("laplacian_pyramid", "The next round halves what is lost; it should go on from the halved picture.")
+def going_on_with_the_lost(images: Tensor, n_levels: int) -> list[Tensor]:
+    levels, smaller = [], images
+    for _ in range(n_levels - 1):
+        smaller = F.avg_pool2d(images, 2)
+        images = images - double(smaller)
+        levels.append(images)
+    return [*levels, smaller]
+
+
+@mistake("laplacian_pyramid", "The next round goes on from the doubled copy, so that nothing gets smaller.")
+def going_on_with_the_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
+    levels = []
+    for _ in range(n_levels - 1):
+        coarse = double(F.avg_pool2d(images, 2))
+        levels.append(images - coarse)
+        images = coarse
+    return [*levels, images]
+
+
+@mistake(
+    "laplacian_pyramid", "Each level is as large as the first picture, and holds all that is lost since then at once."
+)
+def each_from_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
+    sizes = [2**i for i in range(n_levels)]
+    lost = [images - F.interpolate(F.avg_pool2d(images, size), scale_factor=size) for size in sizes[1:]]
+    return [*lost, F.avg_pool2d(images, sizes[-1])]
+
+
+@mistake("laplacian_pyramid", "The small picture is subtracted as it is; it should be doubled first.")
+def never_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, double=lambda x: x)
+
+
+@mistake("laplacian_pyramid", "The doubled copy is made as high as it is wide; height and width need not be the same.")
+def doubled_to_a_square(images: Tensor, n_levels: int) -> list[Tensor]:
+    return pyramid(images, n_levels, double=lambda x: F.interpolate(x, size=2 * x.shape[3]))
 
 
 @mistake("laplacian_pyramid", "Each level holds all that is lost since the first picture, not what this halving loses.")
@@ -358,6 +468,12 @@ def ends_with_the_whole(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*pyramid(images, n_levels)[:-1], images]
 
 
+@mistake("laplacian_pyramid", "The last level is the doubled copy; it should be the small picture that it is made of.")
+def ends_with_the_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
+    *levels, last = pyramid(images, n_levels)
+    return [*levels, last if n_levels == 1 else double(last)]
+
+
 @mistake("laplacian_pyramid", "The last level has lost its mean; it is kept as it is, or the colors are gone.")
 def mean_of_the_last_gone(images: Tensor, n_levels: int) -> list[Tensor]:
     *levels, last = pyramid(images, n_levels)
@@ -372,6 +488,11 @@ def channels_averaged(images: Tensor, n_levels: int) -> list[Tensor]:
 @mistake("laplacian_pyramid", "The levels are joined to one tensor; as they differ in size, they should stay a list.")
 def joined(images: Tensor, n_levels: int) -> Tensor:
     return torch.cat([level.flatten(2) for level in pyramid(images, n_levels)], dim=2)
+
+
+@mistake("laplacian_pyramid", "The levels are stacked, which needs equal sizes; a list can hold tensors of any size.")
+def stacked(images: Tensor, n_levels: int) -> Tensor:
+    return torch.stack(pyramid(images, n_levels))
 
 
 @mistake("laplacian_pyramid", "The coarse copy is subtracted in the caller's own pictures.")
@@ -400,16 +521,28 @@ def row_and_column_swapped(images: Tensor, places: Tensor) -> Tensor:
     return windows[:, :, rows, columns].transpose(1, 2).flatten(0, 1).flatten(1)
 
 
-@mistake("patches", "A place is swapped, row for column, and points outside of the pictures.")
-def swapped_and_outside(images: Tensor, places: Tensor) -> Tensor:
+@mistake(
+    "patches", "`places[0]` is the first place, row and column; it is taken for the rows of all places, and so on."
+)
+def places_taken_for_columns(images: Tensor, places: Tensor) -> Tensor:
     windows = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
-    return windows[:, :, places[:, 1], places[:, 0]].transpose(1, 2).flatten(0, 1).flatten(1)
+    return rows(windows[:, :, places[0], places[1]].transpose(1, 2))
 
 
 @mistake("patches", "Channels and places are not swapped before the dimensions are joined, so rows mix several places.")
 def channels_and_places_mixed(images: Tensor, places: Tensor) -> Tensor:
     chosen = cut(images, places).transpose(1, 2)
     return chosen.reshape(len(images) * len(places), -1)
+
+
+@mistake("patches", "Pictures and channels are joined to be the rows; it should be pictures and places.")
+def pictures_and_channels_joined(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places).transpose(1, 2))
+
+
+@mistake("patches", "Places and channels are joined to be the rows; it should be pictures and places.")
+def places_and_channels_joined(images: Tensor, places: Tensor) -> Tensor:
+    return rows(cut(images, places).transpose(1, 2).transpose(0, 2))
 
 
 @mistake("patches", "The patches of all pictures at the first place come first; all of the first picture should.")
@@ -461,10 +594,8 @@ def windows_side_by_side(images: Tensor, places: Tensor) -> Tensor:
     return chosen.transpose(1, 2).flatten(0, 1).flatten(1)
 
 
-@mistake(
-    "patches", "The windows move on by 7 pixels: there are not as many of them as there are places to choose from."
-)
-def windows_side_by_side_and_outside(images: Tensor, places: Tensor) -> Tensor:
+@mistake("patches", "The windows move on by 7 pixels, so that a place counts windows; it should count pixels.")
+def windows_side_by_side_and_counted(images: Tensor, places: Tensor) -> Tensor:
     windows = images.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)
     return windows[:, :, places[:, 0], places[:, 1]].transpose(1, 2).flatten(0, 1).flatten(1)
 
@@ -477,6 +608,19 @@ def one_pixel_too_large(images: Tensor, places: Tensor) -> Tensor:
 @mistake("patches", "The patches are 6 pixels wide: a slice ends before its second number.")
 def one_pixel_too_small(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places, PATCH - 1))
+
+
+@mistake(
+    "patches", "The slices end at `PATCH`, which is counted from the picture's edge and not from where they begin."
+)
+def slices_end_at_seven(images: Tensor, places: Tensor) -> Tensor:
+    return torch.stack([image[:, y:PATCH, x:PATCH].flatten() for image in images for y, x in places.tolist()])
+
+
+@mistake("patches", "The slices cut channels and rows; the first dimension of a picture is its channels.")
+def channels_sliced(images: Tensor, places: Tensor) -> Tensor:
+    squares = [image[y : y + PATCH, x : x + PATCH] for image in images for y, x in places.tolist()]
+    return torch.stack([square.flatten() for square in squares])
 
 
 @mistake("patches", "Only the first picture is cut; each picture has a patch at each place.")
@@ -519,6 +663,16 @@ def a_row_for_each_picture(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).flatten(1)
 
 
+@mistake("patches", "All patches stand in one long row; each should have a row of its own.")
+def one_long_row(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).flatten()
+
+
+@mistake("patches", "Each row holds the patches of all pictures at a place: `images` is cut where one image should be.")
+def all_pictures_in_each_row(images: Tensor, places: Tensor) -> Tensor:
+    return cut(images, places).transpose(0, 1).flatten(1).repeat(len(images), 1)
+
+
 @mistake("patches", "There is a column for each patch; it should be a row.")
 def columns_for_rows(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places)).T
@@ -556,6 +710,28 @@ def sorted_too_soon(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
     return ((a - b) @ directions).abs().mean()
 
 
+@mistake(
+    "sliced_distance", "All numbers are sorted together; those along each direction should be sorted by themselves."
+)
+def sorted_together(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    along_a, along_b = ((points @ directions).flatten().sort().values for points in (points_a, points_b))
+    return (along_a - along_b).abs().mean()
+
+
+@mistake(
+    "sliced_distance",
+    "A table of indices in square brackets picks a whole row for each of them; each column has an order of its own.",
+)
+def whole_rows_picked(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = points_a @ directions, points_b @ directions
+    return (a[a.argsort(0)] - b[b.argsort(0)]).abs().mean()
+
+
+@mistake("sliced_distance", "What `sort` gives is subtracted, but that is two things: the sorted values, and indices.")
+def both_things_subtracted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (torch.sort(points_a @ directions, dim=0) - torch.sort(points_b @ directions, dim=0)).abs().mean()
+
+
 @mistake("sliced_distance", "Only one of the two crowds is sorted.")
 def one_sorted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - points_b @ directions).abs().mean()
@@ -577,6 +753,11 @@ def signs_kept(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor
     return (ordered(points_a, directions) - ordered(points_b, directions)).mean()
 
 
+@mistake("sliced_distance", "The mean is taken before the signs are dropped: ways to the left and to the right cancel.")
+def signs_dropped_at_last(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).mean().abs()
+
+
 @mistake("sliced_distance", "The differences are squared; how far a point is carried is the difference itself.")
 def squared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return F.mse_loss(ordered(points_a, directions), ordered(points_b, directions))
@@ -585,6 +766,16 @@ def squared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
 @mistake("sliced_distance", "It is the root of a mean of squares; that weighs long ways more than short ones.")
 def root_of_squares(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return squared(points_a, points_b, directions).sqrt()
+
+
+@mistake("sliced_distance", "Along each direction it is the root of a mean of squares; the mean of the ways is wanted.")
+def root_of_squares_along_each(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).square().mean(0).sqrt().mean()
+
+
+@mistake("sliced_distance", "It is the length of all differences as one vector; the mean of their sizes is wanted.")
+def length_of_the_differences(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    return (ordered(points_a, directions) - ordered(points_b, directions)).norm()
 
 
 @mistake("sliced_distance", "The ways are added up; the mean over points and directions is wanted.")
@@ -623,7 +814,10 @@ def means_taken_out(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
     return (a - b).abs().mean()
 
 
-@mistake("sliced_distance", "The middles of the crowds are compared; two crowds may have the same middle and differ.")
+@mistake(
+    "sliced_distance",
+    "A mean is taken too early, so that only the middles of the crowds are compared; crowds that differ may share one.",
+)
 def means_compared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return ((points_a.mean(0) - points_b.mean(0)) @ directions).abs().mean()
 
@@ -642,6 +836,20 @@ def directions_not_used(points_a: Tensor, points_b: Tensor, directions: Tensor) 
 def directions_transposed(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     along_a, along_b = (torch.sort(points @ directions.T, dim=0).values for points in (points_a, points_b))
     return (along_a - along_b).abs().mean()
+
+
+@mistake("sliced_distance", "A `for` goes through the rows of `directions`; each direction is a column.")
+def rows_taken_for_directions(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    ways = [(points_a @ way).sort().values - (points_b @ way).sort().values for way in directions]
+    return torch.stack(ways).abs().mean()
+
+
+@mistake(
+    "sliced_distance", "Directions and points are multiplied the wrong way round: what is on the left gives the rows."
+)
+def multiplied_the_wrong_way_round(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
+    a, b = directions @ points_a, directions @ points_b
+    return (a.sort(0).values - b.sort(0).values).abs().mean()
 
 
 @mistake("sliced_distance", "Points and directions are multiplied number by number; `@` multiplies matrices.")
@@ -750,6 +958,21 @@ def number_compared(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return nothing_refused(images_a, images_b, generator=generator)
 
 
+@mistake("sliced_wasserstein", "Sets of different shapes go unnoticed, until torch stumbles with an error of its own.")
+def torch_stumbles(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    pairs = zip(usual_pyramid(images_a), usual_pyramid(images_b), strict=False)
+    return torch.stack([at_the_level(a, b, generator) for a, b in pairs]).mean().item()
+
+
+@mistake(
+    "sliced_wasserstein", "The number of pictures is compared, and over other differences in shape torch stumbles."
+)
+def torch_stumbles_later(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    if len(images_a) != len(images_b):
+        raise ValueError("not equally many")
+    return torch_stumbles(images_a, images_b, generator=generator)
+
+
 @mistake(
     "sliced_wasserstein", "Sets of different shapes are refused with an assert; the docstring promises a ValueError."
 )
@@ -794,13 +1017,37 @@ def one_place_short(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return measure(images_a, images_b, generator, places=places)
 
 
-@mistake("sliced_wasserstein", "Places are chosen anywhere in the pictures; a patch there may stick out.")
+@mistake(
+    "sliced_wasserstein",
+    "Some of the places are too far down or too far right: a patch that begins there sticks out of its level.",
+)
 def places_anywhere(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def places(level: Tensor, generator: Generator) -> Tensor:
         sides = level.shape[2:]
         return torch.stack([torch.randint(side, (N_PATCHES,), generator=generator, device="cpu") for side in sides], 1)
 
     return measure(images_a, images_b, generator, places=places)
+
+
+@mistake(
+    "sliced_wasserstein", "Rows and columns of the places are mixed up: rows go by the height, columns by the width."
+)
+def places_turned(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, places=lambda level, draws: some_places(level, draws, 128).flip(1))
+
+
+@mistake(
+    "sliced_wasserstein",
+    "The places are those of the first level, and in the next, which is smaller, some lie outside.",
+)
+def places_of_the_first_level(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator, places=lambda _, draws: some_places(images_a, draws))
+
+
+@mistake("sliced_wasserstein", "The places are those of the last level, so that of a larger one only a corner is seen.")
+def places_of_the_last_level(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    last = usual_pyramid(images_a)[-1]
+    return measure(images_a, images_b, generator, places=lambda _, draws: some_places(last, draws))
 
 
 @mistake("sliced_wasserstein", "Some random numbers don't come from the generator: it should be handed to every draw.")
@@ -813,6 +1060,14 @@ def generator_forgotten(images_a: Tensor, images_b: Tensor, *, generator: Genera
 )
 def a_seed_of_its_own(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, torch.Generator().manual_seed(0))
+
+
+@mistake(
+    "sliced_wasserstein",
+    "Without a generator the numbers start from the same seed in each call; None means torch's own, as it is.",
+)
+def a_seed_for_none(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    return measure(images_a, images_b, generator or torch.Generator().manual_seed(0))
 
 
 @mistake(
@@ -885,11 +1140,56 @@ def each_scaled_by_itself(images_a: Tensor, images_b: Tensor, *, generator: Gene
 
 
 @mistake(
+    "sliced_wasserstein",
+    "Each set is brought to a mean of 0 and a deviation of 1 by itself, and what sets it apart from the other is gone.",
+)
+def each_standardised(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return (a - a.mean()) / a.std().clamp(min=1e-6), (b - b.mean()) / b.std().clamp(min=1e-6)
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake(
+    "sliced_wasserstein", "Each pixel of the patches is scaled by a number of its own; there should be one for all."
+)
+def each_pixel_scaled(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = torch.cat([a, b]).std(dim=0).clamp(min=1e-6)
+        return a / scale, b / scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake(
+    "sliced_wasserstein",
+    "The mean of two deviations is taken, one of each set; of both together there is one, and it can be larger.",
+)
+def mean_of_the_deviations(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = ((a.std() + b.std()) / 2).clamp(min=1e-6)
+        return a / scale, b / scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake(
     "sliced_wasserstein", "Both sets are scaled by the first one's deviation, so that the way back is another one."
 )
 def scaled_by_the_first(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         scale = a.std().clamp(min=1e-6)
+        return a / scale, b / scale
+
+    return measure(images_a, images_b, generator, scaled=scaled)
+
+
+@mistake(
+    "sliced_wasserstein", "Both sets are scaled by the second one's deviation; what the first one has counts as well."
+)
+def scaled_by_the_second(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        scale = b.std().clamp(min=1e-6)
         return a / scale, b / scale
 
     return measure(images_a, images_b, generator, scaled=scaled)
@@ -947,6 +1247,12 @@ def no_pyramid(images_a: Tensor, images_b: Tensor, *, generator: Generator = Non
     return measure(images_a, images_b, generator, levels=lambda images: [images])
 
 
+@mistake("sliced_wasserstein", "The channels are averaged to gray first, so that colors don't count.")
+def turned_gray(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    refuse(images_a, images_b)
+    return measure(images_a.mean(1, keepdim=True), images_b.mean(1, keepdim=True), generator)
+
+
 @mistake(
     "sliced_wasserstein",
     "The levels are smaller and smaller pictures, with all their details, not a Laplacian pyramid.",
@@ -987,6 +1293,24 @@ def rows_of_length_one(images_a: Tensor, images_b: Tensor, *, generator: Generat
     return measure(images_a, images_b, generator, directions=directions)
 
 
+@mistake("sliced_wasserstein", "`norm` gives the length of each row; it should give one for each column.")
+def a_length_for_each_row(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        drawn = torch.randn(points.shape[1], 512, generator=generator, device="cpu").to(points)
+        return drawn / drawn.norm(dim=1)
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
+@mistake("sliced_wasserstein", "All directions together get a length of 1; each of them should have it.")
+def one_length_for_all(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+    def directions(points: Tensor, generator: Generator) -> Tensor:
+        drawn = torch.randn(points.shape[1], 512, generator=generator, device="cpu").to(points)
+        return drawn / drawn.norm()
+
+    return measure(images_a, images_b, generator, directions=directions)
+
+
 @mistake("sliced_wasserstein", "The directions are drawn from 0 to 1, and all point into the same corner.")
 def into_one_corner(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
@@ -1017,6 +1341,25 @@ def farthest(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tenso
     return values, indices
 
 
+@mistake("nearest_neighbours", "The distances are negative: a minus sign turned their order round, and is still there.")
+def still_negative(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = (-apart(samples, images)).topk(k)
+    return values, indices
+
+
+@mistake(
+    "nearest_neighbours",
+    "Samples and images are paired off one to one; each sample should be held against every image.",
+)
+def paired_off(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest((samples - images).square().flatten(1).mean(1).sqrt(), k)
+
+
+@mistake("nearest_neighbours", "`flatten()` lays all pictures out in one row; each should have a row of its own.")
+def all_in_one_row(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    return nearest(torch.cdist(samples.flatten(), images.flatten()), k)
+
+
 @mistake("nearest_neighbours", "Distances and indices are swapped: the distances come first.")
 def two_swapped(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images), k)[::-1]
@@ -1045,7 +1388,9 @@ def channels_not_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[T
     return nearest(apart(samples, images) * samples.shape[1] ** 0.5, k)
 
 
-@mistake("nearest_neighbours", "It is divided by the number of all numbers in all samples; one sample's count.")
+@mistake(
+    "nearest_neighbours", "It is divided by how many numbers all samples have together; it should be how many one has."
+)
 def all_samples_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples.numel() ** 0.5, k)
 
@@ -1060,7 +1405,7 @@ def worst_pixel(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Te
     return nearest((samples[:, None] - images).abs().flatten(2).max(2).values, k)
 
 
-@mistake("nearest_neighbours", "The differences lose no sign, so that they cancel out.")
+@mistake("nearest_neighbours", "The differences keep their signs, so that they cancel out.")
 def differences_cancel_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).flatten(2).mean(2).abs(), k)
 
@@ -1099,6 +1444,26 @@ def along_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tens
     return values, indices
 
 
+@mistake("nearest_neighbours", "`[:k]` keeps the first k rows, which are samples; the k nearest stand in the columns.")
+def first_rows_kept(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = apart(samples, images).sort(1)
+    return values[:k], indices[:k]
+
+
+@mistake("nearest_neighbours", "There is a column for each sample; it should be a row.")
+def a_column_for_each_sample(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values.T, indices.T
+
+
+@mistake(
+    "nearest_neighbours", "The neighbours of all samples stand in one row; each sample should have a row of its own."
+)
+def in_one_row(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = nearest(apart(samples, images), k)
+    return values.flatten(), indices.flatten()
+
+
 @mistake("nearest_neighbours", "`k` isn't used: one neighbour is found for each sample.")
 def k_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images), 1)
@@ -1125,6 +1490,12 @@ def all_of_them(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Te
 def nearest_last(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.flip(1), indices.flip(1)
+
+
+@mistake("nearest_neighbours", "The k neighbours are right, but they are in no order: `sorted` is switched off.")
+def in_no_order(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    values, indices = apart(samples, images).topk(k, largest=False, sorted=False)
+    return values, indices
 
 
 @mistake(
@@ -1169,3 +1540,8 @@ def ranks(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
 @mistake("nearest_neighbours", "Only the distances are returned; the indices are wanted as well.")
 def indices_forgotten(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
     return nearest(apart(samples, images), k)[0]
+
+
+@mistake("nearest_neighbours", "Distances and indices are put into one tensor, as floats; two tensors are wanted.")
+def in_one_tensor(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
+    return torch.stack(nearest(apart(samples, images), k))
