@@ -91,22 +91,29 @@ def looks_of(looks: Sequence[tuple[int, Look]], name: str) -> Curve:
     return [(images, getattr(each, name)) for images, each in looks]
 
 
-MARGIN = {"loss": 0.06, "detail": 0.12, "grain": 0.3, "variety": 0.2, "brightness": 0.05}
-EARLY = 2_000  # images; before, runs differ by luck
+MARGIN = {"loss": 0.08, "detail": 0.15, "grain": 0.35, "variety": 0.3, "brightness": 0.06}  # beyond the recorded runs
+EARLY = 10_000  # images; before, runs differ by luck, and the margins are three times as wide
 
 
-def band(values: Sequence[float], name: str) -> tuple[float, float]:
-    """What is healthy, from a number of each healthy run: from the least to the largest, and a margin beyond."""
-    return min(values) * (1 - MARGIN[name]), max(values) * (1 + MARGIN[name])
+Bands = dict[str, tuple[float, float]]  # what is healthy or plausible: a range for the loss and each number of a look
 
 
-def healthy_bands(entries: Sequence[Recorded], images: int) -> dict[str, tuple[float, float]]:
-    """What is healthy after so many images: a range for the loss and for each number of a look."""
+def healthy_bands(entries: Sequence[Recorded], run: Run) -> Bands:
+    """What is healthy where a run stands: for its loss after as many images, for its look at its last grid.
+
+    From the least of the healthy runs to their largest, and a margin beyond: four runs don't show all that luck can do.
+    """
     healthy = [entry for entry in entries if entry.healthy]
-    bands = {"loss": band([at(entry.losses, images) for entry in healthy], "loss")}
-    for name in Look._fields:
-        bands[name] = band([at(looks_of(entry.looks, name), images) for entry in healthy], name)
+    bands = {"loss": _band("loss", run.images, [entry.losses for entry in healthy])}
+    for images, _ in run.looks[-1:]:
+        for name in Look._fields:
+            bands[name] = _band(name, images, [looks_of(entry.looks, name) for entry in healthy])
     return bands
+
+
+def _band(name: str, images: int, curves: list[Curve]) -> tuple[float, float]:
+    values, margin = [at(curve, images) for curve in curves], MARGIN[name] * (3 if images < EARLY else 1)
+    return min(values) * (1 - margin), max(values) * (1 + margin)
 
 
 def apart(run: Run, entry: Recorded) -> float:
@@ -158,9 +165,9 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     run = read_run(folder)
     base, entries = recorded()
     fits = comparable(run.config, base)
-    bands = healthy_bands(entries, run.images) if fits else PLAUSIBLE if run.step >= SETTLED else {}
+    bands = healthy_bands(entries, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
     signs = [*run.marks, *loss_signs(run), *band_signs(run, bands)]
-    like, sure = nearest(run, entries) if fits and run.images > 2 * EARLY else (None, False)
+    like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
     if like and not like.healthy and sure and not any(like.told in sign.what for sign in signs):
         signs.insert(len(run.marks), Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice))
     report = circumstances(torch.device("cpu")) | {
@@ -170,20 +177,20 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
         "images": run.images,
         "data": run.config.data,
         "loss": run.loss,
-        "loss_of_mean_picture": run.mean_picture,
-        "loss_of_mean_colour": run.one_colour,
+        "loss_of_mean_picture": run.mean_picture if run.looks else None,
+        "loss_of_mean_colour": run.one_colour if run.looks else None,
         "look": run.looks[-1][1]._asdict() if run.looks else None,
         "healthy": {name: list(limits) for name, limits in bands.items()},
         "comparable": fits,
         "settings": differences(run.config, base),
         "like": like.name if like else None,
         "signs": [sign._asdict() for sign in signs],
-        "verdict": verdict(run, signs, fits, bands),
+        "verdict": verdict(run, signs, fits),
     }
     return report, plot(run, entries if fits else [], None if not signs else like)
 
 
-def band_signs(run: Run, bands: dict[str, tuple[float, float]]) -> list[Sign]:
+def band_signs(run: Run, bands: Bands) -> list[Sign]:
     """What lies outside of what is healthy or plausible."""
     signs = []
     if "loss" in bands:
@@ -214,14 +221,14 @@ def band_signs(run: Run, bands: dict[str, tuple[float, float]]) -> list[Sign]:
     return signs
 
 
-def verdict(run: Run, signs: list[Sign], fits: bool, bands: dict[str, tuple[float, float]]) -> str:
+def verdict(run: Run, signs: list[Sign], fits: bool) -> str:
     """The run in a sentence or two."""
     where = f"step {run.step:,}"
     if signs:
         return f"{where}: " + "; ".join(sign.what for sign in signs[:MOST_SIGNS])
     if not fits:
         return f"{where}: nothing looks broken, as far as that can be told without healthy runs of the same settings"
-    blurred = bands["detail"][1] < 0.8 or bands["variety"][1] < 0.5
+    blurred = run.looks and (run.looks[-1][1].detail < 0.8 or run.looks[-1][1].variety < 0.5)
     if run.step < run.config.n_steps:
         return f"{where}: inside the healthy band; " + (
             "blur is normal here" if blurred else "what is still missing comes with more training"
@@ -257,11 +264,15 @@ def facts(report: Report) -> dict[str, str]:
         "run": f"{shown(report['run'])}, step {report['step']:,} of {report['of_steps']:,}, "
         f"{report['images']:,} images",
         "beside": compared,
-        "samples": "ratios to real pictures: 1 is as real ones are" if report["look"] else "not compared: "
-        f"the pictures of {shown(report['data'])} are not to be had",
-        "losses": f"{report['loss_of_mean_picture']:.4f} for always answering the mean picture, "
-        f"{report['loss_of_mean_colour']:.4f} for the mean colour",
-    }  # fmt: skip
+    }
+    if report["look"]:
+        told["samples"] = "their numbers are ratios to real pictures: 1 is as real ones are"
+        told["losses"] = (
+            f"{report['loss_of_mean_picture']:.4f} for always answering the mean picture, "
+            f"{report['loss_of_mean_colour']:.4f} for the mean colour"
+        )
+    else:
+        told["samples"] = f"not compared, as the pictures of {shown(report['data'])} or the grids are not to be had"
     if report["comparable"] and report["settings"]:
         told["settings"] = f"not those of quick: {', '.join(report['settings'])}"
     if report["like"]:
@@ -285,7 +296,8 @@ def plot(run: Run, entries: Sequence[Recorded], like: Recorded | None) -> "Figur
     axes = figure.subplots()
     if entries:
         xs = [x for x, _ in entries[0].losses]
-        low, high = zip(*(healthy_bands(entries, x)["loss"] for x in xs), strict=True)
+        healthy = [entry.losses for entry in entries if entry.healthy]
+        low, high = zip(*(_band("loss", x, healthy) for x in xs), strict=True)
         axes.fill_between(xs, low, high, color="C0", alpha=0.25, label="healthy")
     if like and not like.healthy:
         axes.plot(*zip(*like.losses, strict=True), color="C1", linestyle="--", label=f"recorded: {like.name}")

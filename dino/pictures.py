@@ -2,9 +2,9 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +81,45 @@ def comparison(real: Tensor, generated: Tensor) -> "Image":
     sheet.paste(left, (0, 0))
     sheet.paste(right, (left.width + gap, 0))
     return sheet
+
+
+INK = "#808080"  # of letters and lines: it can be read on white and on black
+STYLE: dict[Any, Any] = {  # for matplotlib, of all figures of the course
+    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.framealpha": 0,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.titlecolor": INK, "grid.color": INK,
+    "xtick.color": INK, "ytick.color": INK, "font.size": 11, "svg.fonttype": "none",
+    "axes.prop_cycle": "cycler('color', ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00'])",
+}  # fmt: skip
+
+
+def labelled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *, inch: float = 0.9) -> "Figure":
+    """Rows of pictures, each row with its name on the left, and labels above the columns.
+
+    Args:
+        rows: in [0, 1], each (N, C, H, W); they may differ in N.
+        columns: as many labels as the longest row has pictures, or none.
+        inch: the side of a picture, in inches.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    wide = max(map(len, rows.values()))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(inch * (wide + 1.4), inch * (len(rows) + 0.4)), layout="constrained")
+        all_axes = figure.subplots(len(rows), wide, squeeze=False)
+        for axes_of_row, (name, images) in zip(all_axes, rows.items(), strict=True):
+            axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+            for k, axes in enumerate(axes_of_row):
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+                if k < len(images):
+                    pixels = images[k].detach().float().cpu().clamp(0, 1).permute(1, 2, 0).squeeze(2)
+                    axes.imshow(
+                        pixels.permute(1, 2, 0).squeeze(2), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+                    )
+        for axes, label in zip(all_axes[0], columns or [], strict=False):
+            axes.set_title(label, fontsize=10)
+    return figure
 
 
 def save(image: "Image", path: Path) -> Path:

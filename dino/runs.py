@@ -238,13 +238,14 @@ def find_weights(named: Path | None) -> tuple[Path, Path]:
 
     Those that were named; else those of the newest run; else, or if "shipped" was named, those that come with dino.
     """
-    if named is not None and (named != Path("shipped") or named.exists()):
-        return named, named if named.is_dir() else named.parent
-    with contextlib.suppress(DinoError):
-        if named is None:
-            newest = newest_run()
-            return newest, newest
-    return SHIPPED, RUNS / "shipped"
+    if named is None:
+        try:
+            named = newest_run()
+        except DinoError:
+            named = Path("shipped")
+    if named == Path("shipped") and not named.exists():
+        return SHIPPED, RUNS / "shipped"
+    return named, named if named.is_dir() else named.parent
 
 
 def saved_config(folder: Path) -> Config:

@@ -1163,7 +1163,7 @@ def each_pixel_scaled(images_a: Tensor, images_b: Tensor, *, generator: Generato
 
 @mistake(
     "sliced_wasserstein",
-    "The mean of two deviations is taken, one of each set; of both together there is one, and it can be larger.",
+    "Deviations are averaged that were each taken of a part; all numbers together have their own, which can be larger.",
 )
 def mean_of_the_deviations(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

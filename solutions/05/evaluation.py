@@ -52,10 +52,11 @@ def loss_by_noise_level(model: nn.Module, images: Tensor, levels: Sequence[float
         loss_by_noise_level(model, images, [0.2, 0.8]) might be tensor([0.0031, 0.0274]).
 
     Good to know:
-        `torch.Generator(images.device).manual_seed(0)` is a generator that starts from seed 0. It is handed to
-        `torch.rand(shape, generator=...)`; torch's own, global one isn't touched. `torch.stack([a, b])` makes one
-        tensor of a list of tensors of equal shape. The model is called without gradients: inside of `with
-        torch.no_grad():`.
+        `torch.Generator(images.device).manual_seed(0)` is a generator that starts from seed 0; torch's own, global one
+        isn't touched. It is handed to `torch.rand(shape, generator=..., device=..., dtype=...)`, and `mix` wants noise
+        and level in the dtype of the images. `images.new_full((1, 1, 1, 1), 0.2)` is a level of 0.2 in their dtype, on
+        their device. `torch.stack([a, b])` makes one tensor of a list of tensors of equal shape. The model is called
+        without gradients: inside of `with torch.no_grad():`.
     """
     # A generator of our own. `torch.manual_seed(0)` would fix the noise as well, and with it all random numbers that
     # the rest of the program draws from then on.
@@ -136,10 +137,11 @@ def patches(images: Tensor, places: Tensor) -> Tensor:
         is the patch of the second picture at the first place.
 
     Good to know:
-        One patch is a slice, `image[:, row : row + PATCH, column : column + PATCH]`. `torch.stack(list)` puts tensors
-        of equal shape in a row. To cut all at once: `x.unfold(d, 7, 1)` slides a window of 7 along dimension d, one
-        step at a time. Dimension d then counts the windows, and a new last dimension of 7 holds what is in each.
-        `x.transpose(a, b)` swaps two dimensions, and `x.flatten(a, b)` makes one of the dimensions a to b.
+        One patch is a slice, `image[:, row : row + PATCH, column : column + PATCH]`. `x.flatten()` lays all numbers of
+        x out in one row, and `torch.stack(list)` puts rows of equal length below each other. To cut all at once:
+        `x.unfold(d, 7, 1)` slides a window of 7 along dimension d, one step at a time. Dimension d then counts the
+        windows, and a new last dimension of 7 holds what is in each. `x.transpose(a, b)` swaps two dimensions, and
+        `x.flatten(a, b)` makes one of the dimensions a to b.
     """
     # All windows there are: (N, C, rows, columns, PATCH, PATCH), for each pixel that can be an upper left one. It is a
     # view, so nothing is copied, however much they overlap.
@@ -191,8 +193,8 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
     Make the pyramid of each set, with the number of levels that `n_levels_for` tells. At each level of the two
     pyramids:
 
-    1. Choose `N_PATCHES` places at random: any at which a patch lies within the level. Cut the patches of both sets
-       out, at the same places.
+    1. Choose `N_PATCHES` places at random, among all at which a patch lies within the level. Cut the patches of both
+       sets out, at the same places.
     2. Divide both sets of patches by one number, the standard deviation of all numbers in both of them together. Then
        every level counts, though details are fainter than the whole.
     3. Choose `N_DIRECTIONS` random directions of length 1, of the dtype of the images, and take the `sliced_distance`.
@@ -217,11 +219,11 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
 
     Good to know:
         `torch.randint(n, (5,), generator=..., device=...)` draws five whole numbers from 0 to n - 1, and
-        `torch.randn(...)`, in the same way, numbers with a bell curve. A column of those points in any direction with
-        equal chance, once it is divided by its length; `x.norm(dim=0)` is the length of each column. To put y below x
-        there is `torch.cat([x, y])`, and `x.std()` is the standard deviation. `x.clamp(min=1e-6)` is at least 1e-6.
-        `x.item()` is the float in a scalar tensor. (After Karras et al. 2018, who scale each set and each channel by
-        itself.)
+        `torch.stack([x, y], dim=1)` puts two such lists side by side, as columns. `torch.randn(shape, generator=...,
+        device=...)` draws numbers with a bell curve. A column of these, divided by its length, is a random direction,
+        and none is likelier than another; `x.norm(dim=0)` is the length of each column. To put y below x there is
+        `torch.cat([x, y])`, and `x.std()` is the standard deviation. `x.clamp(min=1e-6)` is at least 1e-6. `x.item()`
+        is the float in a scalar tensor. (After Karras et al. 2018, who scale each set and each channel by itself.)
     """
     if images_a.shape != images_b.shape:
         raise ValueError(f"the sets must be equal in shape, not {tuple(images_a.shape)} and {tuple(images_b.shape)}")
