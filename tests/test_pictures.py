@@ -94,3 +94,19 @@ def test_the_ending_of_the_name_decides_the_format(tmp_path: Path) -> None:
     for ending, kind in {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}.items():
         with Image.open(pictures.save(pictures.grid(torch.rand(1, 3, 64, 64)), tmp_path / f"x{ending}")) as image:
             assert image.format == kind
+
+
+def test_labelled_rows_show_each_picture_in_its_place_and_leave_the_style_as_it_was() -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    rows = {"colour": torch.rand(3, 3, 4, 4), "gray": torch.rand(2, 1, 4, 4)}
+    figure = pictures.labelled(rows, ["a", "b", "c"])
+    shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    expected = [image.permute(1, 2, 0) if len(image) == 3 else image[0] for row in rows.values() for image in row]
+    assert len(shown) == 5
+    for array, image in zip(shown, expected, strict=True):
+        torch.testing.assert_close(torch.tensor(array), image)
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["colour", "gray"]
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["a", "b", "c"]
+    assert dict(mpl.rcParams) == before
