@@ -113,7 +113,7 @@ def labelled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
                 if k < len(images):
-                    pixels = images[k].detach().float().cpu().clamp(0, 1).permute(1, 2, 0).squeeze(2)
+                    pixels = images[k].detach().float().cpu().clamp(0, 1).permute(1, 2, 0).squeeze(2).numpy()
                     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         for axes, label in zip(all_axes[0], columns or [], strict=False):
             axes.set_title(label, fontsize=10)

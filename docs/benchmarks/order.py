@@ -3,20 +3,20 @@
     python docs/benchmarks/order.py
 
 The 'pictures' are single pixels from a Gaussian, and so is the noise, with the mean and the spread of uniform noise.
-Then the perfect denoiser is a formula, and so is the pixel that infinitely many steps would end on. Everything is
-linear: a pixel starts so many standard deviations from the mean of the noise, and should end as many from the mean of
-the pictures. If it ends nearer to the mean by a tenth, then all pictures have a tenth less contrast. So one pixel tells
-all, and the error is a share of contrast: below 0 too little (blurred, gray), above 0 too much.
+Then the perfect denoiser is a formula, and so is the pixel that infinitely many steps would end on: one that starts a
+number of standard deviations from the mean of the noise should end as many from the mean of the pictures. All of this
+is linear. If one pixel ends a tenth nearer to the mean, all of them do, and the picture has a tenth less contrast. So
+one pixel tells all, and the error is a share of contrast: below 0 is too flat, above 0 too harsh.
 
-Why the errors fall as they do. A step from one level to the next would be exact if its guess were the network's answer
-averaged over the step. Step size 1 takes the answer at the step's beginning, half a step late; 2 takes the one to be
-expected at its end, half a step early; 1.5 goes to the middle (Adams-Bashforth). Half a step of misjudged change in each
-of n steps, each 1/n long, comes to an error of order 1/n, with opposite signs for 1 and 2. In the middle these cancel,
-what remains is the bend of the answers' path, and the error is of order 1/n^2.
+Why the errors fall as they do: a step would be exact if its guess were the network's answer averaged over the step.
+Step size 1 takes the answer at the step's beginning and is half a step late. 2 takes the answer to be expected at its
+end and is half a step early. In half a step the answer changes by something of order 1/n, so this is the error of the
+guesses, and in the end that of the picture, with opposite signs for 1 and 2. 1.5 aims at the middle (Adams-Bashforth),
+where the two cancel. What is left is the bend of the answers' path, of order 1/n^2.
 
-Nearly: the average counts the end of a step more, the more so the larger a part of the remaining noise it takes away.
-The last steps would need a lean that grows from 1.5 to 2. That they don't get it costs a factor of log n: the order
-that is measured for 1.5 is a little below 2, and would be 2 on a way that ends before level 0.
+Nearly: with k steps to go, a step replaces the share 1/k of the mix, and all these shares add up to log n. With them the
+error of 1.5 falls like log n / n^2, and the order that is measured is a little below 2. On a way that ends before level
+0 it is 2 (tests/test_sampling_order.py).
 """
 
 import math
@@ -24,7 +24,7 @@ import shlex
 import sys
 from pathlib import Path
 from statistics import linear_regression
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
@@ -116,18 +116,18 @@ def plot(report: reports.Report) -> Figure:
         label = f"step size {line['step_size']:g}: order {line['order']:.2f}"
         left.plot(report["steps"], [abs(error) for error in line["errors"]], color=colour, marker=marker, label=label)
     left.set(xscale="log", yscale="log", xlabel="steps", ylabel="error of the contrast, without its sign")
-    left.set_xticks(report["steps"], [str(n) for n in report["steps"]], minor=False)
+    left.set_xticks(report["steps"], [str(n) for n in report["steps"]])
     left.set_xticks([], minor=True)
     left.set_title(f"More steps (spread {report['spread']:g})")
     for line in report["details"]:
         colour, _ = LOOKS[line["step_size"]]
-        style: dict[str, Any] = {"linestyle": "-"} if line["steps"] == 100 else {"linestyle": "--"}
+        style = "-" if line["steps"] == 100 else "--"
         label = f"size {line['step_size']:g}, {line['steps']} steps"
-        right.plot(report["spreads"], [1 + error for error in line["errors"]], color=colour, label=label, **style)
+        right.plot(
+            report["spreads"], [1 + error for error in line["errors"]], color=colour, label=label, linestyle=style
+        )
     right.axhline(1, color="0.4", linewidth=1)
-    right.set(
-        xscale="log", xlabel="spread of the pixels: small for faint, fine detail", ylabel="contrast that comes out"
-    )
+    right.set(xscale="log", xlabel="spread of the pixels: small for faint details", ylabel="contrast that comes out")
     right.set_xticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
     right.set_title("Faint and strong details (1 is right)")
     for axes in (left, right):
