@@ -166,7 +166,10 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     base, entries = recorded()
     fits = comparable(run.config, base)
     bands = healthy_bands(entries, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
-    signs = [*run.marks, *loss_signs(run), *band_signs(run, bands)]
+    signs = [*loss_signs(run), *band_signs(run, bands)]
+    if signs and fits and (changed := differences(run.config, base)):
+        signs.insert(0, Sign(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
+    signs = [*run.marks, *signs]
     like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
     if like and not like.healthy and sure and not any(like.told in sign.what for sign in signs):
         signs.insert(len(run.marks), Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice))
@@ -273,8 +276,6 @@ def facts(report: Report) -> dict[str, str]:
         )
     else:
         told["samples"] = f"not compared, as the pictures of {shown(report['data'])} or the grids are not to be had"
-    if report["comparable"] and report["settings"]:
-        told["settings"] = f"not those of quick: {', '.join(report['settings'])}"
     if report["like"]:
         told["like"] = f"of the recorded runs, {report['like']} is most like it"
     told["verdict"] = report["verdict"]

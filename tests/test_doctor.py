@@ -214,8 +214,9 @@ def test_the_recorded_runs_are_those_of_the_preset_as_it_is() -> None:
         "swapped-target", "inverted-fraction", "level-not-fed-in", "no-skips", "no-averaging", "learning-rate-times-ten"
     }  # fmt: skip
     for entry in ENTRIES:
-        assert entry.losses[-1][0] == BASE.n_images
-        assert len(entry.looks) == runs.N_GRIDS + 1
+        if entry.name != "learning-rate-times-ten":  # which blew up
+            assert entry.losses[-1][0] == BASE.n_images
+            assert len(entry.looks) == runs.N_GRIDS + 1
 
 
 @pytest.mark.parametrize("until", [5_600, 13_000, 28_800, 60_000, 104_000])
