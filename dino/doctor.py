@@ -66,10 +66,14 @@ def differences(config: Config, other: Config) -> list[str]:
     """In what two configurations differ, in words; the seed and the precision aside."""
     ours, theirs = asdict(config), asdict(other)
     return [
-        f"{name.replace('_', ' ')} {ours[name]} instead of {theirs[name]}"
+        f"{name.replace('_', ' ')} {_short(ours[name])} instead of {_short(theirs[name])}"
         for name in ours
         if ours[name] != theirs[name] and name not in ("seed", "precision")
     ]
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def comparable(config: Config, other: Config) -> bool:
@@ -113,7 +117,7 @@ def healthy_bands(entries: Sequence[Recorded], run: Run) -> Bands:
 
 def _band(name: str, images: int, curves: list[Curve]) -> tuple[float, float]:
     values, margin = [at(curve, images) for curve in curves], MARGIN[name] * (3 if images < EARLY else 1)
-    return min(values) * (1 - margin), max(values) * (1 + margin)
+    return max(0.0, min(values) * (1 - margin)), max(values) * (1 + margin)
 
 
 def apart(run: Run, entry: Recorded) -> float:
@@ -143,8 +147,8 @@ MOST_SIGNS = 3  # told; the gravest come first
 PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 5.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
 SETTLED = 1_000  # steps; before, anything is plausible
 LOW = {
-    "detail": ("blurred", "train longer; else see whether the skips of the U-Net are added, and its level fed in"),
-    "grain": ("smoother than they should be", "train longer; else see whether the skips of the U-Net are added"),
+    "detail": ("blurred", "are the U-Net's skips added, and is the noise level fed in?"),
+    "grain": ("smoother than they should be", "are the U-Net's skips added, and is the noise level fed in?"),
     "variety": ("too much alike", "do the samples begin with noise of their own? Is the noise level fed in?"),
     "brightness": ("too dark", "are the pictures in [0, 1] everywhere, and clamped at the end?"),
 }
@@ -166,13 +170,13 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     base, entries = recorded()
     fits = comparable(run.config, base)
     bands = healthy_bands(entries, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
-    signs = [*loss_signs(run), *band_signs(run, bands)]
+    like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
+    signs = loss_signs(run) or band_signs(run, bands)  # the band says less, where a loss tells what it is by itself
     if signs and fits and (changed := differences(run.config, base)):
         signs.insert(0, Sign(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
+    if signs and like and sure and not like.healthy:
+        signs.insert(0, Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice))
     signs = [*run.marks, *signs]
-    like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
-    if like and not like.healthy and sure and not any(like.told in sign.what for sign in signs):
-        signs.insert(len(run.marks), Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice))
     report = circumstances(torch.device("cpu")) | {
         "run": str(folder),
         "step": run.step,
@@ -195,7 +199,7 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
 
 def band_signs(run: Run, bands: Bands) -> list[Sign]:
     """What lies outside of what is healthy or plausible."""
-    signs = []
+    signs: list[Sign] = []
     if "loss" in bands:
         low, high = bands["loss"]
         said = f"(healthy: {low:.4f} to {high:.4f})"
@@ -213,14 +217,17 @@ def band_signs(run: Run, bands: Bands) -> list[Sign]:
                     "does the noise reach level 1, fresh for each picture? Does the network see the clean picture?",
                 )
             )
-    for name, (low, high) in bands.items():
-        if name == "loss" or not run.looks:
-            continue
-        value = getattr(run.looks[-1][1], name)
+    learned = "the loss is healthy, but " if "loss" in bands and not signs else ""
+    usual = "healthy" if "loss" in bands else "plausible"
+    for name, value in run.looks[-1][1]._asdict().items() if run.looks else ():
+        low, high = bands.get(name, (0.0, math.inf))
         if not low <= value <= high:
             words, advice = (LOW if value < low else HIGH)[name]
-            usual = "healthy" if "loss" in bands else "plausible"
-            signs.append(Sign(f"the samples are {words} ({name} {value:.2f}, {usual} {low:.2f} to {high:.2f})", advice))
+            what = f"{learned}the samples are {words} ({name} {value:.2f}, {usual} {low:.2f} to {high:.2f})"
+            signs.append(
+                Sign(what, f"the network has learned, so look at the sampler: {advice}" if learned else advice)
+            )
+            learned = ""
     return signs
 
 
@@ -279,9 +286,8 @@ def facts(report: Report) -> dict[str, str]:
     if report["like"]:
         told["like"] = f"of the recorded runs, {report['like']} is most like it"
     told["verdict"] = report["verdict"]
-    for k, sign in enumerate(report["signs"][:MOST_SIGNS], start=1):
-        told["try" if k == 1 else f"try {k}"] = sign["advice"]
-    return told
+    advice = dict.fromkeys(sign["advice"] for sign in report["signs"][:MOST_SIGNS])
+    return told | {"try" if k == 1 else f"try {k}": each for k, each in enumerate(advice, start=1)}
 
 
 def markdown(report: Report) -> str:

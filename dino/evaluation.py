@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -103,8 +104,17 @@ def sliced_distance(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
         The mean difference over points and directions: a scalar tensor.
     """
     # A row for each direction: side by side in memory, its numbers are sorted twice as fast.
-    along_a, along_b = (torch.sort(directions.T @ points.T).values for points in (points_a, points_b))
+    along_a, along_b = (_sorted(directions.T @ points.T) for points in (points_a, points_b))
     return (along_a - along_b).abs().mean()
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """The numbers of each row in order."""
+    if rows.is_cpu and not rows.requires_grad:
+        # The same numbers. numpy sorts with the widest instructions of the processor and keeps no indices: five times
+        # as fast, and sorting is most of the work.
+        return torch.from_numpy(np.sort(rows.numpy()))
+    return torch.sort(rows).values
 
 
 @torch.no_grad()

@@ -225,7 +225,15 @@ def loss_signs(run: Run) -> list[Sign]:
     late = values[-max(2, len(values) // 4) :]
     is_flat = max(late) < (1 + FLAT) * min(late)
     signs = []
-    if run.loss > 1.5 * least:
+    if run.loss > 2 * run.one_colour and run.step >= 50:
+        signs.append(
+            Sign(
+                f"the loss is {run.loss:.4g}, far above that of always answering the mean colour "
+                f"({run.one_colour:.4f}): the numbers in the network grow from step to step",
+                "are the gradients cleared before each step? Is the learning rate too high? Are skips missing?",
+            )
+        )
+    elif run.loss > 1.5 * least:
         signs.append(
             Sign(
                 f"the loss was down at {least:.4f} after {at:,} images and is up at {run.loss:.4f}",

@@ -14,9 +14,9 @@ end and is half a step early. In half a step the answer changes by something of 
 guesses, and in the end that of the picture, with opposite signs for 1 and 2. 1.5 aims at the middle (Adams-Bashforth),
 where the two cancel. What is left is the bend of the answers' path, of order 1/n^2.
 
-Nearly: with k steps to go, a step replaces the share 1/k of the mix, and all these shares add up to log n. With them the
-error of 1.5 falls like log n / n^2, and the order that is measured is a little below 2. On a way that ends before level
-0 it is 2 (tests/test_sampling_order.py).
+Nearly: with k steps to go, a step replaces the share 1/k of the mix, and all these shares add up to log n. With them
+the error of 1.5 falls like log n / n^2, and the order that is measured is a little below 2. On a way that ends before
+level 0 it is 2 (tests/test_sampling_order.py).
 """
 
 import math
