@@ -146,6 +146,10 @@ MOST_SIGNS = 3  # told; the gravest come first
 # What is plausible of any pictures, where no healthy run of the same settings is recorded. Wide, and from experience.
 PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 5.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
 SETTLED = 1_000  # steps; before, anything is plausible
+SAMPLER = (
+    "the network has learned, so look at the sampler: does it begin with pure noise at level 1, mix in each answer, "
+    "and end at level 0? Does a noise level mean there what it means in training?"
+)
 LOW = {
     "detail": ("blurred", "are the U-Net's skips added, and is the noise level fed in?"),
     "grain": ("smoother than they should be", "are the U-Net's skips added, and is the noise level fed in?"),
@@ -175,7 +179,8 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     if signs and fits and (changed := differences(run.config, base)):
         signs.insert(0, Sign(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
     if signs and like and sure and not like.healthy:
-        signs.insert(0, Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice))
+        named = Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice)
+        signs = [named, *(sign._replace(advice=like.advice) for sign in signs)]
     signs = [*run.marks, *signs]
     report = circumstances(torch.device("cpu")) | {
         "run": str(folder),
@@ -217,17 +222,15 @@ def band_signs(run: Run, bands: Bands) -> list[Sign]:
                     "does the noise reach level 1, fresh for each picture? Does the network see the clean picture?",
                 )
             )
-    learned = "the loss is healthy, but " if "loss" in bands and not signs else ""
+    learned = "loss" in bands and not signs
     usual = "healthy" if "loss" in bands else "plausible"
     for name, value in run.looks[-1][1]._asdict().items() if run.looks else ():
         low, high = bands.get(name, (0.0, math.inf))
         if not low <= value <= high:
             words, advice = (LOW if value < low else HIGH)[name]
-            what = f"{learned}the samples are {words} ({name} {value:.2f}, {usual} {low:.2f} to {high:.2f})"
-            signs.append(
-                Sign(what, f"the network has learned, so look at the sampler: {advice}" if learned else advice)
-            )
-            learned = ""
+            but = "the loss is healthy, but " if learned and not signs else ""
+            what = f"{but}the samples are {words} ({name} {value:.2f}, {usual} {low:.2f} to {high:.2f})"
+            signs.append(Sign(what, SAMPLER if learned else advice))
     return signs
 
 

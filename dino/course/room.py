@@ -32,12 +32,14 @@ class Room:
         self.course, self.limit = course, limit
         self._trace = Path(tempfile.mkdtemp(prefix="dino-room-")) / "trace.txt"
         self._process: subprocess.Popen[str] | None = None
+        self._ready = False  # whether it has said that it has imported torch
         self._hung: set[str] = set()
         self.open()
 
     def open(self) -> None:
         """Start the process, if there is none."""
         if self._process is None:
+            self._ready = False
             # A session of its own keeps Ctrl-C for us: the room ends when its input does.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(self.course.root), str(self._trace), str(self.limit or 0)],
@@ -65,7 +67,8 @@ class Room:
             return Verdict(**answer["verdict"])
         if why == "time":
             told = (
-                f"`{exercise}` was stopped after {self.limit:g} seconds, still running. Is there a loop without an end?"
+                f"`{exercise}` was stopped after {self.limit:g} seconds, still running. Is there a loop without an end? "
+                "Or is the computer very busy with something else?"
             )
         else:
             told = f"`{exercise}` ended all of Python ({why}), where it should return."
@@ -116,9 +119,11 @@ class Room:
             _kill(process)
 
         watchdog = threading.Timer(patience or 0, put_an_end_to_it)
-        if patience:
-            watchdog.start()
         try:
+            if not self._ready:  # its time begins when it has imported torch: a slow disk is no loop without an end
+                self._ready = bool(process.stdout.readline())
+            if patience:
+                watchdog.start()
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
@@ -208,6 +213,8 @@ def main(root: Path, trace: Path, limit: float) -> None:
         warm_up()
     except Exception as error:
         trouble = f"torch can't be used here ({type(error).__name__}: {error}). What to do: pytest lessons/00"
+    answers.write("ready\n")
+    answers.flush()
     for line in questions:
         question = json.loads(line)
         if trouble and "setup" not in question:

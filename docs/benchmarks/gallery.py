@@ -37,6 +37,7 @@ from dino.trainer import Parts, Trainer
 FOLDER = Path("runs/gallery")
 GRIDS = Path("docs/images/gallery")
 N_HEALTHY = 4
+MIDWAY = ("healthy-0", "no-averaging")  # of which a grid from the middle is shown, too
 QUICK = PRESETS["quick"]
 
 # ---- the bugs -------------------------------------------------------------------------------------------------------
@@ -182,8 +183,12 @@ def record() -> None:
         losses = [(images, round(loss, 5)) for images, loss in read_log(folder / LOG)]
         looks = [(images, [round(value, 3) for value in look]) for images, look in read_looks(folder / SAMPLES, real)]
         found.append({"name": entry.name, "told": entry.told, "advice": entry.advice, "losses": losses, "looks": looks})
-        last = pictures.cut_up(Image.open(max((folder / SAMPLES).glob("*.png"))), QUICK.size)
-        pictures.save(pictures.grid(last[:16]), GRIDS / f"{entry.name}.png")
+        grids = {"": max((folder / SAMPLES).glob("*.png"))}
+        if entry.name in MIDWAY:
+            grids["-midway"] = sorted((folder / SAMPLES).glob("*.png"))[runs.N_GRIDS // 2]
+        for when, grid in grids.items():
+            samples = pictures.cut_up(Image.open(grid), QUICK.size)
+            pictures.save(pictures.grid(samples[:16]), GRIDS / f"{entry.name}{when}.png")
     report = circumstances(torch.device("cpu")) | {"config": asdict(QUICK), "runs": found}
     with replacing(RECORDED) as temporary:
         temporary.write_text(json.dumps(report) + "\n")

@@ -18,6 +18,7 @@ from dino.noise import add_noise, mix
 Generator = torch.Generator | None
 PATCH = 7
 N_PATCHES, N_DIRECTIONS = 64, 128  # fewer than in the exercise are enough to know a mistake by
+FEWER = (N_DIRECTIONS / 512) ** 0.5  # how much shorter all 512 directions would be, if they share one length
 
 
 # ---- 5.1 loss_by_noise_level ----------------------------------------------------------------------------------------
@@ -385,7 +386,7 @@ def one_halving_too_many(images: Tensor, n_levels: int) -> list[Tensor]:
 
 
 @mistake(
-    "laplacian_pyramid", "With one level the loop runs not once, so that a name which is set in it alone doesn't exist."
+    "laplacian_pyramid", "With one level the loop never runs, so that a name which is set in it alone doesn't exist."
 )
 def name_of_the_loop(images: Tensor, n_levels: int) -> list[Tensor]:
     levels = []
@@ -521,9 +522,7 @@ def row_and_column_swapped(images: Tensor, places: Tensor) -> Tensor:
     return windows[:, :, rows, columns].transpose(1, 2).flatten(0, 1).flatten(1)
 
 
-@mistake(
-    "patches", "`places[0]` is the first place, row and column; it is taken for the rows of all places, and so on."
-)
+@mistake("patches", "`places[0]` is one place, its row and its column; here it is taken for the rows of all places.")
 def places_taken_for_columns(images: Tensor, places: Tensor) -> Tensor:
     windows = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
     return rows(windows[:, :, places[0], places[1]].transpose(1, 2))
@@ -1287,8 +1286,8 @@ def directions_too_long(images_a: Tensor, images_b: Tensor, *, generator: Genera
 )
 def rows_of_length_one(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
-        drawn = torch.randn(points.shape[1], 512, generator=generator, device="cpu").to(points)
-        return F.normalize(drawn, dim=1)  # how long the columns are now depends on how many there are
+        drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
+        return FEWER * F.normalize(drawn, dim=1)
 
     return measure(images_a, images_b, generator, directions=directions)
 
@@ -1305,8 +1304,8 @@ def a_length_for_each_row(images_a: Tensor, images_b: Tensor, *, generator: Gene
 @mistake("sliced_wasserstein", "All directions together get a length of 1; each of them should have it.")
 def one_length_for_all(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
-        drawn = torch.randn(points.shape[1], 512, generator=generator, device="cpu").to(points)
-        return drawn / drawn.norm()
+        drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
+        return FEWER * drawn / drawn.norm()
 
     return measure(images_a, images_b, generator, directions=directions)
 
