@@ -19,7 +19,7 @@ import torch
 from .config import Config
 from .errors import shown
 from .reports import Report, circumstances, table
-from .signs import Curve, Look, Run, Sign, loss_signs, read_run, smoothed
+from .signs import Curve, Look, Run, Sign, loss_signs, read_run, recent, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ class Recorded:
     name: str
     told: str  # what the bug is
     advice: str  # where to look
-    losses: Curve
+    log: Curve  # the losses
     looks: list[tuple[int, Look]]
 
     @property
@@ -54,7 +54,7 @@ def recorded() -> tuple[Config, list[Recorded]]:
             each["name"],
             each["told"],
             each["advice"],
-            smoothed([(images, loss) for images, loss in each["losses"]]),
+            [(images, loss) for images, loss in each["losses"]],
             [(images, Look(*values)) for images, values in each["looks"]],
         )
         for each in found["runs"]
@@ -108,21 +108,22 @@ def healthy_bands(entries: Sequence[Recorded], run: Run) -> Bands:
     From the least of the healthy runs to their largest, and a margin beyond: four runs don't show all that luck can do.
     """
     healthy = [entry for entry in entries if entry.healthy]
-    bands = {"loss": _band("loss", run.images, [entry.losses for entry in healthy])}
+    bands = {"loss": _band("loss", run.images, [recent(entry.log, run.images) for entry in healthy])}
     for images, _ in run.looks[-1:]:
         for name in Look._fields:
-            bands[name] = _band(name, images, [looks_of(entry.looks, name) for entry in healthy])
+            bands[name] = _band(name, images, [at(looks_of(entry.looks, name), images) for entry in healthy])
     return bands
 
 
-def _band(name: str, images: int, curves: list[Curve]) -> tuple[float, float]:
-    values, margin = [at(curve, images) for curve in curves], MARGIN[name] * (3 if images < EARLY else 1)
+def _band(name: str, images: int, values: list[float]) -> tuple[float, float]:
+    margin = MARGIN[name] * (3 if images < EARLY else 1)
     return max(0.0, min(values) * (1 - margin)), max(values) * (1 + margin)
 
 
 def apart(run: Run, entry: Recorded) -> float:
     """How unlike two runs are: the mean |log ratio| of their losses, and of their looks since the middle of the run."""
-    losses = [abs(math.log(loss / at(entry.losses, x))) for x, loss in run.losses if x >= EARLY]
+    theirs = smoothed(entry.log)
+    losses = [abs(math.log(loss / at(theirs, x))) for x, loss in smoothed(run.log) if x >= EARLY]
     late = [(x, each) for x, each in run.looks if x >= max(EARLY, run.images / 2)]
     looks = [
         abs(math.log((getattr(each, name) + 0.05) / (at(looks_of(entry.looks, name), x) + 0.05)))
@@ -137,7 +138,7 @@ def nearest(run: Run, entries: Sequence[Recorded]) -> tuple[Recorded, bool]:
     by_distance = sorted(entries, key=lambda entry: apart(run, entry))
     others = [entry for entry in by_distance if entry.healthy != by_distance[0].healthy]
     closest = apart(run, by_distance[0])
-    return by_distance[0], closest < 0.3 and closest < 0.5 * apart(run, others[0])
+    return by_distance[0], closest < 0.6 and closest < 0.5 * apart(run, others[0])
 
 
 # ---- the verdict ----------------------------------------------------------------------------------------------------
@@ -279,7 +280,8 @@ def facts(report: Report) -> dict[str, str]:
         "beside": compared,
     }
     if report["look"]:
-        told["samples"] = "their numbers are ratios to real pictures: 1 is as real ones are"
+        early = "" if report["healthy"] else f"; before step {SETTLED:,} anything is plausible"
+        told["samples"] = f"their numbers are ratios to real pictures: 1 is as real ones are{early}"
         told["losses"] = (
             f"{report['loss_of_mean_picture']:.4f} for always answering the mean picture, "
             f"{report['loss_of_mean_colour']:.4f} for the mean colour"
@@ -305,17 +307,17 @@ def plot(run: Run, entries: Sequence[Recorded], like: Recorded | None) -> "Figur
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     if entries:
-        xs = [x for x, _ in entries[0].losses]
-        healthy = [entry.losses for entry in entries if entry.healthy]
-        low, high = zip(*(_band("loss", x, healthy) for x in xs), strict=True)
+        xs = [x for x, _ in entries[0].log]
+        healthy = [smoothed(entry.log) for entry in entries if entry.healthy]
+        low, high = zip(*(_band("loss", x, [at(curve, x) for curve in healthy]) for x in xs), strict=True)
         axes.fill_between(xs, low, high, color="C0", alpha=0.25, label="healthy")
     if like and not like.healthy:
-        axes.plot(*zip(*like.losses, strict=True), color="C1", linestyle="--", label=f"recorded: {like.name}")
-    axes.plot(*zip(*run.losses, strict=True), color="black", label="this run")
+        axes.plot(*zip(*smoothed(like.log), strict=True), color="C1", linestyle="--", label=f"recorded: {like.name}")
+    axes.plot(*zip(*smoothed(run.log), strict=True), color="black", label="this run")
     for name, level in (("mean picture", run.mean_picture), ("mean colour", run.one_colour)):
         if math.isfinite(level):
             axes.axhline(level, color="gray", linestyle=":", linewidth=1)
-            axes.annotate(f"always the {name}", (run.losses[0][0], level), va="bottom", fontsize=8, color="gray")
+            axes.annotate(f"always the {name}", (run.log[0][0], level), va="bottom", fontsize=8, color="gray")
     axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()

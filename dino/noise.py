@@ -18,7 +18,7 @@ def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
 
     Returns:
         The noisy images, shape (N, C, H, W). Papers write x_t; this path is the straight line of rectified flow
-        (Liu et al. 2022, arXiv:2209.03003).
+        (Liu et al. 2022, arXiv:2209.03003, where time runs the other way: 0 is noise there).
     """
     return torch.lerp(clean, noise, noise_level)
 

@@ -50,7 +50,7 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
     return torch.lerp(guess, noisy, next_level / noise_level)
 
 
-@torch.no_grad()
+@torch.no_grad()  # of a generator it holds while a step is made, and not for the caller between two steps
 def denoise(
     model: nn.Module, noisy: Tensor, schedule: Tensor | Sequence[float], step_size: float = 2.0
 ) -> Iterator[Step]:

@@ -8,6 +8,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +23,8 @@ from .evaluation import laplacian_pyramid
 from .images import load_images, to_unit
 
 LOG, SAMPLES = "log.csv", "samples"  # in a run's folder
+
+N_RECENT = 6  # rows of the log
 
 Curve = list[tuple[int, float]]  # images seen, and a number
 
@@ -44,7 +47,7 @@ class Run:
 
     config: Config
     step: int
-    losses: Curve  # smoothed
+    log: Curve  # the losses
     looks: list[tuple[int, Look]]  # none where the real pictures can't be had
     mean_picture: float  # the loss of a network that always answers the mean of all pictures, or NaN
     one_colour: float  # the loss of one that always answers their mean colour, or NaN
@@ -52,11 +55,12 @@ class Run:
 
     @property
     def images(self) -> int:
-        return self.losses[-1][0]
+        return self.log[-1][0]
 
     @property
     def loss(self) -> float:
-        return self.losses[-1][1]
+        """The loss at the end of the log."""
+        return recent(self.log, self.images)
 
 
 def read_run(folder: Path) -> Run:
@@ -69,8 +73,8 @@ def read_run(folder: Path) -> Run:
         raise DinoError(f"there is no run in {folder} (no {LOG}). Name the folder of a run, such as runs/quick-1")
     tensors, about = checkpoint.read(folder / STATE, "state")
     config, _ = checkpoint.blueprint(folder / STATE, about)
-    losses = smoothed(read_log(folder / LOG))
-    if len(losses) < 2:
+    log = read_log(folder / LOG)
+    if len(log) < 2:
         raise DinoError(f"the run in {folder} has hardly begun. Go on with it: dino train --resume {folder}")
     real = _real_pictures(config)
     looks: list[tuple[int, Look]] = []
@@ -81,7 +85,7 @@ def read_run(folder: Path) -> Run:
         mean_picture = both_ways.var(dim=0, correction=0).mean().item()
         one_colour = real.var(dim=(0, 2, 3), correction=0).mean().item()
     marks = weight_marks(config, tensors, about)
-    return Run(config, about["step"], losses, looks, mean_picture, one_colour, marks)
+    return Run(config, about["step"], log, looks, mean_picture, one_colour, marks)
 
 
 def read_log(path: Path) -> Curve:
@@ -97,9 +101,14 @@ def read_log(path: Path) -> Curve:
         raise DinoError(f"{path} is no log of a run: it should have the columns images and loss") from error
 
 
-def smoothed(losses: Curve) -> Curve:
+def smoothed(log: Curve) -> Curve:
     """Each loss as the mean of itself and its neighbours: one row of the log jumps about too much to judge by."""
-    return list(zip([x for x, _ in losses], pictures.smooth([y for _, y in losses]), strict=True))
+    return list(zip([x for x, _ in log], pictures.smooth([y for _, y in log]), strict=True))
+
+
+def recent(log: Curve, images: int) -> float:
+    """The mean of the last few losses up to then. It lags, so it is compared with the same of other runs alone."""
+    return fmean([loss for x, loss in log if x <= images][-N_RECENT:] or [log[0][1]])
 
 
 def look(samples: Tensor, real: Tensor) -> Look:
@@ -214,16 +223,19 @@ def _unreached(config: Config, tensors: dict[str, Tensor]) -> list[Sign]:
     return [Sign(part, "is that part of the network used in forward()? Or do all its ReLUs answer 0?")]
 
 
-FLAT = 0.1  # losses within this share of each other are called flat or equal
+FLAT = (
+    0.1  # losses that differ by less than this share are called equal; flat are those that fell by less than half of it
+)
 
 
 def loss_signs(run: Run) -> list[Sign]:
     """What the losses mean by themselves, whatever is learned from."""
-    values = [loss for _, loss in run.losses]
+    values = [loss for _, loss in smoothed(run.log)]
     least = min(values)
-    at = run.losses[values.index(least)][0]
-    late = values[-max(2, len(values) // 4) :]
-    is_flat = max(late) < (1 + FLAT) * min(late)
+    at = run.log[values.index(least)][0]
+    quarter = max(2, len(values) // 4)
+    third, last = (fmean([loss for _, loss in rows]) for rows in (run.log[-2 * quarter : -quarter], run.log[-quarter:]))
+    is_flat = abs(last / third - 1) < FLAT / 2
     signs = []
     if run.loss > 2 * run.one_colour and run.step >= 50:
         signs.append(

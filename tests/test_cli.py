@@ -267,7 +267,8 @@ def test_a_model_saved_by_hand_can_be_drawn_with(tmp_path: Path) -> None:
 
 
 def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
-    done = subprocess.run([*DINO, "info", "nowhere", "--debug"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [*DINO, "info", "nowhere", "--debug"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "load_model" in done.stderr

@@ -67,8 +67,8 @@ class Room:
             return Verdict(**answer["verdict"])
         if why == "time":
             told = (
-                f"`{exercise}` was stopped after {self.limit:g} seconds, still running. Is there a loop without an end? "
-                "Or is the computer very busy with something else?"
+                f"`{exercise}` was stopped after {self.limit:g} seconds, still running. Is there a loop without an "
+                "end? Or is the computer very busy with something else?"
             )
         else:
             told = f"`{exercise}` ended all of Python ({why}), where it should return."

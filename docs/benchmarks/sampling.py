@@ -170,7 +170,7 @@ def on_the_way(model: nn.Module, shape: tuple[int, int, int]) -> list[Report]:
 
     settled, told = arrive(MANY_PARTWAY, MANY[1]), []
     for size in STEP_SIZES:
-        errors = [median(differences(arrive(n, size), settled)) for n in STEPS_PARTWAY]
+        errors = [max(1e-9, median(differences(arrive(n, size), settled))) for n in STEPS_PARTWAY]
         slope = linear_regression(list(map(log, STEPS_PARTWAY)), list(map(log, errors))).slope
         told.append({"step_size": size, "steps": STEPS_PARTWAY, "errors": errors, "order": -slope})
     return told

@@ -13,14 +13,14 @@ dtypes, to begin with:
     uint8           a byte: a whole number from 0 (none of the colour) to 255 (all of it). Files keep pictures like this
     float32         a number with a fraction, such as 0.498. Networks calculate with these
 
-To get a feeling for it, start `python` and try:
+To get a feeling for it, start `uv run python` and try:
 
     import torch
     image = torch.zeros(3, 2, 4, dtype=torch.uint8)     # a black picture of 2 rows and 4 columns
     image[0, 1] = 255                                   # its lower row turns red
     image.shape, image.dtype, image
 
-Fill in the three functions, then run: pytest lessons/00
+Fill in the three functions, then run: uv run pytest lessons/00
 """
 
 import torch
@@ -60,10 +60,10 @@ def center_square(image: Tensor) -> Tensor:
     Returns:
         Its middle, (C, S, S), where S is the shorter of H and W: as much is cut off on one side as on the other. Where
         that isn't possible, as the number to cut off is odd, the one pixel more may go on either side. The pixels that
-        are left are the picture's own, of the same dtype: nothing is squeezed or stretched.
+        are kept are the picture's own, of the same dtype: nothing is squeezed or stretched.
 
     Example:
-        Of a picture with 4 rows and 10 columns, shape (3, 4, 10), the columns 3, 4, 5 and 6 are left: (3, 4, 4).
+        Of a picture with 4 rows and 10 columns, shape (3, 4, 10), the columns 3, 4, 5 and 6 are kept: (3, 4, 4).
 
     Good to know:
         Each dimension of a tensor can be sliced like a list: `image[:, 2:5, 1:]` has all the channels, the rows 2, 3
@@ -75,8 +75,8 @@ def center_square(image: Tensor) -> Tensor:
 def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """Mirror about half of the images left-right: each by a coin toss of its own.
 
-    A cat that looks to the left is as good a cat as one that looks to the right. So there are twice as many pictures to
-    learn from.
+    A cat that looks to the left is as good a cat as one that looks to the right. So there are up to
+    twice as many pictures to learn from.
 
     Args:
         images: a batch, (N, C, H, W), of floats. They stay as they are.

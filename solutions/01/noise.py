@@ -34,7 +34,7 @@ def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     # Start at the picture and go the share `noise_level` of the way from there to the noise. The two weights,
     # 1 - noise_level for the picture and noise_level for the noise, add up to 1 at every level: that is what makes it a
     # blend, and keeps the result between the two. torch has a name for this line, linear interpolation:
-    # torch.lerp(a, b, w) = a + w * (b - a). You will meet it in every lesson from here on.
+    # torch.lerp(a, b, w) = a + w * (b - a). You will meet it again when weights are averaged and pictures drawn.
     return torch.lerp(clean, noise, noise_level)
 
 

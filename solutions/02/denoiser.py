@@ -198,7 +198,7 @@ class UNet(nn.Module):
         """Guess the clean images.
 
         Args:
-            noisy: (N, C, H, W). H and W can be halved len(widths) - 1 times without a rest. It stays as it is.
+            noisy: (N, C, H, W). H and W can be halved len(widths) - 1 times without a remainder. It stays as it is.
             noise_level: one for each image, (N, 1, 1, 1), or one for all of them, (1, 1, 1, 1); in [0, 1].
 
         Returns:

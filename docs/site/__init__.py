@@ -1,0 +1,1 @@
+"""How the site and the notebooks are made from the Markdown in docs. It starts in hook.py."""

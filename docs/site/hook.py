@@ -1,0 +1,107 @@
+"""What MkDocs calls while it builds the site. Each step is a module beside this one:
+
+pages runs the lessons' cells (running) and puts their figures in; lessons and reference are what [[ macros ]] bring in
+from the course and the code; links leads where it can; katex sets the formulas; notebooks, a command of its own, makes
+lessons/NN/lesson.ipynb from the same pages.
+"""
+
+import logging
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from docs.site import reference
+from docs.site.address import Address
+from docs.site.katex import katex
+from docs.site.lessons import OnTheSite
+from docs.site.links import mended
+from docs.site.macros import Macros, expand
+from docs.site.pages import Page, is_notebook, written_out
+from docs.site.places import SiteError
+from docs.site.running import AT_ONCE
+
+log = logging.getLogger("mkdocs.hooks.site")
+
+_lessons: dict[str, Page] = {}
+_planned: set[str] = set()
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave out of the menu what isn't written yet, and link to the repository if it is known where that is."""
+    _planned.clear()
+    config.nav = _written(config.nav, Path(config.docs_dir))
+    address = Address.of(dict(config.extra))
+    if address.url:
+        config.repo_url = config.repo_url or address.url
+        config.edit_uri = config.edit_uri or f"edit/{address.branch}/docs/"
+    return config
+
+
+def _written(nav: Any, docs: Path) -> Any:
+    """The menu without the pages that aren't there, and without sections that have none."""
+    if isinstance(nav, str):
+        if (docs / nav).is_file():
+            return nav
+        _planned.add(nav)
+        return None
+    if isinstance(nav, list):
+        return [entry for entry in (_written(entry, docs) for entry in nav) if entry]
+    kept = {title: _written(entry, docs) for title, entry in nav.items()}
+    return {title: entry for title, entry in kept.items() if entry}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Run the lessons, and add what they and KaTeX bring along."""
+    started = time.perf_counter()
+    macros = _macros(config)
+    lessons = {file.src_uri: file.content_string for file in files.documentation_pages()}
+    lessons = {name: source for name, source in lessons.items() if is_notebook(source)}
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            pages = pool.map(lambda item: written_out(item[1], item[0], macros), lessons.items())
+            _lessons.clear()
+            _lessons.update(zip(lessons, pages, strict=True))
+        extra = {f"katex/{name}": content for name, content in katex().items()}
+    except SiteError as error:
+        raise PluginError(str(error)) from None
+    for name, page in _lessons.items():
+        folder = Path(name).parent.as_posix()
+        extra |= {f"{folder}/figures/{figure}": content for figure, content in page.figures.items()}
+    for name, content in extra.items():
+        files.append(File.generated(config, name, content=content))
+    log.info("%s lessons ready after %.1f s", len(lessons), time.perf_counter() - started)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
+    """Write out a page's macros and mend its links."""
+    name = page.file.src_uri
+    try:
+        text = _lessons[name].markdown if name in _lessons else expand(markdown, _macros(config), name)
+    except SiteError as error:
+        raise PluginError(str(error)) from None
+    return mended(text, name, set(files.src_uris), _planned, Address.of(dict(config.extra)))
+
+
+def _macros(config: MkDocsConfig) -> Macros:
+    """All that may stand in double brackets."""
+    address = Address.of(dict(config.extra))
+    lesson = OnTheSite(address)
+    return {
+        "facts": lesson.facts,
+        "exercise": lesson.exercise,
+        "picture": lesson.picture,
+        "mistake": lesson.mistake,
+        "clone": address.clone,
+        "presets": reference.presets,
+        "configuration": reference.configuration,
+        "command_line": reference.command_line,
+    }

@@ -1,0 +1,32 @@
+"""`[[ name("argument") ]]`, alone on its line: what the build writes there instead."""
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+
+from dino.errors import DinoError
+
+from .places import SiteError
+
+MACRO = re.compile(r"^\[\[ *(\w+)\((.*)\) *\]\] *$", re.MULTILINE)
+
+Macros = Mapping[str, Callable[..., str]]
+
+
+def expand(markdown: str, macros: Macros, page: str) -> str:
+    """The page with its macros written out.
+
+    Raises:
+        SiteError: there is no such macro, or it can't take these arguments.
+    """
+
+    def write(found: re.Match[str]) -> str:
+        name, arguments = found.groups()
+        try:
+            return macros[name](*ast.literal_eval(f"({arguments},)" if arguments.strip() else "()"))
+        except KeyError:
+            raise SiteError(f"{page}: there is no {found[0]}. There are {', '.join(sorted(macros))}") from None
+        except (DinoError, SiteError, SyntaxError, ValueError, TypeError, LookupError, OSError) as error:
+            raise SiteError(f"{page}: {found[0]} went wrong: {error}") from error
+
+    return MACRO.sub(write, markdown)

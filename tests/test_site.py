@@ -1,0 +1,520 @@
+"""The site: built as CI builds it, then walked through in a real browser, from a server and from a folder of files."""
+
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytest.importorskip("mkdocs", reason="the site needs the group docs: uv sync")
+
+from dino.course.curriculum import LESSONS  # noqa: E402
+from docs.site import notebooks, pages, running  # noqa: E402
+from docs.site.address import Address  # noqa: E402
+from docs.site.lessons import OnTheSite, narrowed, stub_of  # noqa: E402
+from docs.site.links import mended  # noqa: E402
+from docs.site.macros import expand  # noqa: E402
+from docs.site.places import SiteError  # noqa: E402
+
+pytestmark = pytest.mark.timeout(1800)  # the first build runs every lesson
+
+KNOWN = Address("https://github.com/someone/dino-diffusion")
+WRITTEN = [lesson for lesson in LESSONS if notebooks.page_of(lesson).is_file()]
+
+
+# ---- the built site -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+class Html(HTMLParser):
+    """Where a page leads, and where one can be led to in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.files: list[str] = []
+        self.anchors = {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.anchors |= {found[name] for name in ("id", "name") if name in found}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        elif tag == "link" and found.get("rel") in ("stylesheet", "icon"):
+            self.files.append(found["href"])
+        elif tag in ("img", "script", "source") and "src" in found:
+            self.files += [found["src"], *([found["data-still"]] if "data-still" in found else [])]
+
+
+@pytest.fixture(scope="module")
+def html(site: Path) -> dict[str, Html]:
+    """All pages, by their names below the site."""
+    return {
+        path.relative_to(site).as_posix(): Html(path.read_text(encoding="utf-8"))
+        for path in sorted(site.rglob("*.html"))
+    }
+
+
+def test_every_internal_link_and_anchor_holds(site: Path, html: dict[str, Html]) -> None:
+    broken = []
+    for name, page in html.items():
+        if name == "404.html":  # its links are those of a server's root
+            continue
+        for link in page.links + page.files:
+            target = urlsplit(urljoin(f"site:///{name}", link))
+            if target.scheme != "site":
+                continue
+            path = unquote(target.path).lstrip("/") or "index.html"
+            if not (site / path).is_file():
+                broken.append(f"{name}: {link}")
+            elif path in html and unquote(target.fragment) not in html[path].anchors:
+                broken.append(f"{name}: {link} (no such place in the page)")
+    assert not broken, "\n".join(broken)
+    assert len(html) > 20
+
+
+def test_every_page_can_be_reached_from_the_home_page(html: dict[str, Html]) -> None:
+    seen, to_see = set(), ["index.html"]
+    while to_see:
+        name = to_see.pop()
+        if name in html and name not in seen:
+            seen.add(name)
+            links = (urlsplit(urljoin(f"site:///{name}", link)) for link in html[name].links)
+            to_see += [link.path.lstrip("/") for link in links if link.scheme == "site"]
+    assert html.keys() - seen <= {"404.html"}
+
+
+def test_no_page_names_a_file_of_another_site(html: dict[str, Html]) -> None:
+    assert not [(name, file) for name, page in html.items() for file in page.files if "//" in file]
+
+
+def test_every_page_has_a_title_and_a_description_of_its_own(site: Path) -> None:
+    heads: dict[tuple[str, str], Path] = {}
+    for path in site.rglob("*.html"):
+        if path.name == "404.html" or path.parent.name == "benchmarks":
+            continue
+        text = path.read_text(encoding="utf-8")
+        title, description = (
+            re.search(r"<title>(.*?)</title>", text),
+            re.search(r'name="description" content="(.*?)"', text),
+        )
+        assert title, path
+        assert description, path
+        assert (title[1], description[1]) not in heads, (path, heads[title[1], description[1]])
+        assert not re.search(r"<p>title: ", text), f"{path}: its head is not YAML"
+        heads[title[1], description[1]] = path
+
+
+def test_nothing_of_the_machinery_is_left_in_the_pages(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = re.sub(r"<pre.*?</pre>|<code.*?</code>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert not re.search(r"\[\[ ?\w+\(|\n:::|\?\?\? \w+", text), path
+    assert not list(site.rglob("*.py"))
+
+
+def test_every_figure_has_words_for_who_cannot_see_it(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        for image in re.findall(r"<img [^>]*>", path.read_text(encoding="utf-8")):
+            alt = re.search(r'alt="([^"]*)"', image)
+            assert alt, (path.name, image)
+            assert len(alt[1]) > 15 or "logo" in image or 'src="assets' in image or "dino.svg" in image, (
+                path.name,
+                image,
+            )
+
+
+# ---- in a browser ---------------------------------------------------------------------------------------------------
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-dev-shm-usage",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium, and in CI there must be: apt-get install chromium")
+        pytest.skip("there is no Chromium to look at the site with: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and tells nobody."""
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class Visitor:
+    """Goes from page to page, and notes what a page complains of and what it asks for elsewhere."""
+
+    def __init__(self, browser: Any, home: str, **context: Any) -> None:
+        self.context = browser.new_context(**context)
+        self.page, self.home, self.complaints = self.context.new_page(), home, []  # type: ignore[var-annotated]
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"{self.page.url}: {error}"))
+        self.page.on("request", self._asked)
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"{self.page.url}: no {request.url}"))
+
+    def _said(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{self.page.url}: {message.text}")
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.home, "data:", "blob:", "about:")):
+            self.complaints.append(f"{self.page.url} asks for {request.url}")
+
+    def go(self, name: str) -> Any:
+        self.page.goto(self.home + name)
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture
+def visitor(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    visiting = Visitor(browser, address, **getattr(request, "param", {}))
+    yield visiting
+    visiting.close()
+
+
+def test_every_page_loads_without_a_complaint_and_asks_nothing_of_others(
+    visitor: Visitor, html: dict[str, Html]
+) -> None:
+    n_formulas = 0
+    for name in html:
+        if name == "404.html":
+            continue
+        page = visitor.go(name)
+        # Pictures further down are loaded when they come into view.
+        page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
+        page.wait_for_function("[...document.images].every(image => image.complete)")
+        assert page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)") == []
+        assert page.locator(".katex-error").count() == 0, f"{name}: {page.locator('.katex-error').first.text_content()}"
+        assert (
+            page.locator(".arithmatex").count() == page.locator(".arithmatex > .katex, .katex-display > .katex").count()
+        )
+        n_formulas += page.locator(".katex").count()
+    assert not visitor.complaints, "\n".join(visitor.complaints)
+    assert n_formulas > 0 or not WRITTEN
+
+
+def test_the_site_works_from_a_folder_of_files(browser: Any, site: Path, html: dict[str, Html]) -> None:
+    visitor = Visitor(browser, f"{site.as_uri()}/")
+    chosen = [
+        "index.html",
+        "set-up.html",
+        "reference/noise.html",
+        *(name for name in html if name.startswith("lessons/")),
+    ]
+    for name in chosen:
+        visitor.go(name)
+    assert _found(visitor.go("index.html"), "noise level")
+    assert not visitor.complaints, "\n".join(visitor.complaints)
+    visitor.close()
+
+
+def _found(page: Any, words: str) -> list[str]:
+    """The addresses that the search gives for some words."""
+    page.locator("[data-md-component='search-query']").click()
+    page.keyboard.type(words)
+    page.wait_for_selector(".md-search-result__item a", timeout=15_000)
+    links = page.locator(".md-search-result__item a")
+    return [links.nth(n).get_attribute("href") for n in range(links.count())]
+
+
+def test_the_search_finds_noise_level(visitor: Visitor) -> None:
+    found = _found(visitor.go("index.html"), "noise level")
+    assert any("noise" in link for link in found), found
+    assert not visitor.complaints, "\n".join(visitor.complaints)
+
+
+@pytest.mark.parametrize("visitor", [{"viewport": {"width": 360, "height": 740}}], indirect=True)
+def test_no_page_is_wider_than_a_telephone(visitor: Visitor, html: dict[str, Html]) -> None:
+    too_wide = {}
+    for name in html:
+        width = visitor.go(name).evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            too_wide[name] = width
+    assert not too_wide
+
+
+@pytest.mark.skipif(not WRITTEN, reason="no lesson is written yet")
+def test_hints_open_by_the_keyboard_alone(visitor: Visitor, html: dict[str, Html]) -> None:
+    page = visitor.go(next(name for name in html if name.startswith("lessons/")))
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('details.tip > summary')"):
+            break
+    else:
+        pytest.fail("no hint was reached by the tabulator key")
+    opened = "document.activeElement.parentElement.open"
+    assert not page.evaluate(opened)
+    page.keyboard.press("Enter")
+    assert page.evaluate(opened)
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none", "who goes by keyboard must see where they are"
+
+
+@pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
+def test_the_film_stands_still_for_who_asks_for_less_motion(visitor: Visitor) -> None:
+    page = visitor.go("index.html")
+    film, button = page.locator(".film img"), page.locator(".film button")
+    assert "still" in film.get_attribute("src")
+    button.click()
+    assert "still" not in film.get_attribute("src")
+
+
+@pytest.mark.parametrize("visitor", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True)
+def test_axe_finds_nothing_serious(visitor: Visitor, html: dict[str, Html]) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    faults = []
+    for name in html:
+        if name == "404.html":
+            continue
+        page = visitor.go(name)
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+        found = Axe().run(page, context=".md-content", options={"resultTypes": ["violations"]})
+        for rule in found.response["violations"]:
+            if rule["impact"] in ("serious", "critical"):
+                where = "; ".join(node["html"][:200] for node in rule["nodes"][:3])
+                faults.append(f"{name}: {rule['id']} ({len(rule['nodes'])}): {where}")
+    assert not faults, "\n".join(faults)
+
+
+# ---- how it is made -------------------------------------------------------------------------------------------------
+
+HEAD = """---
+title: "A page"
+jupyter:
+  jupytext:
+    text_representation: {extension: .md, format_name: markdown}
+  kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+# A page
+"""
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """Cells are not run but noted, each page's list of them once for each time it would run."""
+    monkeypatch.setattr("docs.site.places.CACHE", tmp_path)
+    noted: list[list[str]] = []
+
+    def execute(page: str, sources: list[str]) -> list[Any]:
+        import nbformat
+
+        noted.append(sources)
+        made = [nbformat.v4.new_code_cell(source) for source in sources]
+        for cell in made:
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=json.dumps([str(Path(__file__))]))]
+        return made
+
+    monkeypatch.setattr(running, "_execute", execute)
+    return noted
+
+
+def test_prose_can_be_edited_without_running_anything_again(cells: list[list[str]]) -> None:
+    source = f"{HEAD}\nSome words.\n\n```python\nprint(1)\n```\n"
+    pages.written_out(source, "lessons/a.md", {})
+    page = pages.written_out(source.replace("Some", "Other"), "lessons/a.md", {})
+    assert len(cells) == 1
+    assert "Other words." in page.markdown
+    pages.written_out(source.replace("print(1)", "print(2)"), "lessons/a.md", {})
+    assert len(cells) == 2
+
+
+def test_a_change_in_a_file_that_the_cells_used_runs_them_again(
+    cells: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"{HEAD}\n```python\nprint(1)\n```\n"
+    pages.written_out(source, "lessons/a.md", {})
+    monkeypatch.setattr("docs.site.places.fingerprint", lambda paths: dict.fromkeys(map(str, paths), "another"))
+    pages.written_out(source, "lessons/a.md", {})
+    assert len(cells) == 2
+
+
+def test_a_cell_that_raises_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("docs.site.places.CACHE", tmp_path)
+    source = f"{HEAD}\n```python\nx = 1\n```\n\n```python\ny = 2\nx / 0\n```\n"
+    with pytest.raises(SiteError, match=r"lessons/a\.md, cell 2: ZeroDivisionError: division by zero") as raised:
+        pages.written_out(source, "lessons/a.md", {})
+    assert "x / 0" in str(raised.value)
+
+
+def test_cells_run_in_the_projects_folder_and_show_figures_and_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("docs.site.places.CACHE", tmp_path)
+    source = (
+        f'{HEAD}\n```python tags=["setup"]\nfrom matplotlib.figure import Figure\n```\n\n'
+        "```python\nfrom pathlib import Path\nPath('README.md').is_file()\n```\n\n"
+        '```python alt="A line that \\"rises\\"." caption="Up, `x` by `x`."\n'
+        "figure = Figure(figsize=(4, 3))\nfigure.subplots().plot([1, 2])\nfigure\n```\n"
+    )
+    page = pages.written_out(source, "lessons/a.md", {})
+    assert "from matplotlib.figure" not in page.markdown
+    assert "```{ .text .output }\nTrue\n```" in page.markdown
+    assert list(page.figures) == ["a-3-1.webp"]
+    assert 'alt="A line that &quot;rises&quot;."' in page.markdown
+    assert "Up, `x` by `x`." in page.markdown
+    assert '??? made "How this figure is made"' in page.markdown
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize("fence", ["```python", '```python alt="what"', '```python caption="what"'])
+def test_a_figure_without_alt_or_caption_is_refused(monkeypatch: pytest.MonkeyPatch, fence: str) -> None:
+    monkeypatch.setattr(pages, "run", lambda *_: [[{"picture": PIXEL, "width": 1, "height": 1}]])
+    with pytest.raises(SiteError, match=r"lessons/a\.md, cell 1 \(draw\(\) \.\.\.\): a figure needs alt="):
+        pages.written_out(f"{HEAD}\n{fence}\ndraw()\n```\n", "lessons/a.md", {})
+
+
+def test_a_figure_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "run", lambda *_: [[{"picture": PIXEL, "width": 1, "height": 1}]])
+    monkeypatch.setattr(pages, "LARGEST_FIGURE", 10)
+    with pytest.raises(SiteError, match="0 is the most"):
+        pages.written_out(f'{HEAD}\n```python alt="a" caption="b"\ndraw()\n```\n', "lessons/a.md", {})
+
+
+def test_an_unknown_macro_and_a_wrong_argument_are_named() -> None:
+    with pytest.raises(SiteError, match=r"a\.md: there is no \[\[ excercise"):
+        expand('[[ excercise("1.1") ]]', {"exercise": str}, "a.md")
+    with pytest.raises(SiteError, match=r"a\.md: .* there is no exercise 9\.9"):
+        expand('[[ exercise("9.9") ]]', {"exercise": OnTheSite(Address()).exercise}, "a.md")
+
+
+def test_an_exercise_brings_its_stub_and_three_folded_hints_and_no_answer() -> None:
+    shown = OnTheSite(Address()).exercise("1.1")
+    assert "raise NotImplementedError" in shown
+    assert shown.count('??? tip "Hint ') == 3
+    assert "return torch.lerp(clean, noise, noise_level)" not in shown.split("???")[0]
+    assert "uv run pytest lessons/01" in shown
+
+
+def test_stubs_are_wrapped_to_the_page_and_no_word_is_lost() -> None:
+    for lesson in LESSONS:
+        for exercise in lesson.exercises:
+            source = stub_of(exercise)[2]
+            wrapped = narrowed(source)
+            assert wrapped.split() == source.split()
+            docstring = wrapped.split('"""')[1]
+            assert max(map(len, docstring.splitlines())) <= 84
+
+
+def test_a_mistake_is_told_as_the_grader_tells_it() -> None:
+    told = " ".join(OnTheSite(Address()).mistake("1.1", "swapped").split())
+    assert "At level 0 I expected your picture and got the noise: the two are swapped." in told
+    assert "stuck? dino hint 1.1" in told
+    with pytest.raises(ValueError, match="no mistake in mix is called nonsense"):
+        OnTheSite(Address()).mistake("1.1", "nonsense")
+
+
+def test_links_that_lead_nowhere_yet_are_plain_words() -> None:
+    there, planned = {"a.md", "reference/noise.md"}, {"words.md"}
+    text = (
+        "[level](../words.md#noise-level), [a](../a.md), [noise.py](../../dino/noise.py), "
+        "[hints](../../lessons/01/hints.md)\n\n```text\n[x](../words.md)\n```\n"
+    )
+    unknown = mended(text, "lessons/b.md", there, planned, Address())
+    assert "level, [a](../a.md), [noise.py](../reference/noise.md), hints (`lessons/01/hints.md`)" in unknown
+    assert "```text\n[x](../words.md)\n```" in unknown
+    known = mended(text, "lessons/b.md", there, planned, KNOWN)
+    assert "[noise.py](https://github.com/someone/dino-diffusion/blob/main/dino/noise.py)" in known
+
+
+def test_with_an_address_there_are_links_to_colab_and_commands_to_clone() -> None:
+    colab = "https://colab.research.google.com/github/someone/dino-diffusion/blob/main/lessons/01/lesson.ipynb"
+    assert colab in OnTheSite(KNOWN).facts("01")
+    assert "http" not in OnTheSite(Address()).facts("01")
+    assert "git clone https://github.com/someone/dino-diffusion" in KNOWN.clone()
+    assert "git clone" not in Address().clone()
+
+
+# ---- the notebooks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
+def test_a_notebook_is_as_its_page_makes_it(lesson: Any) -> None:
+    text = notebooks.text_of(lesson)
+    assert text == notebooks.text_of(lesson)
+    assert notebooks.file_of(lesson).read_text(encoding="utf-8") == text, "run: python -m docs.site.notebooks"
+
+
+@pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
+def test_a_notebook_holds_plain_markdown_and_no_outputs(lesson: Any) -> None:
+    notebook = json.loads(notebooks.text_of(lesson))
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        assert not cell.get("outputs")
+        assert not cell.get("execution_count")
+        prose = (
+            re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+            if cell["cell_type"] == "markdown"
+            else ""
+        )
+        assert not re.search(r"^\?\?\?|^!!!|\[\[ \w+\(|\\\(|\{ \.|markdown=", prose, re.MULTILINE), prose
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    for exercise in lesson.exercises:
+        assert f"Write `{exercise}` there" in code
+    assert "from dino.course.parts import parts" in code
+
+
+@pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
+def test_the_links_of_a_notebook_lead_to_files(lesson: Any) -> None:
+    folder = notebooks.file_of(lesson).parent
+    prose = "\n".join(
+        "".join(c["source"]) for c in json.loads(notebooks.text_of(lesson))["cells"] if c["cell_type"] == "markdown"
+    )
+    prose = re.sub(r"^ *```.*?^ *```", "", prose, flags=re.MULTILINE | re.DOTALL)
+    broken = [
+        target
+        for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", prose)
+        if "://" not in target and not (folder / target).exists() and not target.endswith(("words.md", "set-up.md"))
+    ]
+    later = {f"../../docs/lessons/{each.number}-{each.name}.md" for each in LESSONS if each not in WRITTEN}
+    assert set(broken) <= later
