@@ -39,8 +39,8 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
         torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. The
         loss must come straight out of the computation: `.item()`, `.detach()` and `torch.no_grad()` would cut it off.
     """
-    # Fresh noise at each call, and a level of its own for each image: the network never sees the same picture twice, so
-    # it can't learn answers by heart, and one batch holds easy and hard cases.
+    # Fresh noise at each call, and a level of its own for each image: the network never sees the same noisy picture
+    # twice, so that it can't learn those by heart, and one batch holds easy and hard cases.
     noisy, noise_level = add_noise(clean, generator=generator)
     # The level is told too. A network that knows how noisy its picture is knows how far to trust it.
     denoised = model(noisy, noise_level)
@@ -70,7 +70,8 @@ def train_step(
         The loss before the step, as a plain float.
 
     Example:
-        loss = train_step(model, optimizer, clean) gives 0.1132 at first, and a little less the next time.
+        loss = train_step(model, optimizer, clean) might give 0.1132. The next loss may be higher, as its
+        noise is another; over some ten steps they fall.
 
     Good to know:
         Each weight keeps its gradient in `.grad`. loss.backward() works out the gradients and *adds* them to what is
@@ -95,7 +96,7 @@ def train_step(
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the weights of `average` a little towards those of `model`, in place.
 
-    Training jitters: each batch pulls the weights another way. Their running average stays in the middle, and a network
+    Training jitters: each batch pulls the weights another way. Their running average follows them smoothly, and a network
     with averaged weights makes much better pictures. Each weight of the average becomes
 
         decay * (what it was) + (1 - decay) * (the model's)
@@ -105,7 +106,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     Args:
         average: a copy of the model, made at the start of the training; its weights and buffers change.
         model: the network that is being trained. It stays as it is, and shares no numbers with the average.
-        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). Usual is 0.998.
+        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). Usual is 0.998; for a
+            run of a few hundred steps 0.98, or it remembers the start too long.
 
     Returns:
         Nothing. The change is made in the weights that `average` already has.
