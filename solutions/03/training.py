@@ -96,8 +96,8 @@ def train_step(
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the weights of `average` a little towards those of `model`, in place.
 
-    Training jitters: each batch pulls the weights another way. Their running average follows them smoothly, and a network
-    with averaged weights makes much better pictures. Each weight of the average becomes
+    Training jitters: each batch pulls the weights another way. Their running average follows them smoothly, and a
+    network with averaged weights makes much better pictures. Each weight of the average becomes
 
         decay * (what it was) + (1 - decay) * (the model's)
 
@@ -106,8 +106,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     Args:
         average: a copy of the model, made at the start of the training; its weights and buffers change.
         model: the network that is being trained. It stays as it is, and shares no numbers with the average.
-        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). Usual is 0.998; for a
-            run of a few hundred steps 0.98, or it remembers the start too long.
+        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). Usual is 0.998; for a run
+            of a few hundred steps 0.98, or it remembers the start too long.
 
     Returns:
         Nothing. The change is made in the weights that `average` already has.
