@@ -191,7 +191,7 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "at most 65,536" in refused("train", "--batch-size", "100000000000")
     assert "no run to resume" in refused("train", "--resume", "empty")
     assert "keeps its own settings" in refused("train", "--resume", run, "--size", "64")
-    assert "dino train" in refused("sample")
+    assert "Make one with: dino train" in refused("doctor")
     assert "there is no file" in refused("sample", "nowhere.safetensors")
     assert "there is no file" in refused("info", "empty")
     assert "cut short" in refused("info", "cut.safetensors")

@@ -30,13 +30,13 @@ def test_it_learned_from_the_training_pictures_alone_and_its_card_has_its_true_l
         if part == "training":
             assert about["fingerprint"] == fingerprint(images)
         chosen = images[:: max(1, len(images) // 64)][:64]
-        losses.append(loss_by_noise_level(model, to_unit(chosen), LEVELS[::3]).mean().item())
+        losses.append(loss_by_noise_level(model, to_unit(chosen), LEVELS).mean().item())
     training, held_out = losses
     row = re.search(r"^\| mean +\| +([\d.]+) \| +([\d.]+) \|$", CARD, re.MULTILINE)
     assert row, "the card has no table of losses"
     assert training < held_out
-    assert training == pytest.approx(float(row[1]), rel=0.3)  # other pictures, other levels: the same size of number
-    assert held_out == pytest.approx(float(row[2]), rel=0.3)
+    assert training == pytest.approx(float(row[1]), rel=0.2)  # fewer pictures, other noise: the same size of number
+    assert held_out == pytest.approx(float(row[2]), rel=0.2)
     assert f"{about['images_seen']:,}" in CARD
 
 

@@ -30,6 +30,7 @@ from docs.site.places import SiteError  # noqa: E402
 
 pytestmark = pytest.mark.timeout(1800)  # the first build runs every lesson
 
+HOME = "http://site/"  # a name for the built pages' own addresses
 KNOWN = Address("https://github.com/someone/dino-diffusion")
 WRITTEN = [lesson for lesson in LESSONS if notebooks.page_of(lesson).is_file()]
 
@@ -78,21 +79,22 @@ def html(site: Path) -> dict[str, Html]:
 
 
 def test_every_internal_link_and_anchor_holds(site: Path, html: dict[str, Html]) -> None:
-    broken = []
+    broken, n_links = [], 0
     for name, page in html.items():
         if name == "404.html":  # its links are those of a server's root
             continue
         for link in page.links + page.files:
-            target = urlsplit(urljoin(f"site:///{name}", link))
-            if target.scheme != "site":
+            target = urlsplit(urljoin(HOME + name, link))
+            if target.netloc != "site":
                 continue
+            n_links += 1
             path = unquote(target.path).lstrip("/") or "index.html"
             if not (site / path).is_file():
                 broken.append(f"{name}: {link}")
             elif path in html and unquote(target.fragment) not in html[path].anchors:
                 broken.append(f"{name}: {link} (no such place in the page)")
     assert not broken, "\n".join(broken)
-    assert len(html) > 20
+    assert n_links > 1000
 
 
 def test_every_page_can_be_reached_from_the_home_page(html: dict[str, Html]) -> None:
@@ -101,8 +103,8 @@ def test_every_page_can_be_reached_from_the_home_page(html: dict[str, Html]) -> 
         name = to_see.pop()
         if name in html and name not in seen:
             seen.add(name)
-            links = (urlsplit(urljoin(f"site:///{name}", link)) for link in html[name].links)
-            to_see += [link.path.lstrip("/") for link in links if link.scheme == "site"]
+            links = (urlsplit(urljoin(HOME + name, link)) for link in html[name].links)
+            to_see += [link.path.lstrip("/") for link in links if link.netloc == "site"]
     assert html.keys() - seen <= {"404.html"}
 
 
@@ -113,7 +115,7 @@ def test_no_page_names_a_file_of_another_site(html: dict[str, Html]) -> None:
 def test_every_page_has_a_title_and_a_description_of_its_own(site: Path) -> None:
     heads: dict[tuple[str, str], Path] = {}
     for path in site.rglob("*.html"):
-        if path.name == "404.html" or path.parent.name == "benchmarks":
+        if path.name == "404.html":
             continue
         text = path.read_text(encoding="utf-8")
         title, description = (
@@ -139,10 +141,7 @@ def test_every_figure_has_words_for_who_cannot_see_it(site: Path) -> None:
         for image in re.findall(r"<img [^>]*>", path.read_text(encoding="utf-8")):
             alt = re.search(r'alt="([^"]*)"', image)
             assert alt, (path.name, image)
-            assert len(alt[1]) > 15 or "logo" in image or 'src="assets' in image or "dino.svg" in image, (
-                path.name,
-                image,
-            )
+            assert len(alt[1]) > 15 or alt[1] == "logo", (path.name, image)
 
 
 # ---- in a browser ---------------------------------------------------------------------------------------------------
@@ -193,7 +192,7 @@ class Visitor:
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(f"{self.page.url}: {error}"))
         self.page.on("request", self._asked)
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"{self.page.url}: no {request.url}"))
+        self.page.on("requestfailed", self._failed)
 
     def _said(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -202,6 +201,10 @@ class Visitor:
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self.home, "data:", "blob:", "about:")):
             self.complaints.append(f"{self.page.url} asks for {request.url}")
+
+    def _failed(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # by going on before all was there
+            self.complaints.append(f"{self.page.url}: no {request.url} ({request.failure})")
 
     def go(self, name: str) -> Any:
         self.page.goto(self.home + name)  # and wait until it has loaded
@@ -305,16 +308,22 @@ def test_the_film_stands_still_for_who_asks_for_less_motion(visitor: Visitor) ->
     assert "still" not in film.get_attribute("src")
 
 
-@pytest.mark.parametrize("visitor", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True)
-def test_axe_finds_nothing_serious(visitor: Visitor, html: dict[str, Html]) -> None:
+@pytest.mark.parametrize(
+    ("visitor", "left_out"),
+    # The pages of the code are all made alike, so in dark, where only colours differ, one of them is enough.
+    [({"color_scheme": "light"}, "404"), ({"color_scheme": "dark"}, "404|reference/(?!noise|command-line|files)")],
+    indirect=["visitor"],
+    ids=["light", "dark"],
+)
+def test_axe_finds_nothing_serious(visitor: Visitor, html: dict[str, Html], left_out: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     faults = []
     for name in html:
-        if name == "404.html":
+        if re.match(left_out, name):
             continue
         page = visitor.go(name)
-        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+        page.evaluate("document.querySelectorAll('details:not(.mkdocstrings-source)').forEach(box => box.open = true)")
         found = Axe().run(page, context=".md-content", options={"resultTypes": ["violations"]})
         for rule in found.response["violations"]:
             if rule["impact"] in ("serious", "critical"):
