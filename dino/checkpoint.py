@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .config import Config
 from .denoiser import UNet
-from .errors import DinoError, first_line
+from .errors import DinoError, first_line, typed
 from .files import replacing, what_it_is
 from .speed import to_fast_layout
 
@@ -59,7 +59,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
     if not path.is_file():
-        raise DinoError(f"there is no file {path}. Give a run folder, or make one with: dino train")
+        raise DinoError(f"there is no file {path}. Give a run folder, or make one with: {typed('dino train')}")
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get("dino", "")

@@ -14,7 +14,7 @@ import typer
 
 from . import __version__, processes
 from .course import commands
-from .errors import DinoError, DinoWarning, is_out_of_memory, shown
+from .errors import DinoError, DinoWarning, is_out_of_memory, shown, typed
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
     import torch
@@ -177,8 +177,8 @@ def train(
     for path in finish(trainer, folder):
         say("wrote", str(path))
     if trainer.step < trainer.config.n_steps:
-        say("paused", f"the time is up. Go on with: dino train --resume {folder}")
-    say("next", f"draw with it: dino sample {folder} --animate")
+        say("paused", f"the time is up. Go on with: {typed('dino train --resume')} {folder}")
+    say("next", f"draw with it: {typed('dino sample')} {folder} --animate")
     if chosen:
         from .course.card import card
 
@@ -220,7 +220,7 @@ def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
                     break
     if stopped_by:
         if processes.FIRST:
-            typer.echo(f"stopped and saved. Go on with: dino train --resume {folder}", err=True)
+            typer.echo(f"stopped and saved. Go on with: {typed('dino train --resume')} {folder}", err=True)
         raise typer.Exit(128 + int(stopped_by))
 
 

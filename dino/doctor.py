@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .config import Config
-from .errors import shown
+from .errors import shown, typed
 from .reports import Report, circumstances, table
 from .signs import Curve, Look, Run, Sign, loss_signs, read_run, recent, smoothed
 
@@ -247,7 +247,7 @@ def verdict(run: Run, signs: list[Sign], fits: bool) -> str:
         return f"{where}: inside the healthy band; " + (
             "blur is normal here" if blurred else "what is still missing comes with more training"
         )
-    return f"{where}: inside the healthy band to the end. How good that is, dino evaluate tells"
+    return f"{where}: inside the healthy band to the end. How good that is, {typed('dino evaluate')} tells"
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:

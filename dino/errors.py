@@ -1,5 +1,7 @@
 """What the person at the keyboard is told, in one line each."""
 
+import os
+
 
 class DinoError(Exception):
     """Something the person at the keyboard can put right. Its message is one line: what is wrong and what to do.
@@ -14,6 +16,11 @@ class DinoWarning(UserWarning):
 
 # torch's own on a CPU, and what its convolutions (oneDNN) say when they get no memory to work in.
 OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")
+
+
+def typed(command: str) -> str:
+    """A command as this reader has to type it: behind `uv run`, if that is how they started the one at work."""
+    return f"uv run {command}" if "UV_RUN_RECURSION_DEPTH" in os.environ else command
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from . import checkpoint, pictures, processes
 from .checkpoint import STATE, WEIGHTS
 from .config import Config
-from .errors import DinoError, shown
+from .errors import DinoError, shown, typed
 from .files import explaining, replacing, sweep
 from .images import seeded, to_unit
 from .trainer import Trainer
@@ -59,7 +59,7 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
         DinoError: the disk is full or the folder gone, another run is at work in it, or the numbers blew up.
     """
     if processes.FIRST:
-        with locked(folder), explaining(folder, then=f"go on with: dino train --resume {folder}"):
+        with locked(folder), explaining(folder, then=f"go on with: {typed('dino train --resume')} {folder}"):
             yield from _train(trainer, folder)
         return
     for _ in trainer.steps():
@@ -229,7 +229,7 @@ def newest_run() -> Path:
     """
     weights = sorted(filter(Path.is_file, RUNS.glob(f"*/{WEIGHTS}")), key=lambda path: path.stat().st_mtime)
     if not weights:
-        raise DinoError(f"there is no run under {RUNS.resolve()} yet. Make one with: dino train")
+        raise DinoError(f"there is no run under {RUNS.resolve()} yet. Make one with: {typed('dino train')}")
     return weights[-1].parent
 
 
@@ -296,7 +296,8 @@ def describe(path: Path) -> dict[str, str]:
         words["loss"] = f"{loss:.5f} at the end"
     if path.is_dir():
         done = about.get("step", 0) / config.n_steps
-        words["run"] = "complete" if done >= 1 else f"{done:.0%} done; go on with: dino train --resume {path}"
+        go_on = typed(f"dino train --resume {path}")
+        words["run"] = "complete" if done >= 1 else f"{done:.0%} done; go on with: {go_on}"
     return words
 
 

@@ -18,7 +18,7 @@ from . import checkpoint, pictures
 from .checkpoint import STATE
 from .config import Config
 from .denoiser import UNet
-from .errors import DinoError
+from .errors import DinoError, typed
 from .evaluation import laplacian_pyramid
 from .images import load_images, to_unit
 
@@ -75,7 +75,7 @@ def read_run(folder: Path) -> Run:
     config, _ = checkpoint.blueprint(folder / STATE, about)
     log = read_log(folder / LOG)
     if len(log) < 2:
-        raise DinoError(f"the run in {folder} has hardly begun. Go on with it: dino train --resume {folder}")
+        raise DinoError(f"the run in {folder} has hardly begun. Go on with it: {typed('dino train --resume')} {folder}")
     real = _real_pictures(config)
     looks: list[tuple[int, Look]] = []
     mean_picture = one_colour = math.nan

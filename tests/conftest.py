@@ -1,5 +1,6 @@
 """What all tests share: a cache of their own, and small pictures to train on."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest` sets it, and what dino says depends on it
 settings.register_profile("dino", deadline=None)  # the first call into torch takes long and the next ones don't
 settings.load_profile("dino")
 

@@ -88,6 +88,14 @@ def test_a_wrong_answer_is_diagnosed_and_the_others_pass(course: Course, run) ->
     assert not re.search(r"Traceback|test session starts|FAILURES|assert|mistakes\.py|grading\.py", told)
 
 
+def test_who_began_with_uv_run_is_given_commands_that_begin_so(
+    course: Course, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "; dino hint 1.1 helps" in run("pytest", "lessons/01").stdout
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")  # as uv sets it
+    assert "; uv run dino hint 1.1 helps" in run("pytest", "lessons/01").stdout
+
+
 def test_a_solved_lesson_passes_and_points_on(course: Course, run) -> None:
     solve(course, "01")
     done = run("pytest", "lessons/01")

@@ -457,7 +457,7 @@ def test_stubs_are_wrapped_to_the_page_and_no_word_is_lost() -> None:
 def test_a_mistake_is_told_as_the_grader_tells_it() -> None:
     told = " ".join(OnTheSite(Address()).mistake("1.1", "swapped").split())
     assert "At level 0 I expected your picture and got the noise: the two are swapped." in told
-    assert "stuck? dino hint 1.1" in told
+    assert "stuck? uv run dino hint 1.1" in told
     with pytest.raises(ValueError, match="no mistake in mix is called nonsense"):
         OnTheSite(Address()).mistake("1.1", "nonsense")
 

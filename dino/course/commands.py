@@ -10,7 +10,7 @@ from typing import Annotated
 import click
 import typer
 
-from ..errors import DinoError
+from ..errors import DinoError, typed
 from ..files import replacing
 from .curriculum import LESSONS, Course, Lesson, find_course, find_exercise, find_lesson
 from .hints import next_hint
@@ -65,9 +65,9 @@ def hint(exercise: ExerciseName, debug: Debug = False) -> None:
         console.print(Markdown(text))
         console.print()
     if len(given) < count:
-        console.print(f"For the next one, ask again: dino hint {number}", highlight=False)
+        console.print(f"For the next one, ask again: {typed('dino hint')} {number}", highlight=False)
     else:
-        console.print(f"That was the last hint. The whole answer: dino solution {number}", highlight=False)
+        console.print(f"That was the last hint. The whole answer: {typed('dino solution')} {number}", highlight=False)
 
 
 @app.command(rich_help_panel=PANEL)

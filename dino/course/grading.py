@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
+from ..errors import typed
 from .curriculum import LESSONS, Course, Lesson, find_lesson
 from .expect import Wrong
 from .verdict import Verdict
@@ -77,7 +78,7 @@ def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False)
             torch.manual_seed(before.settings[0])  # a seed at the top of a file is common, and harms nobody
         except FileNotFoundError:
             says = f"there is no file lessons/{lesson.number}/{lesson.name}.py."
-            verdict = verdict.of("unloaded", says, facts=f"bring it back with: dino reset {lesson.number}")
+            verdict = verdict.of("unloaded", says, facts=f"bring it back with: {typed('dino reset')} {lesson.number}")
         except BaseException as error:
             verdict = _raised(verdict, error, file, f"{file.name} could not be loaded").of("unloaded")
         else:

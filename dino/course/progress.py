@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import DinoError
+from ..errors import DinoError, typed
 from ..files import replacing
 from .curriculum import LESSONS, N_EXERCISES, Course, Lesson
 from .room import Room
@@ -72,9 +72,10 @@ class Record:
                 outcome, number = self.outcome(lesson, exercise), lesson.exercise_number(exercise)
                 if outcome != "passed":
                     changed = outcome is None and number in self.verdicts
-                    stale = f" (lesson {lesson.number} has changed: pytest lessons/{lesson.number})" * changed
+                    again = typed(f"pytest lessons/{lesson.number}")
+                    stale = f" (lesson {lesson.number} has changed: {again})" * changed
                     return f"next: {number} {exercise}{stale}"
-        return "all done: now train on your own parts with dino train --mine"
+        return f"all done: now train on your own parts with {typed('dino train --mine')}"
 
 
 def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:

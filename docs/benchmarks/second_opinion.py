@@ -22,6 +22,7 @@ from dino.checkpoint import STATE
 from dino.doctor import examine
 from dino.errors import DinoError
 from dino.noise import add_noise, mix
+from dino.reports import Report
 from dino.trainer import Parts, Trainer
 
 FOLDER = Path("runs/second-opinion")
@@ -101,6 +102,13 @@ def train(entry: Entry, folder: Path) -> None:
         print(f"{entry.name}: {error}")
 
 
+def in_short(report: Report) -> str:
+    """The first two signs, without what the gallery says of a recorded run; or that there are none."""
+    signs = [sign["what"] for sign in report["signs"]] or [report["verdict"].partition(": ")[2]]
+    name, colon, told = signs[0].partition(":")
+    return "; ".join([name if "the recorded run" in name else name + colon + told, *signs[1:2]])
+
+
 def main() -> None:
     """Train the runs that aren't there yet, and print what `dino doctor` says of each."""
     for entry in NEW:
@@ -108,7 +116,7 @@ def main() -> None:
     print("| what was done | what `dino doctor` says |\n|---|---|")
     for entry in NEW:
         report, _ = examine(FOLDER / entry.name.replace(", ", "-").replace(" ", "-"))
-        print(f"| {entry.name} | {report['verdict']} |")
+        print(f"| {entry.name} | {in_short(report)} |")
 
 
 if __name__ == "__main__":

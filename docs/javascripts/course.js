@@ -14,8 +14,16 @@ document.addEventListener("DOMContentLoaded", function () {
     show(!matchMedia("(prefers-reduced-motion: reduce)").matches)
     film.closest(".film").querySelector("figcaption").append(" ", button)
   }
-  // What is scrolled sideways must be within reach of the keyboard.
+  // What is scrolled sideways must be within reach of the keyboard, and show that there is more: its edge fades.
   document.querySelectorAll(".frame.wide, .md-typeset__scrollwrap, .katex-display, .arithmatex").forEach(function (box) {
-    if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible") box.tabIndex = 0
+    if (getComputedStyle(box).overflowX === "visible") return
+    var look = function () {
+      var hidden = box.scrollWidth - box.clientWidth
+      if (hidden > 1) box.tabIndex = 0
+      box.classList.toggle("more", hidden > 1 && box.scrollLeft < hidden - 1)
+    }
+    box.addEventListener("scroll", look, { passive: true })
+    new ResizeObserver(look).observe(box)
+    look()
   })
 })

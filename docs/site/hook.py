@@ -6,6 +6,7 @@ lessons/NN/lesson.ipynb from the same pages.
 """
 
 import logging
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -89,6 +91,22 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
     except SiteError as error:
         raise PluginError(str(error)) from None
     return mended(text, name, set(files.src_uris), _planned, Address.of(dict(config.extra)))
+
+
+INLINE_CODE = re.compile(r"<code>([^<\n]*)</code>")  # that of blocks holds spans
+OPTION = re.compile(r"(?<![\w-])--?\w[\w-]*")
+INLINE_MATHS = re.compile(r'(<span class="arithmatex">[^<]{1,40}</span>)([.,;:)]+)')
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Keep together what must not be parted at the end of a line: `--option`, and a formula and its comma."""
+    html = INLINE_CODE.sub(lambda code: OPTION.sub(r'<span class="whole">\g<0></span>', code[0]), html)
+    return INLINE_MATHS.sub(r'<span class="whole">\1\2</span>', html)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Make the last word of the footer a link, which has to lead from this page."""
+    return output.replace("See About.", f'See <a href="{get_relative_url("about.html", page.url)}">About</a>.')
 
 
 def _macros(config: MkDocsConfig) -> Macros:

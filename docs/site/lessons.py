@@ -4,6 +4,7 @@ is typed twice.
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -124,9 +125,9 @@ class OnTheSite:
         if not path.is_file():
             raise SiteError(f"there is no {path}. Make it with: python -m docs.site.sheets")
         return (
-            f"![{picture_in_words(lesson)}](../images/{path.name})"
-            f'{{ .sheet }}\n\n<p class="caption" markdown="span">The picture that `pytest lessons/{number}` draws, '
-            f"here of the answers in `solutions/{number}`. Made by `python -m docs.site.sheets`.</p>"
+            f'<div class="frame wide" markdown>\n\n![{picture_in_words(lesson)}](../images/{path.name}){{ .sheet }}\n\n'
+            f'</div>\n\n<p class="caption" markdown="span">The picture that `pytest lessons/{number}` draws, '
+            f"here of the answers in `solutions/{number}`.</p>"
         )
 
     def mistake(self, name: str, mistake: str) -> str:
@@ -165,7 +166,8 @@ def told(name: str, mistake: str) -> str:
 
     def ask() -> tuple[str, list[Path]]:
         command = [sys.executable, "-m", "docs.site.lessons", lesson.number, exercise, mistake]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        started_by_uv = os.environ | {"UV_RUN_RECURSION_DEPTH": "1"}  # as most readers will have it
+        done = subprocess.run(command, cwd=ROOT, env=started_by_uv, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(done.stderr.strip().splitlines()[-1])
         return json.loads(done.stdout.splitlines()[-1]), depends

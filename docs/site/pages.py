@@ -70,6 +70,8 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     code = f"```python\n{cell.source}\n```"
     printed = f"```{{ .text .output }}\n{text.rstrip()}\n```" if text.strip() else ""
     if not pictures:
+        if "folded" in cell.metadata.get("tags", []):
+            return f"{printed}\n\n{_made('How these numbers are made', code)}"
         return f"{code}\n\n{printed}"
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if not alt or not caption:
@@ -80,8 +82,12 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
         f'<figure class="made" markdown="1">\n{shown}\n'
         f'<figcaption markdown="span">{caption}</figcaption>\n</figure>\n\n'
         f"{printed}\n\n"
-        f'??? made "How this figure is made"\n\n{re.sub("^(?=.)", "    ", code, flags=re.MULTILINE)}\n'
+        f"{_made('How this figure is made', code)}"
     )
+
+
+def _made(title: str, code: str) -> str:
+    return f'??? made "{title}"\n\n{re.sub("^(?=.)", "    ", code, flags=re.MULTILINE)}\n'
 
 
 def _figure(page: Page, picture: dict[str, Any], alt: str, stem: str, n: int, where: str) -> str:
