@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dino.course.curriculum import LESSONS, Course, Lesson, find_exercise, find_lesson
+from dino.course.plugin import in_words
 from dino.course.room import Room
 from dino.course.stubs import exercise_source, stub
 
@@ -75,6 +76,24 @@ def test_every_stub_fails_as_unwritten(room: Room, write, lesson: Lesson) -> Non
         assert room.grade(lesson, exercise).outcome == "unwritten"
 
 
+@pytest.mark.parametrize(("missing", "begun"), [("forward", True), ("__init__", True), ("both", False)])
+def test_a_class_of_which_one_method_is_written_is_begun(room: Room, write, missing: str, begun: bool) -> None:
+    lesson, exercise = find_exercise("Pool")
+    bodies = {"__init__": "super().__init__()", "forward": "return x"}
+    for name in bodies:
+        if missing in (name, "both"):
+            bodies[name] = "raise NotImplementedError"
+    code = (
+        f"class Pool(nn.Module):\n    def __init__(self, channels):\n        {bodies['__init__']}\n"
+        f"    def forward(self, x):\n        {bodies['forward']}\n"
+    )
+    write(lesson, solved_but(lesson, exercise, code))
+    verdict = room.grade(lesson, exercise)
+    assert verdict.outcome == "unwritten"
+    assert verdict.says == (f"begun: `{missing}` is still to be written" if begun else "not written yet")
+    assert in_words(verdict)[0] == verdict.says
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
 def test_the_committed_lessons_are_the_stubs_of_the_solutions(lesson: Lesson) -> None:
     # What is committed, not what is in the folder: that may be a learner's work.
@@ -96,6 +115,100 @@ def test_a_lesson_that_only_raises_is_all_red(room: Room, write, lesson: Lesson)
         assert "RuntimeError: nothing here" in verdict.says
         assert verdict.where is not None
         assert "line 1" in verdict.where
+
+
+# ---- mistakes, as learners write them -------------------------------------------------------------------------------
+
+DRAWN = "generator=generator, device=clean.device)"
+WRITTEN = {
+    "tosses as places, in a loop": (
+        "random_flip",
+        "tosses_as_places",
+        "def random_flip(images, *, generator=None):\n"
+        "    new = images.clone()\n"
+        "    for i in torch.randint(0, 2, (len(images),), generator=generator):\n"
+        "        new[i] = images[i].flip(-1)\n"
+        "    return new",
+    ),
+    "the last quarter, which no mistake is about": (
+        "random_flip",
+        None,
+        "def random_flip(images, *, generator=None):\n"
+        "    n = 3 * len(images) // 4\n"
+        "    return torch.cat([images[:n], images[n:].flip(-1)])",
+    ),
+    "a bare row, in the first weight": (
+        "mix",
+        "bare_row",
+        "def mix(clean, noise, noise_level):\n"
+        "    level = noise_level.squeeze()\n"
+        "    return (1 - level) * clean + level * noise",
+    ),
+    "Gaussian noise, then levels": (
+        "add_noise",
+        "gaussian_noise",
+        "def add_noise(clean, *, generator=None):\n"
+        f"    noise = torch.randn(clean.shape, {DRAWN}\n"
+        f"    level = sample_noise_levels(len(clean), {DRAWN}\n"
+        "    return mix(clean, noise, level), level",
+    ),
+    "levels, then Gaussian noise": (
+        "add_noise",
+        "gaussian_noise",
+        "def add_noise(clean, *, generator=None):\n"
+        f"    level = sample_noise_levels(len(clean), {DRAWN}\n"
+        f"    noise = torch.randn(clean.shape, {DRAWN}\n"
+        "    return mix(clean, noise, level), level",
+    ),
+    "a level for the mix and one to return": (
+        "add_noise",
+        "level_drawn_twice",
+        "def add_noise(clean, *, generator=None):\n"
+        f"    noise = torch.rand(clean.shape, {DRAWN}\n"
+        f"    noisy = mix(clean, noise, sample_noise_levels(len(clean), {DRAWN})\n"
+        f"    return noisy, sample_noise_levels(len(clean), {DRAWN}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_mistake_is_recognised_as_learners_write_it(room: Room, write, name: str) -> None:
+    exercise, mistake, code = WRITTEN[name]
+    lesson, _ = find_exercise(exercise)
+    write(lesson, solved_but(lesson, exercise, code))
+    verdict = room.grade(lesson, exercise)
+    assert not verdict.passed
+    assert verdict.mistake == mistake
+
+
+@pytest.mark.parametrize(
+    ("exercise", "code", "facts"),
+    [
+        (
+            "center_square",
+            "def center_square(image):\n    _, h, w = image.shape\n"
+            "    if w > h:\n        return image[:, :, (w - h) // 2 :][:, :, :h]\n"
+            "    if h > w:\n        return image[:, (h - w) // 2 :][:, :w]",
+            "got None for a picture that is square already (is a `return` missing?)",
+        ),
+        ("to_unit", "def to_unit(images_uint8):\n    return images_uint8.numpy()", "got an ndarray"),
+        (
+            "mix",
+            "def mix(clean, noise, noise_level):\n    return clean.lerp_(noise, noise_level)",
+            "expected `clean` as it was, got `clean` changed in place",
+        ),
+        (
+            "sample_noise_levels",
+            "def sample_noise_levels(n, *, generator=None, device=None):\n"
+            "    return torch.rand(1, generator=generator).expand(n, 1, 1, 1)",
+            "got only 1 different value in 4,000 levels",
+        ),
+    ],
+)
+def test_what_came_is_told_in_good_english(room: Room, write, exercise: str, code: str, facts: str) -> None:
+    lesson, _ = find_exercise(exercise)
+    write(lesson, solved_but(lesson, exercise, code))
+    assert facts in room.grade(lesson, exercise).facts
 
 
 # ---- work that is not the learner's own -----------------------------------------------------------------------------

@@ -454,6 +454,17 @@ def test_stubs_are_wrapped_to_the_page_and_no_word_is_lost() -> None:
             assert max(map(len, docstring.splitlines())) <= 84
 
 
+def test_labels_that_begin_a_paragraph_have_no_hanging_indent_and_arguments_have_one() -> None:
+    words = " ".join(["word"] * 18)
+    source = f'def f():\n    """Do it.\n\n    In: {words}\n\n    Args:\n        x: {words}\n    """\n'
+    lines = narrowed(source).splitlines()
+    label, argument = (
+        next(n for n, line in enumerate(lines) if line.startswith(start)) for start in ("    In:", " " * 8)
+    )
+    assert lines[label + 1].startswith("    word")
+    assert lines[argument + 1].startswith(" " * 12 + "word")
+
+
 def test_a_mistake_is_told_as_the_grader_tells_it() -> None:
     told = " ".join(OnTheSite(Address()).mistake("1.1", "swapped").split())
     assert "At level 0 I expected your picture and got the noise: the two are swapped." in told

@@ -40,10 +40,11 @@ def progress(debug: Debug = False) -> None:
         table.add_row(f"[bold]{lesson.number}[/]", f"[bold]{lesson.teaches}[/]", f"{passed} of {len(lesson.exercises)}")
         for exercise in lesson.exercises:
             outcome = record.outcome(lesson, exercise)
-            mark = {"passed": "[green]passed[/]", "unwritten": "[dim]not written yet[/]"}.get(
-                outcome or "", "[red]not yet[/]"
-            )
-            says = record.says(lesson, exercise) if outcome not in ("passed", "unwritten") else ""
+            says = record.says(lesson, exercise) if outcome != "passed" else ""
+            mark = "[green]passed[/]" if outcome == "passed" else "[red]not yet[/]"
+            if outcome == "unwritten":
+                begun, _, says = says.partition(": ")
+                mark = f"[dim]{escape(begun)}[/]"
             table.add_row(lesson.exercise_number(exercise), exercise, mark, escape(says))
     console = Console()
     console.print(table)

@@ -149,7 +149,8 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
     yield
     for name, tensor in tensors.items():
         same = tensor.shape == before[name].shape and torch.equal(tensor.detach(), before[name])
-        expect(same, f"`{name}` belongs to the caller and must stay as it was.", got="changed in place")
+        what = f"`{name}` belongs to the caller and must stay as it was."
+        expect(same, what, expected=f"`{name}` as it was", got=f"`{name}` changed in place")
 
 
 def expect_fair_draws(draw: Callable[[torch.Generator | None], Tensor], seed: int, name: str) -> None:
@@ -240,9 +241,9 @@ def expect_uniform(values: Tensor, name: str) -> None:
         got = "numbers below 0" if values.min() < 0 else "numbers above 1"
         raise Wrong(expected="numbers from 0 to 1", got=got, **wrong)
     if different < 0.9 * n:
-        raise Wrong(
-            expected="numbers anywhere between 0 and 1", got=f"{different} different ones, {n:,} times", **wrong
-        )
+        drawn = f"{n:,} {'levels' if 'levels' in name.lower() else 'numbers'}"
+        got = f"only {different:,} different value{'s' * (different != 1)} in {drawn}"
+        raise Wrong(expected="numbers anywhere between 0 and 1", got=got, **wrong)
     if n >= 1000 and not (values.min() < 20 / n and values.max() > 1 - 20 / n):  # a fair draw fails once in 10^8
         got = f"none below {values.min():.3f} or above {values.max():.3f}"
         raise Wrong(expected="some near 0 and some near 1", got=got, **wrong)
@@ -290,7 +291,8 @@ def short(dtype: torch.dtype) -> str:
 
 
 def _article(word: str) -> str:
-    return f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
+    by_ear = {"ndarray": "an", "UNet": "a"}
+    return f"{by_ear.get(word, 'an' if word[0].lower() in 'aeiou' else 'a')} {word}"
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -11,6 +11,7 @@ import io
 import linecache
 import math
 import random
+import re
 import sys
 import threading
 import time
@@ -182,7 +183,7 @@ class Grader:
     def diagnose(self, verdict: Verdict, error: BaseException, exercise: str, seed: int) -> Verdict:
         """Say what went wrong: as a known mistake if one goes wrong in the same way, else as the property itself."""
         if isinstance(error, NotImplementedError) and not error.args and _raised_in(self.file, error):
-            return verdict.of("unwritten", "not written yet")
+            return verdict.of("unwritten", _unwritten(error, exercise))
         known = None if isinstance(error, Flood) else self.recognise(error, exercise, seed)
         says = known.says if known else ""
         if isinstance(error, Wrong):
@@ -204,6 +205,10 @@ class Grader:
                     return answer
             elif type(other) is type(error) and _first_line(other) == _first_line(error):
                 return answer
+        # The two sides of an operator may be written in either order, and torch names their sizes in that order.
+        if sizes := _unlike_sizes(error):
+            alike = [x for x in self.mistakes(exercise) if _unlike_sizes(self._outcome(exercise, x, seed)) == sizes]
+            return alike[0] if len(alike) == 1 else None
         # Of several indices that are out of bounds torch names any one, for its threads are in a race.
         if isinstance(error, IndexError):
             failed = {answer: self._outcome(exercise, answer, seed) for answer in self.mistakes(exercise)}
@@ -454,6 +459,13 @@ def _first_line(error: BaseException) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
+def _unlike_sizes(error: BaseException | None) -> set[str]:
+    """The sizes of two tensors that can't be combined, and the dimension, if that is what torch complains of."""
+    words = r"The size of tensor a (\(\d+\)) must match the size of tensor b (\(\d+\)) at (.*)"
+    found = re.match(words, _first_line(error)) if isinstance(error, RuntimeError) else None
+    return set(found.groups()) if found else set()
+
+
 def _line_in(file: Path, error: BaseException) -> int | None:
     """The last line of the learner's file on the way to an error."""
     line, trace = None, error.__traceback__
@@ -466,7 +478,26 @@ def _line_in(file: Path, error: BaseException) -> int | None:
 
 def _raised_in(file: Path, error: BaseException) -> bool:
     """Whether it was the learner's file itself that raised an error, and not what it called."""
+    frame = _frame_of(error)
+    return frame is not None and frame.f_code.co_filename == str(file)
+
+
+def _frame_of(error: BaseException) -> types.FrameType | None:
+    """Where an error was raised."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_filename == str(file)
+    return trace.tb_frame if trace else None
+
+
+def _unwritten(error: NotImplementedError, exercise: str) -> str:
+    """In words, what of an exercise is still a stub: all of it, or one method of a class."""
+    frame = _frame_of(error)
+    answer = frame.f_globals.get(exercise) if frame else None
+    if frame and inspect.isclass(answer):
+        codes = {name: value.__code__ for name, value in vars(answer).items() if inspect.isfunction(value)}
+        stubs = [name for name, code in codes.items() if "NotImplementedError" in code.co_names]
+        missing = frame.f_code.co_name
+        if codes.get(missing) is frame.f_code and len(stubs) < len(codes):
+            return f"begun: `{missing}` is still to be written"
+    return "not written yet"

@@ -298,6 +298,6 @@ def in_words(verdict: Verdict) -> list[str]:
     if verdict.passed:
         return ["passed" + f" ({verdict.note})" * bool(verdict.note)]
     if verdict.outcome == "unwritten":
-        return ["not written yet", f"read its docstring; {typed('dino hint')} {verdict.number} helps"]
+        return [verdict.says, f"read its docstring; {typed('dino hint')} {verdict.number} helps"]
     hint = f"stuck? {typed('dino hint')} {verdict.number}" if verdict.outcome != "unloaded" else ""
     return [line for line in (verdict.says, verdict.rule, verdict.facts, verdict.where, hint) if line]

@@ -7,8 +7,8 @@ from typing import Any
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of one exercise: passed; wrong (a property is missing); borrowed (not the learner's own); broken (its
-    code raised); stopped (it hung or ended Python); unwritten (still the stub); unloaded (nothing in the file can be
-    graded); or ungraded (the set-up isn't right).
+    code raised); stopped (it hung or ended Python); unwritten (still the stub, or a part of it is); unloaded (nothing
+    in the file can be graded); or ungraded (the set-up isn't right).
     """
 
     number: str  # "3.2"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import matplotlib as mpl
 import torch
 import torch.nn.functional as F
 import typer
@@ -21,7 +22,7 @@ from tqdm.auto import tqdm
 from dino.config import PRESETS, Config
 from dino.images import seeded, to_unit
 from dino.noise import mix
-from dino.pictures import save_figure
+from dino.pictures import STYLE, save_figure
 from dino.trainer import Trainer
 
 LEVELS = [0.05 + 0.1 * k for k in range(10)]
@@ -30,7 +31,12 @@ N_POINTS = 20  # on each curve, closer together at its start
 
 
 def main(
-    recipes: Annotated[list[str], typer.Argument(metavar="BATCH:RATE...", help="Batch sizes and learning rates.")],
+    recipes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="BATCH:RATE...", help="Batch sizes and learning rates; without any, the table is redrawn."
+        ),
+    ] = None,
     preset: Annotated[str, typer.Option(help="The preset that all else is taken from.")] = "quick",
     images: Annotated[int | None, typer.Option(help="How many images each run sees. By default the preset's.")] = None,
     device: str = "auto",
@@ -38,7 +44,11 @@ def main(
 ) -> None:
     """Train once for each recipe, and write a table and a plot of the losses."""
     rows: list[tuple[int, float, int, float]] = []
-    for recipe in recipes:
+    if not recipes:
+        with out.open(newline="") as file:
+            table = list(csv.reader(file))[1:]
+        rows = [(int(size), float(rate), int(seen), float(loss)) for size, rate, seen, loss in table]
+    for recipe in recipes or []:
         size, rate = recipe.split(":")
         config = replace(PRESETS[preset], batch_size=int(size), learning_rate=float(rate))
         config = replace(config, n_images=images or config.n_images)
@@ -46,7 +56,8 @@ def main(
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([("batch_size", "learning_rate", "images", "loss"), *rows])
         print(f"batch {size}, learning rate {rate}: loss {rows[-1][-1]:.5f} after {rows[-1][2]:,} images")
-    save_figure(plot(rows, preset), out.with_suffix(".png"))
+    with mpl.rc_context(STYLE):
+        save_figure(plot(rows, preset), out.with_suffix(".png"))
 
 
 def curve(config: Config, device: str) -> list[tuple[int, float]]:
@@ -74,14 +85,14 @@ def loss_of_average(trainer: Trainer) -> float:
 
 def plot(rows: list[tuple[int, float, int, float]], preset: str) -> Figure:
     """One curve for each recipe."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
     axes = figure.subplots()
     for size, rate in dict.fromkeys(row[:2] for row in rows):
         points = [row[2:] for row in rows if row[:2] == (size, rate)]
-        axes.plot(*zip(*points, strict=True), marker=".", label=f"batch {size}, learning rate {rate:g}")
+        axes.plot(*zip(*points, strict=True), marker=".", label=f"{size}, {rate:g}")
     axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss of the averaged weights", title=preset)
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    axes.legend(loc="lower left", title="batch size, learning rate")
     return figure
 
 

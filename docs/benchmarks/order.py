@@ -26,12 +26,14 @@ from pathlib import Path
 from statistics import linear_regression
 from typing import Annotated
 
+import matplotlib as mpl
 import torch
 import typer
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dino import reports
+from dino import pictures, reports
+from dino.errors import typed
 from dino.sampler import denoise, noise_schedule
 
 NOISE_MEAN, NOISE_SPREAD = 0.5, 12**-0.5  # of uniform noise
@@ -109,28 +111,28 @@ def facts(report: reports.Report) -> dict[str, str]:
 
 def plot(report: reports.Report) -> Figure:
     """The size of the errors against the number of steps, and their sign and size for details of all spreads."""
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(5.6, 8.6), layout="constrained")
+    top, bottom = figure.subplots(2, 1)
     for line in report["lines"]:
         colour, marker = LOOKS[line["step_size"]]
         label = f"step size {line['step_size']:g}: order {line['order']:.2f}"
-        left.plot(report["steps"], [abs(error) for error in line["errors"]], color=colour, marker=marker, label=label)
-    left.set(xscale="log", yscale="log", xlabel="steps", ylabel="error of the contrast, without its sign")
-    left.set_xticks(report["steps"], [str(n) for n in report["steps"]])
-    left.set_xticks([], minor=True)
-    left.set_title(f"More steps (spread {report['spread']:g})")
+        top.plot(report["steps"], [abs(error) for error in line["errors"]], color=colour, marker=marker, label=label)
+    top.set(xscale="log", yscale="log", xlabel="steps", ylabel="error of the contrast, without its sign")
+    top.set_xticks(report["steps"], [str(n) for n in report["steps"]])
+    top.set_xticks([], minor=True)
+    top.set_title(f"More steps (spread {report['spread']:g})")
     for line in report["details"]:
         colour, _ = LOOKS[line["step_size"]]
         style = "-" if line["steps"] == 100 else "--"
         label = f"size {line['step_size']:g}, {line['steps']} steps"
-        right.plot(
+        bottom.plot(
             report["spreads"], [1 + error for error in line["errors"]], color=colour, label=label, linestyle=style
         )
-    right.axhline(1, color="0.4", linewidth=1)
-    right.set(xscale="log", xlabel="spread of the pixels: small for faint details", ylabel="contrast that comes out")
-    right.set_xticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
-    right.set_title("Faint and strong details (1 is right)")
-    for axes in (left, right):
+    bottom.axhline(1, color=pictures.INK, linewidth=1, zorder=1)
+    bottom.set(xscale="log", xlabel="spread of the pixels: small for faint details", ylabel="contrast that comes out")
+    bottom.set_xticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
+    bottom.set_title("Faint and strong details (1 is right)")
+    for axes in (top, bottom):
         axes.grid(alpha=0.3, which="both")
         axes.legend()
     return figure
@@ -141,9 +143,11 @@ def main(
 ) -> None:
     """Measure, print the table, and write numbers, page and plot."""
     reports.check_name(out)
-    report = measure() | {"command": shlex.join(["python", *sys.argv])}
+    report = measure() | {"command": typed(shlex.join(["python", *sys.argv]))}
     print(f"\n{markdown(report)}\n")
-    for path in reports.write(report, out, markdown(report), facts(report), plot(report)):
+    with mpl.rc_context(pictures.STYLE):
+        written = reports.write(report, out, markdown(report), facts(report), plot(report))
+    for path in written:
         print(f"wrote {path}")
 
 

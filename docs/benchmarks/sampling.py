@@ -17,6 +17,7 @@ Writes the numbers, a page, a plot and a sheet of pictures. A network of the pre
 CPU core that does nothing else; one of the preset full wants a GPU.
 """
 
+import json
 import shlex
 import sys
 from itertools import product
@@ -25,6 +26,7 @@ from pathlib import Path
 from statistics import linear_regression, median
 from typing import Annotated, Any
 
+import matplotlib as mpl
 import torch
 import typer
 from matplotlib.figure import Figure
@@ -35,7 +37,7 @@ from dino import evaluate, pictures, reports
 from dino.checkpoint import load_model
 from dino.config import choose_device
 from dino.drawing import AT_ONCE, draw, shape_of
-from dino.errors import DinoError
+from dino.errors import DinoError, typed
 from dino.evaluation import laplacian_pyramid, sliced_wasserstein
 from dino.images import seeded, to_unit
 from dino.reports import Report
@@ -237,57 +239,57 @@ def facts(report: Report) -> dict[str, str]:
 
 def plot(report: Report) -> Figure:
     """The three measures against the number of steps, a curve for each step size."""
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    figure = Figure(figsize=(5.2, 10.5), layout="constrained")
+    top, middle, bottom = figure.subplots(3, 1)
     for k, (size, (colour, marker)) in enumerate(LOOKS.items()):
         lines = [line for line in report["lines"] if line["step_size"] == size and line["steps"] in STEPS]
         looks = {"color": colour, "marker": marker, "label": f"step size {size:g}"}
         steps = [line["steps"] for line in lines]
         low, best, high = torch.tensor([line["distance"] for line in lines]).T
         beside = [n * 1.06 ** (k - 1) for n in steps]  # or the bars would hide each other
-        left.errorbar(beside, best, yerr=torch.stack([best - low, high - best]), capsize=3, **looks)
+        top.errorbar(beside, best, yerr=torch.stack([best - low, high - best]), capsize=3, **looks)
         middle.plot(steps, [line["from_many"] for line in lines], **(looks | {"label": None}))  # it would hide a curve
-        right.plot(steps, [line["detail"] for line in lines], **looks)
+        bottom.plot(steps, [line["detail"] for line in lines], **looks)
     low, _, high = report["real"]
-    left.axhspan(low, high, color="0.88", label="real pictures")
-    unsure = {"color": "0.4", "linestyle": ":", "label": f"{MANY[0] // 2} steps of size {MANY[1]:g}"}
+    top.axhspan(low, high, color=pictures.INK, alpha=0.25, linewidth=0, label="real pictures")
+    unsure = {"color": pictures.INK, "linestyle": ":", "label": f"{MANY[0] // 2} steps of size {MANY[1]:g}"}
     middle.axhline(report["steadiness"]["moved"], **unsure)
-    right.axhline(1, color="0.4", linestyle=":", label="real pictures")
-    left.set(title="Distance from real pictures", ylabel="in units of real ones; bars: 90% of draws")
+    bottom.axhline(1, color=pictures.INK, linestyle=":", label="real pictures")
+    top.set(title="Distance from real pictures", ylabel="in units of real ones")
     middle.set(title=f"Distance from the pictures of {MANY[0]} steps", ylabel="1 is black from white", yscale="log")
     ticks = (0.01, 0.02, 0.05, 0.1, 0.2)
     middle.set_yticks(ticks, map(str, ticks))
     middle.set_yticks([], minor=True)
-    right.set(title="Finest details", ylabel="over those of real pictures")
-    for axes, corner in ((left, "upper right"), (middle, "upper right"), (right, "lower right")):
+    bottom.set(title="Finest details", ylabel="over those of real pictures")
+    for axes, corner in ((top, "upper right"), (middle, "upper right"), (bottom, "lower right")):
         axes.set(xscale="log", xlabel="steps")
         axes.set_xticks(STEPS, map(str, STEPS))
         axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3, which="both")
-        axes.legend(loc=corner)
+        axes.legend(loc=corner, title="bars: 90% of draws" if axes is top else None)
     return figure
 
 
 def sheet(drawn: dict[Recipe, Tensor]) -> Figure:
     """The first pictures of every recipe: a block for each step size, and in it a row for each number of steps.
 
-    The same noises are in the same places. The pictures' pixels are kept as they are, which makes the file small, too.
+    The same noises are in the same columns. The pictures' pixels are kept as they are, which makes the file small, too.
     """
-    rows = {f"{n} steps": [(n, size) for size in STEP_SIZES] for n in STEPS}
-    rows[f"{MANY[0]} steps\nof size {MANY[1]:g}"] = [MANY] * len(STEP_SIZES)
-    blocks = [torch.cat([drawn[recipe][:SHOWN] for recipe in recipes]) for recipes in zip(*rows.values(), strict=True)]
-    grids = [pictures.grid(images, columns=len(images) // len(rows)) for images in blocks]
-    (wide, tall), left, gap, above = grids[0].size, 110, 20, 30  # in pixels
-    width, height = left + len(grids) * (wide + gap), above + tall
-    figure = Figure(figsize=(width / DPI, height / DPI))
-    for k, (size, grid) in enumerate(zip(STEP_SIZES, grids, strict=True)):
-        axes = figure.add_axes(((left + k * (wide + gap)) / width, 0, wide / width, tall / height))
+    blocks = [[recipe for recipe in drawn if recipe[1] == size] for size in STEP_SIZES]
+    grids = [
+        (recipes, pictures.grid(torch.cat([drawn[recipe][:SHOWN] for recipe in recipes]), columns=SHOWN))
+        for recipes in blocks
+    ]
+    left, above = 95, 36  # in pixels
+    width, height = left + grids[0][1].width, sum(above + grid.height for _, grid in grids)
+    figure, down = Figure(figsize=(width / DPI, height / DPI)), 0
+    for recipes, grid in grids:
+        down += above + grid.height
+        axes = figure.add_axes((left / width, 1 - down / height, grid.width / width, grid.height / height))
         axes.imshow(grid, aspect="auto", interpolation="nearest")
-        axes.set_title(f"step size {size:g}")
-        axes.set_xticks([])
-        axes.set_yticks(
-            [tall * (row + 0.5) / len(rows) for row in range(len(rows))], rows if k == 0 else [""] * len(rows)
-        )
+        axes.set_title(f"step size {recipes[0][1]:g}", pad=4)
+        rows = [grid.height * (row + 0.5) / len(recipes) for row in range(len(recipes))]
+        axes.set(xticks=[], yticks=rows, yticklabels=[f"{n} steps" for n, _ in recipes])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     return figure
@@ -301,15 +303,21 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="How many times to do all of it, from other noise.")] = 1,
     out: Annotated[Path, typer.Option(help="The file for all numbers; page, plot and pictures go beside it.")] = OUT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
+    redraw: Annotated[bool, typer.Option("--redraw", help="Measure nothing; draw what was measured anew.")] = False,
 ) -> None:
     """Measure, print the table, and write numbers, page, plot and pictures."""
     reports.check_name(out)
     model, about = load_model(find_weights(weights)[0], choose_device(device))
-    report, drawn = measure(model, about, n, seeds)
-    report["command"] = shlex.join(["python", *sys.argv])
+    if redraw:
+        report, drawn = json.loads(out.read_text()), draw_all(model, shape_of(about), SHOWN, seed=0)
+    else:
+        report, drawn = measure(model, about, n, seeds)
+        report["command"] = typed(shlex.join(["python", *sys.argv]))
     print(f"\n{markdown(report)}\n")
-    written = reports.write(report, out, markdown(report), facts(report), plot(report))
-    for path in [*written, pictures.save_figure(sheet(drawn), out.with_name(f"{out.stem}-pictures.png"))]:
+    with mpl.rc_context(pictures.STYLE):
+        written = reports.write(report, out, markdown(report), facts(report), plot(report))
+        written.append(pictures.save_figure(sheet(drawn), out.with_name(f"{out.stem}-pictures.png")))
+    for path in written:
         print(f"wrote {path}")
 
 

@@ -71,10 +71,10 @@ def _narrowed(docstring: str) -> str:
             groups[-1].append(line)
         else:
             groups.append([line])
-    return "\n".join(map(_wrapped, groups)).removeprefix(quotes)
+    return "\n".join(_wrapped(group, margin) for group in groups).removeprefix(quotes)
 
 
-def _wrapped(group: list[str]) -> str:
+def _wrapped(group: list[str], margin: str) -> str:
     first, last = (line[: len(line) - len(line.lstrip())] for line in (group[0], group[-1]))
     if group == [first]:
         return first
@@ -82,7 +82,8 @@ def _wrapped(group: list[str]) -> str:
     if len(group) == 1:
         if len(first + text) <= NARROW:
             return group[0]
-        last = first + "    " if re.match(r"\w+: |for ", text) else first
+        is_named = first != margin and re.match(r"\w+: |for ", text)  # an argument; "In: ..." begins a paragraph
+        last = first + "    " if is_named else first
     return fill(text, NARROW, initial_indent=first, subsequent_indent=last, break_on_hyphens=False)
 
 

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -26,6 +27,7 @@ from .links import outside_code
 from .macros import expand
 from .pages import parsed
 from .places import ROOT, SiteError
+from .running import AT_ONCE, executed
 
 CODE = "\0code\0"  # in what a macro gives: a cell of code begins, and ends at the next one
 
@@ -218,8 +220,9 @@ def main() -> None:
         stale = [file for lesson in written if (file := _bring_up_to_date(lesson, check=asked.check))]
         if stale and asked.check:
             raise SiteError(f"{', '.join(stale)}: not as the pages make them. Run: python -m docs.site.notebooks")
-        for lesson in written if asked.run else ():
-            _run(lesson)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for told in pool.map(_run, written if asked.run else ()):
+                print(told, flush=True)
     except SiteError as error:
         sys.exit(str(error))
 
@@ -240,18 +243,17 @@ def _bring_up_to_date(lesson: Lesson, *, check: bool) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
-def _run(lesson: Lesson) -> None:
+def _run(lesson: Lesson) -> str:
+    """Run a lesson's notebook in a kernel of its own, and say how long it took."""
     from nbclient.exceptions import CellExecutionError
-    from nbconvert.preprocessors import ExecutePreprocessor
 
     started, file = time.perf_counter(), file_of(lesson)
     notebook = nbformat.read(file, as_version=4)
-    runner = ExecutePreprocessor(timeout=600, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"])
     try:
-        runner.preprocess(notebook, {"metadata": {"path": str(file.parent)}})
+        executed(notebook, file.parent)
     except CellExecutionError as error:
         raise SiteError(f"{file.relative_to(ROOT)}: {error.ename}: {error.evalue}\n{error}") from None
-    print(f"{file.relative_to(ROOT)}: {len(notebook.cells)} cells in {time.perf_counter() - started:.0f} s")
+    return f"{file.relative_to(ROOT)}: {len(notebook.cells)} cells in {time.perf_counter() - started:.0f} s"
 
 
 if __name__ == "__main__":

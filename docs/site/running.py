@@ -6,7 +6,9 @@ import base64
 import io
 import json
 import logging
+import os
 import re
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -73,13 +75,10 @@ def _is_ours(path: Path) -> bool:
 
 def _execute(page: str, sources: list[str]) -> list[NotebookNode]:
     from nbclient.exceptions import CellExecutionError
-    from nbconvert.preprocessors import ExecutePreprocessor
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    quiet = ["--IPKernelApp.log_level=ERROR"]
-    runner = ExecutePreprocessor(timeout=600, kernel_name="python3", extra_arguments=quiet)
     try:
-        done, _ = runner.preprocess(notebook, {"metadata": {"path": str(ROOT)}})
+        done = executed(notebook, ROOT)
     except CellExecutionError as error:
         failed = next(n for n, cell in enumerate(notebook.cells) if _error(cell))
         where = f"{page}, cell {failed}"
@@ -91,6 +90,21 @@ def _execute(page: str, sources: list[str]) -> list[NotebookNode]:
         raise SiteError(f"{page}: {type(error).__name__}: {error}") from error
     cells: list[NotebookNode] = done.cells
     return cells
+
+
+def executed(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """The notebook, run from top to bottom in a kernel of its own that works in this folder."""
+    from nbconvert.preprocessors import ExecutePreprocessor
+    from traitlets.config import Config
+
+    quiet = ["--IPKernelApp.log_level=ERROR"]
+    with tempfile.TemporaryDirectory(prefix="dino-") as own:
+        # Kernels that start at once may choose the same TCP port. Sockets are files of its own; Windows has none.
+        sockets = {"transport": "ipc", "ip": f"{own}/kernel"} if os.name != "nt" else {}
+        config = Config(KernelManager=sockets)
+        runner = ExecutePreprocessor(timeout=600, kernel_name="python3", extra_arguments=quiet, config=config)
+        done, _ = runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
+    return done
 
 
 def _error(cell: NotebookNode) -> NotebookNode | None:

@@ -75,14 +75,13 @@ def center_square(image: Tensor) -> Tensor:
 def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """Mirror about half of the images left-right: each by a coin toss of its own.
 
-    A cat that looks to the left is as good a cat as one that looks to the right. So there are up to
-    twice as many pictures to learn from.
+    A cat that looks to the left is as good a cat as one that looks to the right. So there are up to twice as many
+    pictures to learn from.
 
     Args:
         images: a batch, (N, C, H, W), of floats. They stay as they are.
         generator: where random numbers come from, a torch.Generator; None means torch's own, global one. Generators
-            that start from the same seed give the same numbers, which is how a run can be repeated. What works on a GPU
-            later draws its random numbers on the device (CPU or GPU) where the images live: `device=images.device`.
+            that start from the same seed give the same numbers, which is how a run can be repeated.
 
     Returns:
         (N, C, H, W), of the same dtype. Each image is in its old place, and either as it was or, with a probability of
@@ -94,6 +93,6 @@ def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> 
     Good to know:
         `torch.rand(5, generator=generator, device=images.device)` draws five random numbers, evenly spread over [0, 1),
         on the device (CPU or GPU) where the images are. `x.flip(d)` is a copy of x with dimension d in reverse order;
-        as in lists, -1 is the last one.
+        as in lists, -1 is the last one. `torch.stack([a, b])` makes a batch of single images.
     """
     raise NotImplementedError

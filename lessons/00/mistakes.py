@@ -379,6 +379,15 @@ def channels_last_assumed(image: Tensor) -> Tensor:
     return image[top : top + side, left : left + side]
 
 
+@mistake(
+    "center_square",
+    "The first place in the brackets is the channel: without a `:` in front, the rows' slice cuts the channels.",
+)
+def channels_forgotten(image: Tensor) -> Tensor:
+    _, _, side, top, left = sides(image)
+    return image[top : top + side, left : left + side]
+
+
 @mistake("center_square", "Wide pictures alone are cut; a tall one has too many rows and keeps them.")
 def wide_only(image: Tensor) -> Tensor:
     height, width, side, _, left = sides(image)
@@ -459,7 +468,11 @@ def tosses(images: Tensor, generator: Generator) -> Tensor:
     return torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
 
 
-@mistake("random_flip", "The rows are reversed, so images stand on their heads; left-right reverses the columns.")
+@mistake(
+    "random_flip",
+    "The rows are reversed, so images stand on their heads; left-right reverses the columns. (`torch.fliplr` reverses "
+    "dimension 1: in (C, H, W) the rows.)",
+)
 def upside_down(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(-2), images)
 
@@ -469,7 +482,11 @@ def turned_around(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(-2, -1), images)
 
 
-@mistake("random_flip", "The channels are reversed: red and blue are swapped, and nothing is mirrored.")
+@mistake(
+    "random_flip",
+    "The channels are reversed: red and blue are swapped, and nothing is mirrored. (`torch.fliplr` reverses dimension "
+    "1: in (N, C, H, W) the channels.)",
+)
 def colours_swapped(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(1), images)
 
@@ -708,6 +725,14 @@ def first_half(images: Tensor, *, generator: Generator = None) -> Tensor:
 def second_half(images: Tensor, *, generator: Generator = None) -> Tensor:
     half = len(images) // 2
     return torch.cat([images[:half], images[half:].flip(-1)])
+
+
+@mistake("random_flip", "The tosses, 0 and 1, are used as places: images 0 and 1 are mirrored, whatever falls.")
+def tosses_as_places(images: Tensor, *, generator: Generator = None) -> Tensor:
+    places = torch.randint(0, 2, (len(images),), generator=generator, device=images.device)
+    flipped = images.clone()
+    flipped[places] = images[places].flip(-1)
+    return flipped
 
 
 @mistake(

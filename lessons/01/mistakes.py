@@ -75,6 +75,13 @@ def levels_reversed(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor
     return torch.lerp(clean, noise, noise_level.flip(0))
 
 
+@mistake(
+    "mix", "The level has lost its ones: a bare row (N,) lines up with the columns of an image, not with the images."
+)
+def bare_row(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
+    return torch.lerp(clean, noise, noise_level.flatten())
+
+
 @mistake("mix", "The noise replaces whole pixels, as a level of 0.5 or more were all and less were nothing.")
 def all_or_nothing(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     return torch.where(noise_level >= 0.5, noise, clean)
@@ -154,7 +161,10 @@ def squared(n: int, *, generator: Generator = None, device: object = None) -> Te
     return torch.rand(n, 1, 1, 1, generator=generator, device=device) ** 2
 
 
-@mistake("sample_noise_levels", "The levels are evenly spaced and always the same; they should be drawn at random.")
+@mistake(
+    "sample_noise_levels",
+    "The levels are the same at every call; they should be drawn at random, from the generator that is handed in.",
+)
 def evenly_spaced(n: int, *, generator: Generator = None, device: object = None) -> Tensor:
     return torch.linspace(0, 1, n + 1, device=device)[:-1].view(n, 1, 1, 1)
 
@@ -204,7 +214,7 @@ def draw(clean: Tensor, generator: Generator) -> Pair:
 @mistake("add_noise", "The noise is Gaussian, so it leaves the range of pixels; here it is uniform.")
 def gaussian_noise(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
-    level = draw(clean, generator)[1]
+    level = torch.rand(len(clean), 1, 1, 1, generator=generator).to(clean.dtype)
     return mix(clean, noise, level), level
 
 
@@ -270,7 +280,7 @@ def swapped_inside(clean: Tensor, *, generator: Generator = None) -> Pair:
 @mistake("add_noise", "The level is drawn twice: once to mix at, and a new one to return.")
 def level_drawn_twice(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise, level = draw(clean, generator)
-    return mix(clean, noise, level), draw(clean, generator)[1]
+    return mix(clean, noise, level), torch.rand(len(clean), 1, 1, 1, generator=generator).to(clean.dtype)
 
 
 @mistake("add_noise", "The noise itself is returned with the images; what the network needs to be told is the level.")
@@ -295,6 +305,15 @@ def wrong_order(clean: Tensor, *, generator: Generator = None) -> Pair:
 def bare_level(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise, level = draw(clean, generator)
     return mix(clean, noise, level), level.flatten()
+
+
+@mistake(
+    "add_noise",
+    "The levels are drawn as a bare row (N,), which lines up with the columns of an image when it is mixed.",
+)
+def bare_levels_mixed(clean: Tensor, *, generator: Generator = None) -> Pair:
+    noise, level = draw(clean, generator)
+    return mix(clean, noise, level.flatten()), level.flatten()
 
 
 @mistake("add_noise", "The noise is added on top of the whole picture, where `mix` makes room for it.")

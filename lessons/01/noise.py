@@ -64,13 +64,15 @@ def add_noise(clean: Tensor, *, generator: torch.Generator | None = None) -> tup
         generator: where random numbers come from; None means torch's own, global one.
 
     Returns:
-        The noisy images, shape (N, C, H, W), and their noise levels, shape (N, 1, 1, 1), of the same dtype as `clean`.
+        The noisy images, shape (N, C, H, W), and their noise levels, shape (N, 1, 1, 1). Both have the dtype of
+        `clean`.
 
     Example:
         noisy, noise_level = add_noise(clean)
 
     Good to know:
         The noise is uniform in [0, 1), as pixels are: a number of its own for each image, channel, row and column.
-        What works on a GPU later creates its random numbers where `clean` lives: `device=clean.device`.
+        So that it works on a GPU too, draw the numbers where `clean` lives and of its kind: torch.rand takes
+        `device=clean.device` and `dtype=clean.dtype`; `x.to(clean.dtype)` converts what is drawn already.
     """
     raise NotImplementedError

@@ -14,6 +14,7 @@ from dino.course.expect import (
     expect_on_device_of,
     expect_tensor,
     expect_uniform,
+    kind_of,
     unchanged,
 )
 from dino.course.sheet import Panel, emoji
@@ -81,7 +82,7 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             isinstance(pair, tuple) and len(pair) == 2,
             "`add_noise` returns two things: the noisy images and their levels.",
             expected="(noisy, noise_level)",
-            got=f"a {type(pair).__name__}",
+            got=kind_of(pair),
         )
         noisy = expect_tensor(pair[0], "The noisy images (the first result)", images.shape)
         level = expect_tensor(pair[1], "The level (the second result)")
@@ -181,6 +182,6 @@ def show_noisy(part: Any) -> Tensor:
 
 PANELS = [
     Panel("mix", "one picture at the levels 0, 0.2, 0.4, 0.6, 0.8 and 1", show_mix),
-    Panel("sample_noise_levels", "96 levels as bars, sorted: an even slope, and never the same one", show_levels),
+    Panel("sample_noise_levels", "96 levels as bars, sorted: an even slope", show_levels),
     Panel("add_noise", "six pictures, each at a level drawn for it; other draws than these are as good", show_noisy),
 ]

@@ -124,9 +124,9 @@ class UNet(nn.Module):
     Down: a Stage at each resolution i, to widths[i] channels, with depths[i] Blocks. The first starts from
     channels + 1 channels, each other from the width of the one above. Between resolutions the picture is halved: each
     square of 2x2 pixels becomes one, their average.
-    Up: from the smallest resolution to the second, a Stage from widths[i] channels to widths[i - 1], with depths[i]
-    Blocks; then the picture is doubled, each pixel becoming a square of 2x2; then the answer that the Stage on the way
-    down gave at this resolution is added: the skip.
+    Up: for each i from the last down to 1, a Stage from widths[i] channels to widths[i - 1], with depths[i] Blocks;
+    then the picture is doubled, each pixel becoming a square of 2x2; then the skip is added: what the Stage on the way
+    down answered at resolution i - 1, which now has the same size.
     Head, at full size: a Stage that keeps widths[0] channels, with depths[0] Blocks; a convolution that keeps them too;
     a ReLU; and a convolution to `channels`, whose bias starts at 0.5. Both convolutions are 3x3 and have a bias.
 
@@ -144,6 +144,7 @@ class UNet(nn.Module):
     Good to know:
         torch.cat([a, b], dim=1) puts channels together. F.avg_pool2d(x, 2) averages squares of 2x2 pixels, and
         F.interpolate(x, scale_factor=2, mode="nearest") makes them out of single ones.
+        x.expand(N, 1, H, W) repeats a tensor along dimensions of length 1.
         nn.init.constant_(tensor, 0.5) sets the numbers of a weight or bias before training starts.
     """
 

@@ -469,6 +469,18 @@ class MaximumOfAllChannels(Inner):
         return x.amax((1, 2, 3), keepdim=True).expand(-1, x.shape[1], 1, 1)
 
 
+@mistake("Pool", "The maximum is taken over the channels; it should be over rows and columns, dimensions 2 and 3.")
+class MaximumOverTheChannels(Inner):
+    def found(self, x: Tensor) -> Tensor:
+        return x.amax(1, keepdim=True)
+
+
+@mistake("Pool", "The small network runs on every pixel and the maximum comes after it; take the maximum first.")
+class MaximumAfterTheNetwork(Inner):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.found(self.body(x))
+
+
 @mistake("Pool", "Without keepdim=True the maxima come as (N, C), and the rows and columns they need are gone.")
 class NoKeepdim(Inner):
     def found(self, x: Tensor) -> Tensor:
@@ -922,6 +934,12 @@ class OneLevelRefused(Pieces):
         return super().begin(noisy, noise_level.view(len(noisy), 1, 1, 1))
 
 
+@mistake("UNet", "The level fills as many channels as the picture has; it should be one.")
+class LevelInEveryChannel(Pieces):
+    def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+        return torch.cat([noisy, noise_level.expand_as(noisy)], dim=1)
+
+
 @mistake("UNet", "The level is put beside the picture as it is, (N, 1, 1, 1): it needs as many rows and columns.")
 class LevelNotStretched(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
@@ -965,6 +983,29 @@ class LevelInACorner(Pieces):
         x = super().begin(noisy, torch.zeros_like(noise_level))
         x[:, -1:, :1, :1] = noise_level
         return x
+
+
+@mistake("UNet", "One resolution is right; with two, the way down and up is still to come.")
+class OneResolution(Pieces):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
+        super().__init__(channels, widths[:1], depths[:1])
+
+
+@mistake("UNet", "The answer is smaller than the picture: the way up, where it is doubled, is still to come.")
+class WayDownOnly(Pieces):
+    def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        return x
+
+
+@mistake("UNet", "It halves once too often: nothing is halved after the last Stage on the way down.")
+class HalvedOnceTooOften(Pieces):
+    def go_down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        skips = []
+        for stage in self.down:
+            x = stage(x)
+            skips.append(x)
+            x = self.shrink(x)
+        return x, skips
 
 
 @mistake("UNet", "There are no skips: what was seen on the way down isn't added on the way up.")
@@ -1036,6 +1077,17 @@ class SkipsConcatenated(Pieces):
             )
             self.head[0] = denoiser.Stage(2 * widths[0], widths[0], depths[0])
 
+    def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        for stage in self.up:
+            x = torch.cat([self.enlarge(stage(x)), skips.pop()], dim=1)
+        return x
+
+
+@mistake(
+    "UNet",
+    "The skips are put beside the features as more channels, for which what follows has no room; they should be added.",
+)
+class SkipsConcatenatedWithoutRoom(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
             x = torch.cat([self.enlarge(stage(x)), skips.pop()], dim=1)

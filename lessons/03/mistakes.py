@@ -248,7 +248,10 @@ def noise_upon_noise(model: nn.Module, clean: Tensor, *, generator: Random = Non
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The network's arguments are swapped: it takes the noisy images first, then the level.")
+@mistake(
+    "denoising_loss",
+    "The network's arguments are swapped, or add_noise's results were taken in the wrong order: images first, then levels.",
+)
 def arguments_swapped(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(level, noisy), clean)
@@ -674,6 +677,16 @@ def decay_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
+@mistake(
+    "update_average",
+    "decay and 1 - decay are swapped, so that the average forgets at once; and its buffers stay as they were.",
+)
+def decay_swapped_without_buffers(average: nn.Module, model: nn.Module, decay: float) -> None:
+    with torch.no_grad():
+        for ours, theirs in zip(average.parameters(), model.parameters()):
+            ours.lerp_(theirs, decay)
+
+
 @mistake("update_average", "Average and model are swapped: the model's weights are pulled towards the average.")
 def roles_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(model, average, decay)
@@ -824,7 +837,10 @@ def frozen_skipped(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "The buffers are forgotten: only the weights are updated.")
+@mistake(
+    "update_average",
+    "The average's buffers are as they were: they are left out, or `x = ...` gives a name to a tensor and changes none.",
+)
 def buffers_forgotten(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -881,7 +897,7 @@ def new_network(average: nn.Module, model: nn.Module, decay: float) -> nn.Module
 
 @mistake(
     "update_average",
-    "Neither weights nor buffers of the average have changed: what was worked out, if anything, is lost.",
+    "Neither weights nor buffers of the average have changed: `x = ...` names a new tensor, and the average's own stays.",
 )
 def average_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
     average = copy.deepcopy(average)

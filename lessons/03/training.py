@@ -38,6 +38,7 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
     Good to know:
         torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. The
         loss must come straight out of the computation: `.item()`, `.detach()` and `torch.no_grad()` would cut it off.
+        From lesson 01, add_noise(clean, generator=generator) gives the noisy images and their levels, in this order.
     """
     raise NotImplementedError
 
@@ -62,8 +63,8 @@ def train_step(
         The loss before the step, as a plain float.
 
     Example:
-        loss = train_step(model, optimizer, clean) might give 0.1132. The next loss may be higher, as its
-        noise is another; over some ten steps they fall.
+        loss = train_step(model, optimizer, clean) might give 0.1132. The next loss may be higher, as its noise is
+        another; over some ten steps they fall.
 
     Good to know:
         Each weight keeps its gradient in `.grad`. loss.backward() works out the gradients and *adds* them to what is
@@ -86,8 +87,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     Args:
         average: a copy of the model, made at the start of the training; its weights and buffers change.
         model: the network that is being trained. It stays as it is, and shares no numbers with the average.
-        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). Usual is 0.998; for a run
-            of a few hundred steps 0.98, or it remembers the start too long.
+        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). 0.998 suits thousands of steps. For
+            a few hundred take 0.98, or the average remembers the start too long.
 
     Returns:
         Nothing. The change is made in the weights that `average` already has.
@@ -99,6 +100,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         `parameters()` of a network goes through its weights, `buffers()` through its buffers, for both networks in the
         same order. A method of a tensor whose name ends in an underscore works in place: x.lerp_(y, 0.25) changes x
         itself. With weights, torch allows that only `with torch.no_grad():`, where no gradients are prepared.
+        x.copy_(y) puts y's numbers into x, whatever their shape.
     """
     raise NotImplementedError
 

@@ -484,6 +484,22 @@ def told_without_dimensions(
         yield Step(after.view(1, 1, 1, 1), noisy, denoised)
 
 
+@mistake(
+    "denoise",
+    "The level has a dimension too few: taking it out of the row used one up, so the row's shape needs one more 1.",
+)
+@torch.no_grad()
+def told_with_a_dimension_too_few(
+    model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0
+) -> Iterator[Step]:
+    previous = None
+    for now, after in pairwise(torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1)):
+        denoised = model(noisy, now)
+        noisy = remix(noisy, extrapolate(denoised, previous, step_size), now, after)
+        previous = denoised
+        yield Step(after, noisy, denoised)
+
+
 @mistake("denoise", "The model is told a bare row of levels (N,), which lines up with columns, not with images.")
 @torch.no_grad()
 def told_a_bare_row(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
@@ -564,7 +580,7 @@ def guess_remembered(model: nn.Module, noisy: Tensor, schedule: Schedule, step_s
         yield Step(after, noisy, denoised)
 
 
-@mistake("denoise", "`previous` is set too early or never: each answer is compared with itself or with nothing.")
+@mistake("denoise", "`previous` is set too early or never, or the answer is mixed in where the guess should be.")
 @torch.no_grad()
 def never_remembered(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     for now, after in pairwise(levels_of(schedule, noisy)):
@@ -751,7 +767,7 @@ def one_tensor_for_all(model: nn.Module, noisy: Tensor, schedule: Schedule, step
         yield Step(after, noisy, denoised)
 
 
-@mistake("denoise", "The Step tells the level that it came from, and its mix is at the next one.")
+@mistake("denoise", "The Step tells the level that the step came from, not the one that it arrives at.")
 @torch.no_grad()
 def level_left_behind(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     previous = None
@@ -938,8 +954,9 @@ def walk_in_any_mode(model: nn.Module, noisy: Tensor, n_steps: int, step_size: f
 
 @mistake("generate", "The start is Gaussian noise; the network was trained on uniform noise and knows no other.")
 def gaussian_start(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
-    noise = noise_for(model, (n_images, *image_shape), generator)
-    noise = torch.randn(noise.shape, generator=generator).to(noise)
+    weights = next(model.parameters(), torch.empty(0))
+    shape = (n_images, *image_shape)
+    noise = torch.randn(shape, generator=generator, device=weights.device, dtype=weights.dtype)
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
 
 
@@ -1248,6 +1265,12 @@ def frozen(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generato
 def weights_taken_for_granted(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
     dtype = next(model.parameters()).dtype
     noise = torch.rand((n_images, *image_shape), generator=generator, dtype=dtype)
+    return walk(model, noise, n_steps, step_size).clamp(0, 1)
+
+
+@mistake("generate", "`image_shape` is a tuple inside the shape; `*image_shape` lays out its numbers.")
+def tuple_within_the_shape(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
+    noise = torch.rand(n_images, image_shape, generator=generator)
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
 
 

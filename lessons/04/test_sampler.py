@@ -293,7 +293,8 @@ def _follow(
     expect(next(walk, end) is end, "The walk ends at the last level.", expected=f"{n} Steps", got="one more")
     same = all(torch.equal(x, before) for step, copies in kept for x, before in zip(step, copies, strict=True))
     _expect_not_frozen(model)
-    expect(same, "Later steps leave the tensors of an earlier Step as they are.", got="changed in place")
+    says = "Later steps leave the tensors of an earlier Step as they are."
+    expect(same, says, expected="tensors of its own for each Step", got="an earlier Step that a later one has changed")
 
 
 def _expect_asked(call: Call, state: Tensor, now: float, place: int) -> None:

@@ -182,7 +182,8 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
         ValueError: the sets differ in number or shape.
 
     Example:
-        A set of emoji and the same set with a fifth of noise mixed in are about 0.15 apart; with half of noise, 0.4.
+        The first 64 emoji of 32 pixels and the same 64 with a fifth of noise mixed in are about 0.12 apart; with half
+        of noise, 0.39.
 
     Good to know:
         `torch.randint(n, (5,), generator=..., device=...)` draws five whole numbers from 0 to n - 1, and
@@ -211,7 +212,8 @@ def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Ten
         `images`.
 
     Example:
-        If sample 0 is image 4, the first distance in row 0 is 0, and the first index in row 0 is 4.
+        If sample 0 is image 4, the first distance in row 0 is 0 (or, by rounding, up to about a thousandth), and the
+        first index in row 0 is 4.
 
     Good to know:
         `x.flatten(1)` makes one row of each picture. `torch.cdist(x, y)` is the distance between each row of x and each

@@ -66,12 +66,20 @@ def numpy_reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) ->
     return loop(model, images, levels, noise=lambda images: torch.from_numpy(np.random.rand(*images.shape)).to(images))
 
 
-@mistake("loss_by_noise_level", "The noise is float32 whatever the pictures are, and `mix` wants both to be alike.")
+@mistake(
+    "loss_by_noise_level",
+    "The noise is float32 whatever the pictures are (the grader's are float64, which torch calls double), "
+    "and `mix` wants both to be alike.",
+)
 def noise_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noise=lambda images: fixed(images).to(torch.float16).float())
 
 
-@mistake("loss_by_noise_level", "The levels are float32 whatever the pictures are, and `mix` wants both to be alike.")
+@mistake(
+    "loss_by_noise_level",
+    "The levels are float32 whatever the pictures are (the grader's are float64, which torch calls double), "
+    "and `mix` wants both to be alike.",
+)
 def levels_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: mix(clean, noise, level.float()))
 
@@ -690,7 +698,7 @@ def ordered(points: Tensor, directions: Tensor) -> Tensor:
     return torch.sort(points @ directions, dim=0).values
 
 
-@mistake("sliced_distance", "Nothing is sorted: each point is compared with the one that happens to have its number.")
+@mistake("sliced_distance", "Nothing is sorted: each point is compared with the one in the same row.")
 def nothing_sorted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (points_a @ directions - points_b @ directions).abs().mean()
 
@@ -1029,7 +1037,8 @@ def places_anywhere(images_a: Tensor, images_b: Tensor, *, generator: Generator 
 
 
 @mistake(
-    "sliced_wasserstein", "Rows and columns of the places are mixed up: rows go by the height, columns by the width."
+    "sliced_wasserstein",
+    "Rows and columns of the places aren't told apart: rows go by the height, columns by the width.",
 )
 def places_turned(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, places=lambda level, draws: some_places(level, draws, 128).flip(1))

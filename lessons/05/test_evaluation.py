@@ -85,7 +85,8 @@ def test_loss_by_noise_level(loss_by_noise_level: Callable[..., Tensor], seed: i
         given, others = list(levels), _random_states()
         with unchanged(images=model.like):
             losses = loss_by_noise_level(model, model.like, given)
-        expect(given == levels, "`levels` belongs to the caller and must stay as it was.", got="changed in place")
+        says = "`levels` belongs to the caller and must stay as it was."
+        expect(given == levels, says, expected="`levels` as it was", got="`levels` changed in place")
         for name, state in _random_states().items():
             says = "Python's and numpy's own random numbers go on as if nothing had been drawn."
             expect(state == others[name], says, got=f"{name}'s global generator seeded or used")
@@ -533,7 +534,7 @@ def _expect_distances(distance: Callable[[Tensor, Tensor], float], seed: int) ->
     third = math.sqrt(2 / math.pi) / 3
     sizes = (("fine", "finest", 2 / 5**0.5), ("middle", "middle", 2 / 5**0.5), ("coarse", "coarse", 2.0))
     for name, which, difference in sizes:
-        what = f"Where only the {which} details differ, one of three levels tells, in standard deviations of its own."
+        what = f"The two sets differ in their {which} details alone, so one level of three is above 0."
         want = third * difference
         # Over 512 directions |u| has a standard error of a thirtieth, so these bounds are six of them wide.
         hold(0.8 * want < found[name] < 1.25 * want, what, f"about {want:.2g}", number(found[name]))

@@ -97,8 +97,8 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
         From level 0.8 to 0.2, a noisy pixel of 0.9 with a guess of 0.5 becomes 0.6.
 
     Good to know:
-        A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend keeps of
-        everything in it the same share.
+        A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend keeps
+        the same share of everything that is in it.
     """
     # Write `noisy` out as the blend it is, (1 - noise_level) * clean + noise_level * noise. Keep the share s of it, and
     # the noise in it is s * noise_level. This should be next_level, so s = next_level / noise_level. The rest, 1 - s,
@@ -133,11 +133,12 @@ def denoise(
 
     Good to know:
         A function with a `yield` in it is a generator. It runs when a value is asked for, up to the next `yield`, and
-        stands still there. Nothing is learned here, so the model is called without gradients, inside of
+        stands still there. Nothing is learned here, and so the model is called without gradients, inside of
         `with torch.no_grad():`. Until that block ends, gradients are off for all of the program: if the function stands
         still inside, its caller goes on without them too.
     """
-    # A list or a tensor of any dtype becomes a tensor like `noisy`. Each level then has the shape (1, 1, 1, 1): one
+    # A list or a tensor of any dtype becomes a tensor like `noisy`, with as many levels (-1) as there are and four more
+    # dimensions of 1. Taking one level out uses the first dimension up, which leaves it the shape (1, 1, 1, 1): one
     # level for the whole batch, ready to be told to the model.
     levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)
     previous = None
@@ -178,7 +179,7 @@ def generate(
 
     Returns:
         The pictures, shape (n_images, C, H, W), cut off to [0, 1] once, at the very end. They are on the device and of
-        the dtype of the model's weights; if it has none, on the CPU and float32.
+        the dtype of the model's weights; if it has none (as some of the grader's), on the CPU and float32.
 
     Example:
         generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in colour.

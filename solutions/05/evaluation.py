@@ -215,7 +215,8 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
         ValueError: the sets differ in number or shape.
 
     Example:
-        A set of emoji and the same set with a fifth of noise mixed in are about 0.15 apart; with half of noise, 0.4.
+        The first 64 emoji of 32 pixels and the same 64 with a fifth of noise mixed in are about 0.12 apart; with half
+        of noise, 0.39.
 
     Good to know:
         `torch.randint(n, (5,), generator=..., device=...)` draws five whole numbers from 0 to n - 1, and
@@ -266,7 +267,8 @@ def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Ten
         `images`.
 
     Example:
-        If sample 0 is image 4, the first distance in row 0 is 0, and the first index in row 0 is 4.
+        If sample 0 is image 4, the first distance in row 0 is 0 (or, by rounding, up to about a thousandth), and the
+        first index in row 0 is 4.
 
     Good to know:
         `x.flatten(1)` makes one row of each picture. `torch.cdist(x, y)` is the distance between each row of x and each
@@ -275,7 +277,7 @@ def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Ten
         values and their indices.
     """
     # S x N distances. With loops over samples and images they would take minutes for a large set; cdist takes moments.
-    # It buys that with some rounding: in float32, a copy of a picture may come out as 0.0003 away, and not as 0.
+    # It buys that with some rounding: in float32, a copy of a picture may come out as 0.0006 away, and not as 0.
     distances, indices = torch.cdist(samples.flatten(1), images.flatten(1)).topk(k, largest=False)
     # A root of a sum becomes the root of a mean when it is divided by the root of how many there are: one sample's
     # channels times rows times columns.
