@@ -388,7 +388,12 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
     """Measure all that `dino bench` tells, behind a progress bar. After Ctrl-C, what there is by then.
 
     Args:
-        seconds: how long each loop runs in each round. A round that doesn't count comes first, to warm up.
+        config: which network and pictures; the batch size that the later lines have.
+        seconds: how long each loop runs in each round, and `LEAST_STEPS` at least.
+        rounds: how many turns each loop has. A round that doesn't count comes first, to warm up.
+
+    Returns:
+        The report, of which docs/reference/files.md tells (its "preset" and "command" are the caller's to add).
 
     Raises:
         KeyboardInterrupt: not every loop has had a turn that counts.

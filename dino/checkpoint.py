@@ -4,6 +4,8 @@ Two kinds of file, both safetensors, each with a description in its header and a
 
 - weights, `model.safetensors`: the averaged network and the configuration to rebuild it. Enough to draw with.
 - state, `state.safetensors`: all that training needs to go on as if it had never stopped.
+
+What is in them, number by number: docs/reference/files.md.
 """
 
 import hashlib
@@ -29,7 +31,16 @@ FORMAT = 2  # raise it when an older dino could no longer read the files
 
 
 def write(path: Path, kind: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write tensors and their description to `path`, whole or not at all."""
+    """Write tensors and their description to `path`, whole or not at all.
+
+    Args:
+        kind: "weights" or "state".
+        tensors: by their names, on any device.
+        about: what to say of them, fit for JSON.
+
+    Raises:
+        DinoError: it could not be written, say as the disk is full.
+    """
     # safetensors wants plain row-major memory; channels-last weights get their layout back when they are loaded.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     description = {"format": FORMAT, "kind": kind, "about": about, "sha256": _fingerprint(plain, about)}
@@ -39,7 +50,13 @@ def write(path: Path, kind: str, tensors: dict[str, Tensor], about: dict[str, An
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write` wrote.
+    """Read what `write` wrote, and hold it against its fingerprint.
+
+    Args:
+        kind: what it must be, "weights" or "state".
+
+    Returns:
+        The tensors by their names, on the CPU, and what the file says about them.
 
     Raises:
         DinoError: there is no such file, it is damaged, of another program or version, or of the other kind.
@@ -93,9 +110,15 @@ def _fingerprint(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
 
 
 def save_model(path: Path, model: nn.Module, about: dict[str, Any], *, half: bool = False) -> None:
-    """Save a network. `about["config"]` must hold its channels, widths and depths, and the size of its pictures.
+    """Save a network.
 
-    With `half` its numbers are rounded to 16 bits: a file of half the size, enough to draw with.
+    Args:
+        model: a `UNet`.
+        about: what to say of it, fit for JSON. Its "config" must hold "size", "channels", "widths" and "depths".
+        half: whether to round the numbers to 16 bits: a file of half the size, enough to draw with.
+
+    Raises:
+        DinoError: it could not be written, say as the disk is full.
     """
     weights = model.state_dict()
     if half:
@@ -105,6 +128,11 @@ def save_model(path: Path, model: nn.Module, about: dict[str, Any], *, half: boo
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, dict[str, Any]]:
     """Load a network, ready to draw, from a weights file or a run folder; and what the file says about it.
+
+        model, about = load_model(Path("runs/quick-1"))
+        pictures = generate(model, 16, image_shape=shape_of(about))
+
+    The network is on `device`, in float32 and in eval mode.
 
     Raises:
         DinoError: as `read`, or the weights do not fit the network that the file describes.

@@ -39,6 +39,13 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _checked_seed(seed: int | None) -> int | None:
+    """Refuse a seed that torch can't take."""
+    if seed is not None and not 0 <= seed < 2**63:
+        raise typer.BadParameter("a seed is a whole number from 0 to 2**63 - 1")
+    return seed
+
+
 Weights = Annotated[
     Path | None,
     typer.Argument(
@@ -47,11 +54,19 @@ Weights = Annotated[
         "with dino, whose name is 'shipped'.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Decides every random number.")]
-Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: more is finer and slower.")]
+# Each option has a metavar, for its type and range in words would take half of a narrow terminal.
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps ...")]
+Seed = Annotated[int, typer.Option(metavar="N", callback=_checked_seed, help="Decides every random number.")]
+Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Sampling steps: more is finer and slower.")]
 StepSize = Annotated[
-    float, typer.Option(min=0, help="How far to lean on each guess: 1 is the guess itself, 2 as far again beyond it.")
+    float,
+    typer.Option(
+        metavar="X", min=0, help="How far to lean on each guess: 1 is the guess itself, 2 as far again beyond it."
+    ),
+]
+Split = Annotated[str | None, typer.Option(metavar="NAME", help="Which split of a Hugging Face data set.")]
+RealPictures = Annotated[
+    str | None, typer.Option(metavar="SOURCE", help="The real pictures. By default those the model learned from.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]
 
@@ -79,39 +94,54 @@ dino train --data huggan/pokemon     [dim]a Hugging Face data set[/dim]
 
 dino train --resume runs/quick-1     [dim]go on where a run stopped[/dim]
 
-torchrun --standalone --nproc-per-node=8 -m dino train     [dim]on all eight GPUs of a box[/dim]
+torchrun --standalone --nproc-per-node=8 -m dino train  [dim]on eight GPUs[/dim]
 
-Ctrl-C saves and stops (exit status 130, or 143 after SIGTERM); nothing is lost.
+Ctrl-C saves and stops, and nothing is lost. The exit status is then 130.
 """
 )
 def train(
-    preset: Annotated[str | None, typer.Option(help="quick, full or seed. By default what suits the hardware.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set.")
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="quick, full or seed. By default what suits the hardware.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Which split of a Hugging Face data set.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the square pictures, in pixels.")] = None,
-    channels: Annotated[int | None, typer.Option(help="3 for colour, 1 for gray.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set."
+        ),
+    ] = None,
+    split: Split = None,
+    size: Annotated[int | None, typer.Option(metavar="N", help="Side of the square pictures, in pixels.")] = None,
+    channels: Annotated[int | None, typer.Option(metavar="N", help="3 for colour, 1 for gray.")] = None,
     images: Annotated[
         int | None,
-        typer.Option(help="How long to train, in images seen, each time counted. With --resume, a longer end."),
+        typer.Option(
+            metavar="N", help="How long to train, in images seen, each time counted. With --resume, a longer end."
+        ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop after so many minutes; the run can go on with --resume.")
+        float | None,
+        typer.Option(metavar="X", min=0, help="Stop after so many minutes; the run can go on with --resume."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images in one step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="How far one step moves the weights.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images in one step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="How far one step moves the weights.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")] = None,
     accumulate: Annotated[
-        int, typer.Option(min=1, help="Take each batch in so many parts, to need less memory. The run stays the same.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Take each batch in so many parts, to need less memory. The run stays the same."
+        ),
     ] = 1,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Fuse the network's layers. By default on a GPU.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Decides every random number of the run.")
+        int | None, typer.Option(metavar="N", callback=_checked_seed, help="Decides every random number of the run.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder to write. By default a new one under runs/.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The run folder to write. By default a new one under runs/.")
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with the run in this folder, by its own settings.")
     ] = None,
@@ -124,7 +154,10 @@ def train(
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
-    """Train a diffusion model, with a picture of its progress every so often."""
+    """Train a diffusion model, with a picture of its progress every so often.
+
+    What no option says is as the preset has it.
+    """
     from .sources import check, located
 
     if fill_in and not mine:
@@ -228,9 +261,9 @@ def _watch(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
     epilog="""
 [bold]Examples[/bold]
 
-dino sample                              [dim]a grid from the newest run, or from the model that comes with dino[/dim]
+dino sample                              [dim]a grid from the newest run[/dim]
 
-dino sample shipped -n 64                [dim]from the model that comes with dino, whatever you have trained[/dim]
+dino sample shipped -n 64                [dim]from the model that comes with dino[/dim]
 
 dino sample runs/quick-1 -n 16 --seed 7  [dim]sixteen others[/dim]
 
@@ -241,7 +274,7 @@ dino sample model.safetensors --strip    [dim]one picture, step by step[/dim]
 )
 def sample(
     weights: Weights = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many pictures.")] = 36,
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many pictures.")] = 36,
     steps: Steps = 100,
     step_size: StepSize = 2.0,
     seed: Seed = 0,
@@ -250,7 +283,8 @@ def sample(
         bool, typer.Option("--strip", help="Write a strip as well: the mix on its way, and the guesses below it.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="The picture to write. By default generated.png beside the weights.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The picture to write. By default generated.png beside the weights."),
     ] = None,
     device: Device = "auto",
     debug: Debug = False,
@@ -287,16 +321,15 @@ dino compare runs/quick-1 --data ~/photos  [dim]beside other pictures[/dim]
 )
 def compare(
     weights: Weights = None,
-    data: Annotated[
-        str | None, typer.Option(help="The real pictures. By default those the model learned from.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Which split of a Hugging Face data set.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many pictures on each side.")] = 36,
+    data: RealPictures = None,
+    split: Split = None,
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many pictures on each side.")] = 36,
     steps: Steps = 100,
     step_size: StepSize = 2.0,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(help="The picture to write. By default compare.png beside the weights.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The picture to write. By default compare.png beside the weights."),
     ] = None,
     device: Device = "auto",
     debug: Debug = False,
@@ -322,21 +355,22 @@ def compare(
 
 dino evaluate                           [dim]the newest run[/dim]
 
-dino evaluate runs/quick-1 -n 1000      [dim]with more pictures; the distance varies less from seed to seed[/dim]
+dino evaluate runs/quick-1 -n 1000      [dim]with more pictures, less by luck[/dim]
 
-dino evaluate runs/quick-1 --steps 25   [dim]does it lose anything with fewer steps?[/dim]
+dino evaluate runs/quick-1 --steps 25   [dim]are fewer steps as good?[/dim]
 
 How to read what it says: docs/guides/evaluation.md
 """
 )
 def evaluate(
     weights: Weights = None,
-    data: Annotated[
-        str | None, typer.Option(help="The real pictures. By default those the model learned from.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Which split of a Hugging Face data set.")] = None,
+    data: RealPictures = None,
+    split: Split = None,
     n: Annotated[
-        int | None, typer.Option("-n", min=1, help="How many pictures to draw. By default 256, fewer for a small set.")
+        int | None,
+        typer.Option(
+            "-n", metavar="N", min=1, help="How many pictures to draw. By default 256, fewer for a small set."
+        ),
     ] = None,
     steps: Steps = 100,
     step_size: StepSize = 2.0,
@@ -344,8 +378,9 @@ def evaluate(
     json: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="The file for all numbers; a page, a plot and a sheet of pictures go beside it. By default "
-            "evaluation.json beside the weights."
+            "evaluation.json beside the weights.",
         ),
     ] = None,
     fid: Annotated[bool, typer.Option("--fid", help="Measure FID and KID, too; needs torchmetrics.")] = False,
@@ -386,7 +421,9 @@ def doctor(
     ] = None,
     json: Annotated[
         Path | None,
-        typer.Option(help="The file for all numbers; a page and a plot go beside it. By default RUN/doctor.json."),
+        typer.Option(
+            metavar="FILE", help="The file for all numbers; a page and a plot go beside it. By default RUN/doctor.json."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -429,22 +466,31 @@ def info(weights: Weights = None, debug: Debug = False) -> None:
     epilog="""
 [bold]Examples[/bold]
 
-dino bench                                      [dim]the preset that suits this machine[/dim]
+dino bench                                   [dim]what suits this machine[/dim]
 
-dino bench --preset full --seconds 20           [dim]the larger network; on a CPU a step of it takes seconds[/dim]
+dino bench --preset full --seconds 20        [dim]the larger network; slow on a CPU[/dim]
 
-dino bench --batch-size 256 --json 256.json     [dim]another batch size; also writes 256.md and 256.png[/dim]
+dino bench --batch-size 256 --json 256.json  [dim]also writes 256.md and 256.png[/dim]
 
 Ctrl-C shows what was measured so far.
 """
 )
 def bench(
-    preset: Annotated[str | None, typer.Option(help="quick, full or seed. By default what suits the hardware.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images in one step, in place of the preset's.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long each loop runs in a round; 3 steps at least.")] = 4,
-    rounds: Annotated[int, typer.Option(min=1, help="How many turns each loop has.")] = 5,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="quick, full or seed. By default what suits the hardware.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Images in one step, in place of the preset's.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(metavar="X", min=0.01, help="How long each loop runs in a round; 3 steps at least.")
+    ] = 4,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="How many turns each loop has.")] = 5,
     json: Annotated[
-        Path, typer.Option(help="The file for all numbers. The table and a plot go beside it, as .md and .png.")
+        Path,
+        typer.Option(
+            metavar="FILE", help="The file for all numbers. The table and a plot go beside it, as .md and .png."
+        ),
     ] = Path("runs/bench.json"),
     device: Device = "auto",
     debug: Debug = False,

@@ -1,4 +1,10 @@
-"""What a run learns, and on what: its configuration, the presets, and the device."""
+"""What a run learns, and on what: its configuration, the presets, and the device.
+
+    config = PRESETS["quick"]
+    longer = dataclasses.replace(config, n_images=2 * config.n_images)
+
+PRESETS holds a `Config` under each name; docs/reference/configuration.md has a table of them.
+"""
 
 import math
 from dataclasses import dataclass, fields
@@ -21,22 +27,25 @@ class Config:
 
     Only the warm-up is counted in steps, for it gives the optimizer time to learn how large the gradients are, and it
     learns that step by step. Too few, and a high learning rate kills the network at once (docs/guides/scaling.md).
+
+    Raises:
+        DinoError: a value can't be, or two don't go together.
     """
 
-    data: str = "emoji"  # see `load_images`
+    data: str = "emoji"  # where the pictures come from; see `load_images`
     split: str = "train"  # of a Hugging Face data set
-    size: int = 64  # side of the pictures, in pixels
+    size: int = 64  # side of the pictures, in pixels; divisible by 2 ** (len(widths) - 1)
     channels: int = 3  # 3 for colour, 1 for gray
-    widths: tuple[int, ...] = (64, 64, 64, 64, 64)
-    depths: tuple[int, ...] = (2, 2, 2, 2, 2)
+    widths: tuple[int, ...] = (64, 64, 64, 64, 64)  # channels inside the network at each resolution, the finest first
+    depths: tuple[int, ...] = (2, 2, 2, 2, 2)  # Blocks in a Stage at each resolution; as many numbers as widths
     n_images: int = 861_440  # the run's length; an image counts each time it is seen
-    batch_size: int = 16
-    learning_rate: float = 3e-4
+    batch_size: int = 16  # images in one step, over all devices
+    learning_rate: float = 3e-4  # how far one step moves the weights, at its full height
     warmup: int = 0  # steps over which the learning rate climbs to its full height
-    anneal: bool = False  # whether the learning rate then falls to 0 along a half cosine
+    anneal: bool = False  # whether the learning rate falls to 0 along a half cosine, from the first step to the last
     average_half_life: int = 5_540  # images after which a weight counts half in the average
-    precision: str = "auto"  # "float32", "bfloat16", or whichever is faster on the device
-    seed: int = 0
+    precision: str = "auto"  # "float32", "bfloat16", or "auto": whichever is faster on the device
+    seed: int = 0  # decides every random number of the run
 
     def __post_init__(self) -> None:
         step = 2 ** (len(self.widths) - 1)
@@ -61,23 +70,33 @@ class Config:
 
     @property
     def n_steps(self) -> int:
+        """The steps of the whole run: `n_images` over `batch_size`, rounded up."""
         return math.ceil(self.n_images / self.batch_size)
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of the step after `step` others."""
+        """The learning rate of the step after `step` others, 0 for the first."""
         scale = min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal:
             scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
         return self.learning_rate * scale
 
     def decay_at(self, step: int) -> float:
-        """What the average keeps at this step. Early on it forgets faster, or it would remember the random start."""
+        """The share of itself, in (0, 1), that the average keeps at step number `step`, 1 for the first.
+
+        Early on it forgets faster, or it would remember the random start: its half-life is a tenth of the images seen
+        so far, and `average_half_life` at most. EDM ramps its average up like this (Karras et al. 2022,
+        arXiv:2206.00364).
+        """
         half_life = min(self.average_half_life, step * self.batch_size / 10)
         return 0.5 ** (self.batch_size / half_life)
 
     @classmethod
     def from_dict(cls, values: Any, required: tuple[str, ...] = ()) -> "Config":
         """The configuration in a file; fields of other versions of dino are left aside.
+
+        Args:
+            values: the fields by name, as `json.load` gives them; those that are absent have their defaults.
+            required: fields that must be there.
 
         Raises:
             DinoError: a value is of the wrong kind or beyond all bounds, or one that is required is missing.
@@ -132,7 +151,11 @@ PRESETS = {
 
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
-    """The device called `name`, or the fastest one here. Each process of a box, by its `local_rank`, gets its own GPU.
+    """The device called `name`, or the fastest one here.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", "mps" and the like, or "auto": a CUDA GPU before MPS before the CPU.
+        local_rank: of this process among those of its box. Each gets its own GPU, where `name` leaves a choice.
 
     Raises:
         DinoError: there is no such device.
@@ -149,7 +172,7 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
 
 
 def choose_preset(device: torch.device) -> tuple[str, str]:
-    """The preset that suits a device, and why."""
+    """The name of the preset that suits a device, and why it does, in words."""
     if device.type == "cuda":
         return "full", f"there is a GPU ({torch.cuda.get_device_name(device)})"
     return "quick", "there is no CUDA GPU, and on anything slower the full one takes many hours"

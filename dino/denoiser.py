@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 
 def conv(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the height and width."""
+    """A 3x3 convolution that keeps the height and width: (N, channels_in, H, W) -> (N, channels_out, H, W)."""
     return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=bias)
 
 
 class Block(nn.Module):
-    """Two convolutions with a ReLU between them, added to a skip: the residual block of He et al. 2016, without norms.
+    """Two convolutions with a ReLU between them, added to a skip.
 
-    The skip is the input itself, or a convolution of it where the number of channels changes.
+    The skip is the input itself, or a convolution of it where the number of channels changes. It is the residual block
+    of He et al. 2016 (arXiv:1512.03385), without norms, and nothing follows the sum.
+
     (N, channels_in, H, W) -> (N, channels_out, H, W).
     """
 
@@ -37,7 +39,9 @@ class Pool(nn.Module):
     """Tell every pixel what is anywhere in the picture.
 
     Each channel's maximum over the picture goes through a small network; the answer is added to every pixel. A 3x3
-    convolution sees its neighbours only, so this is how a pixel learns what the whole drawing is of. The shape stays.
+    convolution sees its neighbours only, so this is how a pixel learns what the whole drawing is of.
+
+    (N, channels, H, W) -> the same shape.
     """
 
     def __init__(self, channels: int) -> None:
@@ -60,7 +64,10 @@ def _largest(x: Tensor) -> Tensor:
 
 
 class Stage(nn.Sequential):
-    """All the work at one resolution: a convolution to the right number of channels, `depth` Blocks and a Pool."""
+    """All the work at one resolution: a convolution to the right number of channels, `depth` Blocks and a Pool.
+
+    (N, channels_in, H, W) -> (N, channels_out, H, W). A depth of 0 is allowed.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         blocks = [Block(channels_out, channels_out) for _ in range(depth)]
@@ -70,9 +77,11 @@ class Stage(nn.Sequential):
 class UNet(nn.Module):
     """The denoiser: `forward(noisy, noise_level) -> denoised`. The literature's D(x; sigma), or x0-prediction.
 
+    It is called as `model(noisy, noise_level)`; see `forward` for the shapes.
+
     Down: a Stage at each resolution, halving the picture in between. Up: back through the resolutions, each time adding
     what was seen there on the way down, so that fine detail need not pass through the smallest picture
-    (Ronneberger et al. 2015).
+    (Ronneberger et al. 2015, arXiv:1505.04597). The noise level comes in as one more channel of the input.
 
     Args:
         channels: of the pictures: 3 for colour, 1 for gray.
@@ -80,7 +89,7 @@ class UNet(nn.Module):
         depths: Blocks in the Stages at each resolution.
 
     Raises:
-        ValueError: widths and depths are not equally many.
+        ValueError: widths and depths are not equally many, or there are none.
     """
 
     def __init__(

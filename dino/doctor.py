@@ -35,11 +35,11 @@ FREE = ("seed", "precision", "learning_rate", "warmup", "anneal", "average_half_
 class Recorded:
     """A recorded run: healthy, or with a bug that has a name."""
 
-    name: str
+    name: str  # such as healthy-0 or no-skips
     told: str  # what the bug is
-    advice: str  # where to look
-    log: Curve  # the losses
-    looks: list[tuple[int, Look]]
+    advice: str  # where to look; empty for a healthy run
+    log: Curve  # the losses, by the images seen
+    looks: list[tuple[int, Look]]  # of its grids, by the images seen
 
     @property
     def healthy(self) -> bool:
@@ -166,7 +166,11 @@ HIGH = {
 
 
 def examine(folder: Path) -> tuple[Report, "Figure"]:
-    """Look at the run in a folder: the report, and a plot of its losses beside the recorded ones.
+    """Look at the run in a folder.
+
+    Returns:
+        The report, of which docs/reference/files.md tells (its "command" is the caller's to add), and a plot of the
+        losses beside the recorded ones.
 
     Raises:
         DinoError: as `read_run`.

@@ -1,4 +1,7 @@
-"""Drawing many pictures with a trained network, behind a progress bar: for `dino sample`, `compare` and `evaluate`."""
+"""Drawing many pictures with a trained network, behind a progress bar.
+
+For `dino sample`, `dino compare` and `dino evaluate`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +41,7 @@ def draw(
         image_shape: (C, H, W).
         n_steps, step_size: as in `generate`.
         seed: decides the noise, and with it the pictures.
-        path: if given, it is filled with the way of the first `WATCHED` pictures, beginning with their noise.
+        path: a list, to be filled with the way of the first `WATCHED` pictures, beginning with their noise.
 
     Returns:
         (n, C, H, W), in [0, 1], on the CPU.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PARTS: tuple[Part, Part] = ("training", "held out")
 LEVELS = tuple((2 * k + 1) / 20 for k in range(10))  # 0.05 to 0.95
 N_FOR_LOSS = 256  # pictures of each part; each goes through the network once for every level
-N_GENERATED = 256
+N_GENERATED = 256  # pictures that are drawn
 GROUP = 64  # pictures that are compared with as many others
 N_DRAWS = 24  # of such groups
 LEAST_REAL, LEAST_HELD_OUT = 8, 4  # pictures; with fewer all would be chance
@@ -42,13 +42,14 @@ LEAST_REAL, LEAST_HELD_OUT = 8, 4  # pictures; with fewer all would be chance
 class Real:
     """The real pictures, uint8 (N, C, size, size) on the CPU, in the two parts of `load_images`."""
 
-    source: str
-    training: Tensor
-    held_out: Tensor
+    source: str  # as `load_images` takes it
+    training: Tensor  # those that a network learns from
+    held_out: Tensor  # those that it doesn't, about a tenth
     doubt: str = ""  # why it can't be told which of them are new to the network, if so
 
     @property
     def all(self) -> Tensor:
+        """Both parts, the training pictures first."""
         return torch.cat([self.training, self.held_out])
 
     @classmethod
@@ -92,12 +93,16 @@ def measure(
 
     Args:
         model, about: as from `dino.checkpoint.load_model`.
+        real: as from `Real.of`.
         n: how many pictures to draw. By default as many as there are real ones, and at most `N_GENERATED`.
+        n_steps, step_size: of `dino.sampler.generate`.
+        seed: decides the pictures, and which are compared.
         fid: whether to measure FID and KID, too, with the library torchmetrics.
 
     Returns:
-        The report, and the pictures that come closest to one of the training pictures, ready for
-        `grid(columns=newness.IN_A_ROW)`: in turns a row of them and a row of the training pictures.
+        The report, of which docs/reference/files.md tells (its "command" is the caller's to add); and the pictures that
+        come closest to one of the training pictures, ready for `grid(columns=newness.IN_A_ROW)`: in turns a row of them
+        and a row of the training pictures.
 
     Raises:
         DinoError: too few are to be drawn; they are no pictures; FID's library or its weights are missing.
@@ -152,6 +157,9 @@ def distances(samples: Tensor, real: Tensor, group: int = GROUP, seed: int = 0) 
     Args:
         samples: in [0, 1], (S, C, H, W), at least `group` of them.
         real: uint8, (N, C, H, W), at least twice `group`.
+
+    Returns:
+        The "ratio"; "generated_interval" and "real_interval", two numbers each; the "draws" of both; and the "group".
     """
     far: list[float] = []
     floor: list[float] = []

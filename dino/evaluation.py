@@ -17,7 +17,7 @@ from .noise import mix
 
 PATCH = 7  # pixels, the side of a patch
 N_PATCHES = 128  # of each picture, at each level of the pyramid
-N_DIRECTIONS = 512
+N_DIRECTIONS = 512  # along which two crowds of patches are compared
 COARSEST = 16  # pixels; the pyramid's smallest level is no smaller
 AT_ONCE = 256  # pictures; more would need much memory at once
 
@@ -129,7 +129,10 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
     Args:
         images_a: (N, C, H, W), at least 7 pixels high and wide.
         images_b: equally many, of the same shape.
-        generator: chooses places and directions.
+        generator: chooses places and directions. It must live on the device of the images.
+
+    Returns:
+        0 or more, in standard deviations of the patches.
 
     Raises:
         ValueError: the sets differ in number or shape.

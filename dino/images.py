@@ -45,7 +45,10 @@ def center_square(image: Tensor) -> Tensor:
 
 
 def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Mirror each image left-right with probability 1/2, each by a toss of its own. (N, C, H, W) -> the same."""
+    """Mirror each image left-right with probability 1/2, each by a toss of its own. (N, C, H, W) -> the same.
+
+    The generator must live on the device of `images`; without one it is torch's global one.
+    """
     mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
 
@@ -64,12 +67,14 @@ def batches(
 ) -> Iterator[Tensor]:
     """Clean training batches without end: each picture once per pass, every pass in a new order, flipped at random.
 
-    Batch number k depends on `seed` and k alone (the idea is from edm2), so a run that stops after k batches goes on
-    with `start=k` as if nothing had happened.
+    Batch number k depends on `seed` and k alone (an idea from the code of EDM2, Karras et al. 2024, arXiv:2312.02696),
+    so a run that stops after k batches goes on with `start=k` as if nothing had happened.
 
     Args:
-        images_uint8: all the pictures, (N, C, H, W), on the device where the batches are wanted.
+        images_uint8: all the pictures, (N, C, H, W), at least one, on the device where the batches are wanted.
         batch_size: may be larger than N; a batch then holds several passes.
+        seed: decides order and flips.
+        start: the number of the first batch, counted from 0.
         to_unit, random_flip: a learner's own may take the place of ours.
 
     Yields:
@@ -103,7 +108,7 @@ def _order_of_pass(n: int, seed: int, number: int, device: torch.device) -> Tens
 
 CACHE_FORMAT = 2  # raise it when decoding changes, so that older cached pictures are made anew
 MAX_PIXELS = 100_000_000  # a picture that claims more is a mistake or an attack, and is skipped before it is decoded
-MAX_SIZE = 4096
+MAX_SIZE = 4096  # pixels a side
 
 
 Part = Literal["all", "training", "held out"]
@@ -127,15 +132,19 @@ def load_images(
         source: "emoji", the embedded set; a part of it such as "emoji:faces" or "emoji:animals,noto"; "emoji:all" with
             its symbols, flags and keycaps too; a folder of pictures; a Parquet file; or a Hugging Face data set by its
             name, such as "huggan/pokemon".
-        size: the side of the square, in pixels.
+        size: the side of the square, in pixels, 1 to 4096.
         channels: 3 for colour, 1 for gray.
         split: which part of a Hugging Face data set.
         part: "training" leaves out about a tenth of the pictures, to test on what the network has never seen, and
             "held out" is that tenth. The bytes of each picture's file decide, so it is always the same ones, at any
             size and whatever else is in the set. Of a few pictures none may be held out.
+        cache: whether to keep what was decoded, and to look for it there first.
 
     Raises:
-        DinoError: there is no such source, or no readable picture in it. Single unreadable pictures only warn.
+        DinoError: there is no such source, no readable picture in it, or no such size or number of channels.
+
+    Warns:
+        DinoWarning: some pictures could not be read and are left out, or nothing could be written to the cache.
     """
     if channels not in (1, 3):
         raise DinoError(f"pictures have 3 channels (colour) or 1 (gray), not {channels}")

@@ -40,7 +40,16 @@ def metrics(device: torch.device) -> Metrics:
 
 @torch.no_grad()
 def distances(metrics: Metrics, samples: Tensor, real: Tensor) -> dict[str, float]:
-    """Both distances of the samples, in [0, 1], to the real pictures, uint8: each (N, C, H, W), of any number."""
+    """Both distances of generated pictures to real ones.
+
+    Args:
+        metrics: as from `metrics`, fresh: they remember what they were shown.
+        samples: in [0, 1], (S, C, H, W).
+        real: uint8, (N, C, H, W), of any number.
+
+    Returns:
+        "fid", "kid", and "kid_spread", the standard deviation of KID over subsets of at most 50 pictures.
+    """
     fid, kid = metrics
     kid.subset_size = min(50, len(samples), len(real))
     for images, are_real in ((samples, False), (real, True)):

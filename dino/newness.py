@@ -22,7 +22,7 @@ COPY = 0.5  # of the usual leaning; at least 85% of copies leaned further
 SOME = 0.2  # by so much the share of such copies must exceed the usual; new pictures did in 1 of 160 trials
 CLOSE = 0.8
 
-N_PAIRS, IN_A_ROW = 16, 8
+N_PAIRS, IN_A_ROW = 16, 8  # of pictures, in `closest_pairs`
 AT_ONCE = 4096  # pictures; more would need much memory at once
 
 
@@ -101,7 +101,16 @@ def _mirrored(images: Tensor) -> Iterator[tuple[bool, int, Tensor]]:
 
 
 def closest_pairs(samples: Tensor, training: Tensor) -> Tensor:
-    """The samples that are nearest to a training picture, the nearest first: a row of them, then a row of those."""
+    """The samples that are nearest to a training picture, the nearest first: a row of them, then a row of those.
+
+    Args:
+        samples: in [0, 1], (S, C, H, W).
+        training: uint8, (N, C, H, W).
+
+    Returns:
+        At most `N_PAIRS` pairs, `IN_A_ROW` in a row: (2 * n, C, H, W), in [0, 1], on the CPU. A training picture is
+        mirrored where its mirror image was the nearer.
+    """
     apart, index = nearest(samples, training)
     n = min(N_PAIRS, len(samples) // IN_A_ROW * IN_A_ROW) or len(samples)
     first = apart.argsort()[:n]

@@ -22,7 +22,13 @@ SIDE = 64  # pictures that fit in here twice are shown enlarged, or nobody could
 
 
 def grid(images: Tensor, columns: int | None = None) -> "Image":
-    """Pictures side by side with thin white gaps, as square as it gets or with `columns` in each row."""
+    """Pictures side by side with white gaps of 2 pixels, as square as it gets or with `columns` in each row.
+
+    Small ones are enlarged, by the largest whole number that keeps them within 64 pixels a side.
+
+    Args:
+        images: in [0, 1], (N, C, H, W). What lies beyond is cut off.
+    """
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
 
@@ -33,7 +39,11 @@ def grid(images: Tensor, columns: int | None = None) -> "Image":
 
 
 def cut_up(sheet: "Image", size: int, channels: int = 3) -> Tensor:
-    """The pictures of a `grid` again: (N, channels, size, size), in [0, 1]. White ones fill up its last row."""
+    """The pictures of a `grid` again: (N, channels, size, size), in [0, 1]. White ones fill up its last row.
+
+    Args:
+        size: of one picture before it was enlarged, in pixels.
+    """
     from torchvision.transforms.functional import pil_to_tensor
 
     zoom, gap = max(1, SIDE // size), 2
@@ -44,7 +54,16 @@ def cut_up(sheet: "Image", size: int, channels: int = 3) -> Tensor:
 
 
 def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None) -> Tensor:
-    """Each image at each noise level, with the same noise all along: a row for each image, ready for `grid`."""
+    """Each image at each noise level, with the same noise all along, ready for `grid(columns=len(levels))`.
+
+    Args:
+        images: in [0, 1], (N, C, H, W).
+        levels: in [0, 1].
+        generator: where the noise comes from.
+
+    Returns:
+        A row for each image: (N * len(levels), C, H, W).
+    """
     noise = torch.rand(images.shape, generator=generator, device=images.device)
     return torch.stack(
         [mix(images, noise, torch.tensor(level, device=images.device)) for level in levels], dim=1
@@ -55,7 +74,10 @@ def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Gen
 def denoising_strip(
     model: nn.Module, images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Two rows for each image: the image at each noise level, and below it what the model makes of it in one go."""
+    """Two rows for each image: the image at each noise level, and below it what the model makes of it in one go.
+
+    Takes what `noise_strip` takes, and returns (2 * N * len(levels), C, H, W), ready for `grid(columns=len(levels))`.
+    """
     noisy = noise_strip(images, levels, generator=generator)
     at = torch.tensor(levels, device=images.device).repeat(len(images)).view(-1, 1, 1, 1)
     rows = torch.stack([noisy.unflatten(0, (len(images), -1)), model(noisy, at).unflatten(0, (len(images), -1))], dim=1)
@@ -66,13 +88,17 @@ STRIP = 10  # pictures in a row of a strip
 
 
 def sampling_strip(path: Sequence[Step]) -> Tensor:
-    """One picture on its way from noise: a row of mixes and a row of guesses, for `grid(columns=STRIP)`."""
+    """One picture on its way from noise: a row of mixes and a row of guesses, for `grid(columns=STRIP)`.
+
+    Args:
+        path: all steps of `denoise`; the first of its pictures is shown, at ten of them.
+    """
     kept = [path[round(k * (len(path) - 1) / (STRIP - 1))] for k in range(STRIP)]
     return torch.cat([step.noisy[:1] for step in kept] + [step.denoised[:1] for step in kept])
 
 
 def comparison(real: Tensor, generated: Tensor) -> "Image":
-    """The comparison sheet: real pictures on the left, generated ones on the right."""
+    """The comparison sheet: a `grid` of real pictures on the left, one of generated ones on the right."""
     from PIL import Image
 
     left, right = grid(real), grid(generated)
@@ -137,7 +163,10 @@ def save(image: "Image", path: Path) -> Path:
 
 
 def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) -> Path:
-    """Write a GIF film that lasts `seconds` and rests two more on its last frame. Returns the path."""
+    """Write a GIF film that lasts `seconds` and rests two more on its last frame, again and again. Returns the path.
+
+    It lasts longer where there are more than 50 frames for a second, which browsers don't show.
+    """
     each = max(20, round(1000 * seconds / len(frames)))  # browsers slow down anything under 20 milliseconds
     with replacing(path) as temporary:
         frames[0].save(
@@ -152,7 +181,11 @@ def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) ->
 
 
 def loss_curve(log: Path) -> "Figure":
-    """The loss against the images seen, from a run's log.csv: every row faintly, and smoothed."""
+    """The loss against the images seen, on a logarithmic axis: every row of a log faintly, and smoothed.
+
+    Args:
+        log: the path of a run's log.csv.
+    """
     from matplotlib.figure import Figure
 
     with log.open() as file:

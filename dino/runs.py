@@ -42,9 +42,9 @@ N_GRIDS = 24  # sample grids in a run, closer together at its start, where more 
 class Progress(NamedTuple):
     """Where a run stands after a step."""
 
-    step: int
-    images: int
-    loss: float  # mean over the steps of the last row of the log
+    step: int  # steps done
+    images: int  # images seen
+    loss: float  # mean over the steps of the last row of the log; NaN before there is one
     saved: int  # the step of the last save that is whole
 
 
@@ -121,7 +121,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def grid_steps(n_steps: int) -> set[int]:
-    """The steps after which a grid of samples is drawn."""
+    """The steps after which a grid of samples is drawn, besides that before the first."""
     n_grids = min(N_GRIDS, 1 + n_steps // 20)
     return {round(n_steps * (k / n_grids) ** 1.5) for k in range(1, n_grids + 1)}
 
@@ -180,7 +180,11 @@ class Log:
 
 
 def finish(trainer: Trainer, folder: Path) -> list[Path]:
-    """Draw what sums up a run: its loss, its film, real beside generated, and its guesses at each noise level."""
+    """Draw what sums up a run, into its folder. Returns the paths.
+
+    film.gif is its grids one after another; loss.png its loss; compare.png real pictures beside generated ones; and
+    levels.png its guesses at each noise level.
+    """
     from PIL import Image
 
     grids = [Image.open(path) for path in sorted((folder / "samples").glob("*.png"))]
@@ -268,7 +272,7 @@ def saved_config(folder: Path) -> Config:
 
 
 def describe(path: Path) -> dict[str, str]:
-    """What a run folder or a weights file holds, in words.
+    """What a run folder or a weights file holds, in words, each under a word: what `dino info` prints.
 
     Raises:
         DinoError: as `load_model`.

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 class Step(NamedTuple):
-    """What the sampler has after one step: the level reached, the mix at that level, and the answer that led there."""
+    """What the sampler has after one step."""
 
-    noise_level: Tensor  # (1, 1, 1, 1)
-    noisy: Tensor  # (N, C, H, W)
-    denoised: Tensor  # (N, C, H, W)
+    noise_level: Tensor  # the level reached, (1, 1, 1, 1)
+    noisy: Tensor  # the mix at that level, (N, C, H, W)
+    denoised: Tensor  # the network's answer that led there, (N, C, H, W)
 
 
 def noise_schedule(n_steps: int) -> Tensor:
@@ -86,6 +86,9 @@ def generate(
         n_steps: more is finer and slower; each is one call of the model.
         step_size: see `extrapolate`.
         generator: decides the noise, and with it the pictures. It must live on the model's device.
+
+    Raises:
+        ValueError: there is no step to take.
     """
     weights = next(model.parameters(), torch.empty(0))  # a model without any works on the CPU, in float32
     noise = torch.rand((n_images, *image_shape), generator=generator, device=weights.device, dtype=weights.dtype)

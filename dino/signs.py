@@ -38,17 +38,17 @@ class Look(NamedTuple):
     detail: float  # how strong the finest details are
     grain: float  # how strong they are where a picture is smoothest: leftover noise shows here first
     variety: float  # how much the pictures differ from each other
-    brightness: float
+    brightness: float  # their mean
 
 
 @dataclass(frozen=True)
 class Run:
     """What is known of a run."""
 
-    config: Config
-    step: int
-    log: Curve  # the losses
-    looks: list[tuple[int, Look]]  # none where the real pictures can't be had
+    config: Config  # as its state has it
+    step: int  # steps done at its last save
+    log: Curve  # the losses, by the images seen
+    looks: list[tuple[int, Look]]  # of its grids, by the images seen; none where the real pictures can't be had
     mean_picture: float  # the loss of a network that always answers the mean of all pictures, or NaN
     one_colour: float  # the loss of one that always answers their mean colour, or NaN
     marks: list["Sign"]  # what the saved weights give away
@@ -153,8 +153,8 @@ def _real_pictures(config: Config) -> Tensor | None:
 class Sign(NamedTuple):
     """Something that isn't as it should be, and what to do."""
 
-    what: str
-    advice: str
+    what: str  # is the matter
+    advice: str  # where to look, or what to try
 
 
 def weight_marks(config: Config, tensors: dict[str, Tensor], about: dict[str, Any]) -> list[Sign]:

@@ -22,10 +22,10 @@ LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked 
 
 
 class Picture(NamedTuple):
-    """A picture not yet decoded: its name, for messages, and a way to get its bytes."""
+    """A picture not yet decoded."""
 
-    name: str
-    read: Callable[[], bytes]
+    name: str  # for messages
+    read: Callable[[], bytes]  # gives the encoded bytes; raises OSError where they can't be had
 
 
 def _on_disk(source: str) -> Path | None:
@@ -54,10 +54,10 @@ def check(source: str) -> None:
 
 
 def find_pictures(source: str, split: str) -> list[Picture]:
-    """The pictures of a source, as `load_images` describes them.
+    """The pictures of a source, as `load_images` describes them, in an order that stays. `split` is of a data set.
 
     Raises:
-        DinoError: there is no such source.
+        DinoError: there is no such source, it can't be read or downloaded, or there are no pictures in it.
     """
     if source == "emoji" or source.startswith("emoji:"):
         return _emoji(source.partition(":")[2])

@@ -1,7 +1,7 @@
 """The full trainer: lesson 03's loop as fast as the hardware, on one device or many, and exact when resumed.
 
     trainer = Trainer(PRESETS["quick"])
-    for loss in trainer.steps():  # `runs.train` does this with a log, pictures and saves
+    for loss in trainer.steps():  # runs.train does this with a log, pictures and saves
         ...
 
 Two rules make a resumed run equal to one that never stopped, and N processes equal to one. The random numbers of a step
@@ -46,16 +46,41 @@ from .speed import (
 class Parts(NamedTuple):
     """The files of the lessons that a run is made of: dino's own, or others with the same functions in them."""
 
-    images: Any = images
-    denoiser: Any = denoiser
-    training: Any = training
-    sampler: Any = sampler
-    # How a network that isn't dino's is saved so that all can read it: copy its weights into one that is.
-    translate: Callable[[nn.Module, UNet], None] | None = None
+    images: Any = images  # has `to_unit` and `random_flip`
+    denoiser: Any = denoiser  # has `UNet`
+    training: Any = training  # has `train_step` and `update_average`
+    sampler: Any = sampler  # has `generate`
+    translate: Callable[[nn.Module, UNet], None] | None = None  # copies the weights of another UNet into dino's
 
 
 class Trainer:
-    """A run in memory: the network, its average, the optimizer, the pictures, and how many steps are done."""
+    """A run in memory: the network, its average, the optimizer, the pictures, and how many steps are done.
+
+    Making one loads the pictures, but for the tenth that is held out, and makes the network.
+
+    Args:
+        config: what is learned.
+        device: see `choose_device`.
+        images: stand in for the pictures to learn from: uint8, (N, C, size, size).
+        parts: dino's by default.
+        accumulate: in how many parts a batch goes through the network, so that it fits in memory.
+        compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
+
+    Raises:
+        DinoError: there are no such pictures or no such device, or a batch can't be taken in so many parts.
+
+    Attributes:
+        config: as it was given.
+        device: where all of it lives.
+        step: steps done.
+        images: what is learned from, uint8, (N, C, size, size), on the device.
+        fingerprint: of the images, as `dino.images.fingerprint` takes it.
+        model: the network that learns.
+        average: the running average of its weights, which samples are drawn with.
+        optimizer: AdamW with amsgrad.
+        precision: what convolutions are done in: torch.float32 or torch.bfloat16.
+        compiles: whether the network is fused by torch.compile.
+    """
 
     def __init__(
         self,
@@ -67,14 +92,6 @@ class Trainer:
         accumulate: int = 1,
         compile: bool | None = None,
     ) -> None:
-        """Load the pictures, but for the tenth that is held out, and make the network.
-
-        Args:
-            images: stand in for the pictures to learn from: uint8, (N, C, size, size).
-            parts: dino's by default.
-            accumulate: in how many parts a batch goes through the network, so that it fits in memory.
-            compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
-        """
         self.config, self.device, self.step = config, choose_device(str(device), processes.LOCAL_RANK), 0
         self.parts, self.accumulate = parts or Parts(), accumulate
         self.own_training = self.parts.training is not training
@@ -118,20 +135,25 @@ class Trainer:
 
     @property
     def images_seen(self) -> int:
+        """Images seen so far, each counted each time."""
         return self.step * self.config.batch_size
 
     @property
     def precision_name(self) -> str:
+        """ "float32" or "bfloat16"."""
         return str(self.precision).removeprefix("torch.")
 
     def autocast(self) -> torch.autocast:
-        """The weights stay float32; where it is faster, convolutions are done in bfloat16."""
+        """Within this context convolutions are done in the run's precision. The weights stay float32."""
         return autocast(self.precision, self.device)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
     def steps(self) -> Iterator[Tensor]:
-        """Train to the end of the run, yielding the loss of each step, still on the device: reading it would wait.
+        """Train to the end of the run, yielding after each step.
+
+        Yields:
+            The loss of the step, a scalar, still on the device: reading it would wait.
 
         Raises:
             DinoError: there isn't enough memory for a batch.
@@ -219,7 +241,10 @@ class Trainer:
         return f"take --accumulate {parts} (the same run, its batches in {parts} parts), or {half}"
 
     def sample(self, n: int, *, n_steps: int = 25) -> Tensor:
-        """`n` pictures from the averaged weights, always from the same noise, so that a run's grids make a film."""
+        """Draw `n` pictures with the averaged weights: (n, C, size, size), in [0, 1], on the device.
+
+        They begin with the same noise each time, so that a run's grids make a film.
+        """
         shape = (self.config.channels, self.config.size, self.config.size)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
@@ -230,7 +255,7 @@ class Trainer:
     # ---- saving and loading -----------------------------------------------------------------------------------------
 
     def about(self) -> dict[str, Any]:
-        """What a saved file says of this run."""
+        """What a saved file says of this run; docs/reference/files.md tells of each entry."""
         return {
             "config": asdict(self.config),
             "step": self.step,
@@ -247,7 +272,10 @@ class Trainer:
         return {"model": self.model, "average": self.average}
 
     def save(self, folder: Path, loss: float) -> None:
-        """Write the state and the weights. `loss` goes with them, for who wants to know what they are worth.
+        """Write state.safetensors and model.safetensors into a folder.
+
+        Args:
+            loss: goes with the weights, for who wants to know what they are worth. NaN where none is known yet.
 
         Raises:
             DinoError: a number is not finite any more; the files stay as they were. Or the disk is full.
@@ -268,7 +296,7 @@ class Trainer:
         return plain
 
     def load(self, folder: Path) -> None:
-        """Go back to a saved state.
+        """Go back to the state that is saved in a folder.
 
         Raises:
             DinoError: there is none, or it is of another network or of other pictures, or past the run's end.
@@ -293,7 +321,7 @@ class Trainer:
         self.step, self.unlogged = step, list(losses.to(self.device))
 
     def read_losses(self) -> float:
-        """The mean loss of the steps since it was last read. This waits for the device.
+        """The mean loss of the steps since it was last read, one at least. This waits for the device.
 
         Raises:
             DinoError: a number is not finite any more.

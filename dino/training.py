@@ -19,6 +19,7 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
     Args:
         model: a denoiser, called as `model(noisy, noise_level)`.
         clean: images in [0, 1], shape (N, C, H, W).
+        generator: where noise and levels come from. It must live on the device of `clean`.
 
     Returns:
         A scalar, ready for `backward()`. In papers: the denoising loss in x0 form, every noise level weighted 1.
@@ -47,7 +48,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move `average` a little towards `model`, in place: decay * average + (1 - decay) * model.
 
     Training jitters around good weights; their running average (exponential moving average, EMA) sits in the middle and
-    draws much better pictures. Anything that isn't a parameter (a buffer) is copied.
+    draws much better pictures. Anything that isn't a parameter (a buffer) is copied. `decay` is in [0, 1]: 0 copies the
+    model, 1 changes nothing.
     """
     for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
         ours.lerp_(theirs, 1 - decay)

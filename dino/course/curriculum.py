@@ -14,7 +14,7 @@ class Lesson:
     number: str  # "03"
     name: str  # "training": of the learner's file, its solution, the reference and the prose
     exercises: tuple[str, ...]  # exercise 3.2 is the second of lesson 03, everywhere
-    teaches: str
+    teaches: str  # in a few words: "how it learns"
 
     def exercise_number(self, exercise: str) -> str:
         """ "3.2" for "train_step"."""
@@ -81,7 +81,7 @@ def find_exercise(name: str) -> tuple[Lesson, str]:
 class Course:
     """A copy of the course on disk: the folder that holds `lessons` and `solutions`."""
 
-    root: Path
+    root: Path  # of the copy
 
     def lesson_file(self, lesson: Lesson) -> Path:
         """The learner's file."""

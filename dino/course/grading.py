@@ -117,8 +117,8 @@ def _without_neighbours(grader: "Grader", verdict: Verdict, exercise: str, failu
 class Failure(NamedTuple):
     """What an answer failed with, and at which seed."""
 
-    error: BaseException
-    seed: int
+    error: BaseException  # `Wrong`, or whatever the answer raised
+    seed: int  # of the trial
 
 
 class Borrowed(Wrong):

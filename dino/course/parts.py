@@ -1,8 +1,10 @@
 """The parts of a model (lessons 00 to 04), the learner's where their lesson passes and dino's otherwise.
 
-from dino.course.parts import parts
-mine = parts()
-noisy, noise_level = mine.noise.add_noise(clean)
+    from dino.course.parts import parts
+    mine = parts()
+    noisy, noise_level = mine.noise.add_noise(clean)
+
+Whose each of them is, `mine.whose` says.
 """
 
 import contextlib

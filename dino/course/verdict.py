@@ -12,15 +12,15 @@ class Verdict:
     """
 
     number: str  # "3.2"
-    exercise: str
-    outcome: str
+    exercise: str  # "train_step"
+    outcome: str  # one of those above
     says: str = ""  # one sentence
     rule: str = ""  # the property that is missing, where `says` names the mistake instead
     facts: str = ""  # what was expected and what came
     where: str | None = None  # the learner's own line, where their code raised
-    note: str = ""
+    note: str = ""  # on how it was graded, if not as usual
     mistake: str | None = None  # its name in mistakes.py
-    printed: str = ""
+    printed: str = ""  # by the answer, the first lines
 
     @property
     def passed(self) -> bool:

@@ -37,9 +37,11 @@ _planned: set[str] = set()
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave out of the menu what isn't written yet, and link to the repository if it is known where that is."""
+    """Leave out of the menu what isn't written yet, and what needs an address while it isn't known."""
     _planned.clear()
     config.nav = _written(config.nav, Path(config.docs_dir))
+    if not config.site_url:  # it may be shown in place of any page, so it names its files by the site's address
+        config.theme.static_templates.discard("404.html")
     address = Address.of(dict(config.extra))
     if address.url:
         config.repo_url = config.repo_url or address.url
@@ -90,6 +92,8 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
         text = _lessons[name].markdown if name in _lessons else expand(markdown, _macros(config), name)
     except SiteError as error:
         raise PluginError(str(error)) from None
+    if name.startswith("benchmarks/"):
+        text = reference.measurement(Path(name).stem, text)
     return mended(text, name, set(files.src_uris), _planned, Address.of(dict(config.extra)))
 
 

@@ -47,7 +47,7 @@ def _presets() -> dict[str, dict[str, Any]]:
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and value >= 10_000:
+    if isinstance(value, int) and value >= 1000:
         return f"{value:,}"
     if isinstance(value, list):
         return f"({', '.join(map(str, value))})"
@@ -55,24 +55,47 @@ def _value(value: Any) -> str:
 
 
 def configuration() -> str:
-    """Each field of `dino.config.Config`: its default and the comment beside it."""
+    """Each field of `dino.config.Config`: the comment beside it, and its default."""
     source = (ROOT / "dino" / "config.py").read_text(encoding="utf-8")
     body = source.partition("class Config:")[2].partition("    def ")[0]
-    rows = ["| field | kind | default | what it says |", "|---|---|---|---|"]
-    for field in re.finditer(r"^    (\w+): (.+?) = (.+?)(?:  # (.*))?$", body, re.MULTILINE):
-        name, kind, default, comment = field.groups()
-        comment = re.sub(r"`load_images`", "[`load_images`](images.md#dino.images.load_images)", comment or "")
-        rows.append(f"| `{name}` | `{kind}` | `{default}` | {comment or MEANT.get(name, '')} |")
+    rows = ["| field | what it is |", "|---|---|"]
+    for field in re.finditer(r"^    (\w+): .+? = (.+?)  # (.*)$", body, re.MULTILINE):
+        name, default, comment = field.groups()
+        comment = comment.replace("`load_images`", "[`load_images`](images.md#dino.images.load_images)")
+        comment = comment.replace("2 ** (len(widths) - 1)", "`2 ** (len(widths) - 1)`")
+        rows.append(f"| `{name}` | {comment}. By default `{default}` |")
     return "\n".join(rows)
 
 
-MEANT = {  # fields whose names say it to those who know the code
-    "widths": "channels of the network at each resolution, the finest first",
-    "depths": "Blocks at each resolution",
-    "batch_size": "images in one step",
-    "learning_rate": "how far one step moves the weights, at its full height",
-    "seed": "decides every random number of the run",
+# ---- measurements ---------------------------------------------------------------------------------------------------
+
+MEASURED = {  # for each page of docs/benchmarks: what it is about, and what is to be seen in its plot
+    "bench-quick": (
+        "Training with the preset `quick`: a plain loop, and then one more of the trainer's choices on each line. What "
+        "the columns mean, [bench](../reference/bench.md) says.",
+        "Bars that grow from line to line, from the plain loop to three times its speed",
+    ),
+    "bench-full": (
+        "As [the one before](bench-quick.md), with the preset `full`: a larger network, and larger pictures.",
+        "Bars that stay alike for five lines and then grow, to more than four times the plain loop's speed",
+    ),
+    "sampling": (
+        "One model, drawing with more steps and with fewer. What follows: [how many steps](../guides/sampling.md).",
+        "Three plots of these columns against the number of steps",
+    ),
+    "order": (
+        "How fast the sampler's error falls with more steps, where the answer is known. What follows: [how many "
+        "steps](../guides/sampling.md).",
+        "Two plots for each step size: the errors against the number of steps, and the contrast of faint details",
+    ),
 }
+
+
+def measurement(name: str, page: str) -> str:
+    """A report's page of Markdown, with a word on what it is, and the plot and the numbers that lie beside it."""
+    about, alt = MEASURED[name]
+    plot = f'<div class="frame wide" markdown>\n\n![{alt}]({name}.png)\n\n</div>'
+    return f"{about}\n\n{page}\n\n{plot}\n\nAll numbers: [{name}.json]({name}.json).\n"
 
 
 # ---- the command line -----------------------------------------------------------------------------------------------
@@ -96,12 +119,11 @@ def _command(name: str, command: Any) -> str:
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     usage = " ".join(["dino", name, *(_usage(argument) for argument in arguments), "[options]"])
     parts = [f"## dino {name} {{ #{name} }}", _prose(command.help or ""), f"```text\n{usage}\n```"]
-    rows = [(f"`{_usage(argument)}`", _plain(argument.help or ""), "") for argument in arguments]
-    rows += [(_names(option), _plain(option.help or ""), _default(option)) for option in options]
-    rows.append(("`--help`, `-h`", "Show this.", ""))
+    rows = [(f"`{_usage(argument)}`", _plain(argument.help or "")) for argument in arguments]
+    rows += [(_names(option), _plain(option.help or "") + _default(option)) for option in options]
+    rows.append(("`--help`, `-h`", "Show this."))
     parts.append(
-        "| | | default |\n|---|---|---|\n"
-        + "\n".join(f"| {names} | {says} | {default} |" for names, says, default in rows)
+        "\n".join(f"| {names} | {says} |" for names, says in [("option", "what it does"), ("---", "---"), *rows])
     )
     if command.epilog:
         parts.append(_epilog(command.epilog))
@@ -114,14 +136,15 @@ def _usage(argument: Any) -> str:
 
 
 def _names(option: Any) -> str:
-    return ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    value = f" {option.metavar}" if option.metavar else ""
+    return ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
 
 
 def _default(option: Any) -> str:
     default = option.default
     if default is None or default is False or callable(default) or "Sentinel" in type(default).__name__:
         return ""
-    return f"`{default}`"
+    return f" By default `{default}`."
 
 
 def _plain(marked_up: str) -> str:
@@ -134,14 +157,13 @@ def _prose(text: str) -> str:
 
 
 def _epilog(text: str) -> str:
-    """Examples as a block of code, and the prose around them."""
+    """Examples as a block of code, each below what it does, and the prose around them."""
     prose, examples = [], []
     for line in (Text.from_markup(line).plain.rstrip() for line in text.strip().splitlines()):
         if re.match(r"(dino|torchrun) ", line):
             command, _, comment = line.partition("  ")
-            examples.append((command, comment.strip()))
+            examples.append(f"# {comment.strip()}\n{command}" if comment else command)
         elif line and line != "Examples":
             prose.append(line)
-    wide = max((len(command) for command, _ in examples), default=0)
-    block = "\n".join(f"{command:<{wide}}  # {comment}" if comment else command for command, comment in examples)
-    return "\n\n".join([f"```console\n{block}\n```"] * bool(examples) + [_plain(line) for line in prose])
+    block = "\n".join(examples)
+    return "\n\n".join([f"```bash\n{block}\n```"] * bool(examples) + [_plain(line) for line in prose])
