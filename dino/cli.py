@@ -54,7 +54,8 @@ Weights = Annotated[
         "with dino, whose name is 'shipped'.",
     ),
 ]
-# Each option has a metavar, for its type and range in words would take half of a narrow terminal.
+# Each option has a metavar, for its type and range in words would take half of a narrow terminal. A flag's is empty,
+# or typer writes <bool> beside it, as if it took a value.
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps ...")]
 Seed = Annotated[int, typer.Option(metavar="N", callback=_checked_seed, help="Decides every random number.")]
 Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Sampling steps: more is finer and slower.")]
@@ -68,13 +69,14 @@ Split = Annotated[str | None, typer.Option(metavar="NAME", help="Which split of 
 RealPictures = Annotated[
     str | None, typer.Option(metavar="SOURCE", help="The real pictures. By default those the model learned from.")
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]
+Debug = Annotated[bool, typer.Option("--debug", metavar="", help="On an error, show where in the code it happened.")]
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+        bool,
+        typer.Option("--version", metavar="", callback=_say_version, is_eager=True, help="Say which version this is."),
     ] = False,
 ) -> None:
     """Dino Diffusion: train a bare-bones diffusion model and draw with it."""
@@ -134,7 +136,8 @@ def train(
         ),
     ] = 1,
     compile: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Fuse the network's layers. By default on a GPU.")
+        bool | None,
+        typer.Option("--compile/--no-compile", metavar="", help="Fuse the network's layers. By default on a GPU."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", callback=_checked_seed, help="Decides every random number of the run.")
@@ -146,10 +149,12 @@ def train(
         Path | None, typer.Option(metavar="RUN", help="Go on with the run in this folder, by its own settings.")
     ] = None,
     mine: Annotated[
-        bool, typer.Option("--mine", help="Train on your own parts, from the lessons. All of them must pass.")
+        bool,
+        typer.Option("--mine", metavar="", help="Train on your own parts, from the lessons. All of them must pass."),
     ] = False,
     fill_in: Annotated[
-        bool, typer.Option("--fill-in", help="With --mine: take dino's part where a lesson doesn't pass yet.")
+        bool,
+        typer.Option("--fill-in", metavar="", help="With --mine: take dino's part where a lesson doesn't pass yet."),
     ] = False,
     device: Device = "auto",
     debug: Debug = False,
@@ -278,9 +283,14 @@ def sample(
     steps: Steps = 100,
     step_size: StepSize = 2.0,
     seed: Seed = 0,
-    animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the denoising as well.")] = False,
+    animate: Annotated[
+        bool, typer.Option("--animate", metavar="", help="Write a GIF of the denoising as well.")
+    ] = False,
     strip: Annotated[
-        bool, typer.Option("--strip", help="Write a strip as well: the mix on its way, and the guesses below it.")
+        bool,
+        typer.Option(
+            "--strip", metavar="", help="Write a strip as well: the mix on its way, and the guesses below it."
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -383,7 +393,9 @@ def evaluate(
             "evaluation.json beside the weights.",
         ),
     ] = None,
-    fid: Annotated[bool, typer.Option("--fid", help="Measure FID and KID, too; needs torchmetrics.")] = False,
+    fid: Annotated[
+        bool, typer.Option("--fid", metavar="", help="Measure FID and KID, too; needs torchmetrics.")
+    ] = False,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -502,6 +503,43 @@ def test_a_notebook_is_as_its_page_makes_it(lesson: Any) -> None:
     text = notebooks.text_of(lesson)
     assert text == notebooks.text_of(lesson)
     assert notebooks.file_of(lesson).read_text(encoding="utf-8") == text, "run: python -m docs.site.notebooks"
+
+
+ON_COLAB = """
+import json, subprocess, sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+asked, run = [], subprocess.run
+subprocess.run = lambda command, **more: asked.append(command) if "pip" in command else run(command, **more)
+try:
+    exec(open("cell.py").read())
+finally:
+    import os
+    print(json.dumps([asked, os.getcwd()]))
+"""
+
+
+@pytest.mark.parametrize("inside", ["", "my-copy/"], ids=["the course itself", "a folder with it"])
+def test_on_colab_the_first_cell_fetches_the_course_from_a_zip(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "cell.py").write_text(notebooks.SET_UP.format(url="").replace("%matplotlib inline", ""))
+
+    def first_cell() -> tuple[subprocess.CompletedProcess[str], list[list[str]], Path]:
+        done = subprocess.run(
+            [sys.executable, "-c", ON_COLAB], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        asked, where = json.loads(done.stdout)
+        return done, asked, Path(where)
+
+    done, asked, _ = first_cell()
+    assert done.returncode == 1
+    assert "Upload the course as dino-diffusion.zip" in done.stderr
+    assert not asked
+    with zipfile.ZipFile(tmp_path / "dino-diffusion.zip", "w") as archive:
+        archive.writestr(f"{inside}lessons/conftest.py", "")
+    done, asked, where = first_cell()
+    assert done.returncode == 0, done.stderr
+    assert where == tmp_path / "dino-diffusion" / inside
+    assert asked == [[sys.executable, "-m", "pip", "install", "--quiet", "-e", str(where)]]
+    assert first_cell()[1:] == ([], where)  # once is enough
 
 
 @pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)

@@ -22,7 +22,7 @@ PANEL = "The course"
 
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="Its number or name: 03, or training.")]
 ExerciseName = Annotated[str, typer.Argument(metavar="EXERCISE", help="Its number or name: 3.2, or train_step.")]
-Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]
+Debug = Annotated[bool, typer.Option("--debug", metavar="", help="On an error, show where in the code it happened.")]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -74,7 +74,9 @@ def hint(exercise: ExerciseName, debug: Debug = False) -> None:
 @app.command(rich_help_panel=PANEL)
 def solution(
     exercise: ExerciseName,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, even if the exercise doesn't pass yet.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", metavar="", help="Don't ask, even if the exercise doesn't pass yet.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Show the answer to an exercise, explained, and how yours differs. Asks first while yours doesn't pass."""

@@ -98,7 +98,7 @@ class OnTheSite:
         lesson = find_lesson(number)
         notebook = f"lessons/{lesson.number}/lesson.ipynb"
         colab = self.address.colab(notebook)
-        opened = f"[open it in Colab]({colab})" if colab else "[how to open it](../set-up.md#as-notebooks)"
+        opened = f"[Open in Colab]({colab}){{ .badge }}" if colab else "[how to open it](../set-up.md#as-notebooks)"
         rows = {
             "You write": self._linked(own_file(lesson)),
             "Grade it": f"`uv run pytest lessons/{lesson.number}`",

@@ -33,20 +33,26 @@ CODE = "\0code\0"  # in what a macro gives: a cell of code begins, and ends at t
 
 SET_UP = """\
 # Finds the course's folder and works in it. On Colab it fetches the course first.
-import os, subprocess, sys
+import os, shutil, subprocess, sys
 from pathlib import Path
 
 ADDRESS = "{url}"
-if "google.colab" in sys.modules and not Path("dino-diffusion/lessons").is_dir():
+
+
+def fetched():
+    return [file.parents[1].resolve() for file in Path("dino-diffusion").rglob("lessons/conftest.py")]
+
+
+if "google.colab" in sys.modules and not fetched():
     if ADDRESS:
         subprocess.run(["git", "clone", "--depth=1", ADDRESS, "dino-diffusion"], check=True)
     elif Path("dino-diffusion.zip").is_file():
-        subprocess.run(["unzip", "-q", "dino-diffusion.zip", "-d", "dino-diffusion"], check=True)
-    else:
+        shutil.unpack_archive("dino-diffusion.zip", "dino-diffusion")
+    if not fetched():
         raise SystemExit("Upload the course as dino-diffusion.zip (the folder icon on the left), and run this again.")
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", "dino-diffusion"], check=True)
-    sys.path.insert(0, str(Path("dino-diffusion").resolve()))
-here = [Path("dino-diffusion").resolve(), Path.cwd(), *Path.cwd().parents]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", str(fetched()[0])], check=True)
+    sys.path.insert(0, str(fetched()[0]))
+here = [*fetched(), Path.cwd(), *Path.cwd().parents]
 os.chdir(next(folder for folder in here if (folder / "lessons" / "conftest.py").is_file()))
 %matplotlib inline
 """
@@ -133,7 +139,7 @@ def _opening(lesson: Lesson, address: Address) -> str:
     notebook = f"lessons/{lesson.number}/lesson.ipynb"
     colab = address.colab(notebook)
     opened = (
-        f"[Open in Colab]({colab}), or on your own machine:"
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) Or on your own machine:"
         if colab
         else "In Colab: upload this notebook, and the course's folder as `dino-diffusion.zip`. On your own machine:"
     )
