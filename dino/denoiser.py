@@ -19,7 +19,7 @@ class Block(nn.Module):
     """Two convolutions with a ReLU between them, added to a skip.
 
     The skip is the input itself, or a convolution of it where the number of channels changes. It is the residual block
-    of He et al. 2016 (arXiv:1512.03385), without norms, and nothing follows the sum.
+    of He et al. 2015 (arXiv:1512.03385), without norms, and nothing follows the sum.
 
     (N, channels_in, H, W) -> (N, channels_out, H, W).
     """

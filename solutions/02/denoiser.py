@@ -61,7 +61,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # The body need not repeat what is in x, only what to change about it. That is far easier to learn, and it keeps
         # deep networks trainable: along the skip, the message of what should change reaches the first layers undimmed.
-        # (He et al. 2016, "Deep Residual Learning".) A ReLU after the sum would cut every negative number off the skip.
+        # (He et al. 2015, "Deep Residual Learning".) A ReLU after the sum would cut every negative number off the skip.
         return self.body(x) + self.skip(x)
 
 
