@@ -11,6 +11,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 pytest.importorskip("mkdocs", reason="the site needs the group docs: uv sync")
+import nbformat  # noqa: E402
 
 from dino.course.curriculum import LESSONS  # noqa: E402
-from docs.site import notebooks, pages, running  # noqa: E402
+from docs.site import hook, notebooks, pages, running  # noqa: E402
 from docs.site.address import Address  # noqa: E402
 from docs.site.lessons import OnTheSite, narrowed, stub_of  # noqa: E402
 from docs.site.links import mended  # noqa: E402
@@ -283,6 +285,23 @@ def test_no_page_is_wider_than_a_telephone(visitor: Visitor, html: dict[str, Htm
     assert not too_wide
 
 
+@pytest.mark.parametrize("visitor", [{"viewport": {"width": 360, "height": 740}}], indirect=True)
+def test_a_figure_wider_than_a_telephone_can_be_scrolled_and_its_edge_says_so(visitor: Visitor) -> None:
+    frame = visitor.go("lessons/04-sampler.html").locator(".frame.wide").first
+    frame.scroll_into_view_if_needed()
+    assert "more" in frame.get_attribute("class").split()
+    assert frame.get_attribute("tabindex") == "0"  # by keyboard, too
+    frame.focus()
+    for _ in range(40):
+        visitor.page.keyboard.press("ArrowRight")
+        visitor.page.wait_for_timeout(50)
+        if "more" not in frame.get_attribute("class").split():
+            break
+    else:
+        pytest.fail("its edge says that there is more, and one never gets there")
+    assert frame.evaluate("frame => frame.scrollLeft > 100")
+
+
 @pytest.mark.skipif(not WRITTEN, reason="no lesson is written yet")
 def test_hints_open_by_the_keyboard_alone(visitor: Visitor, html: dict[str, Html]) -> None:
     page = visitor.go(next(name for name in html if name.startswith("lessons/")))
@@ -345,6 +364,35 @@ jupyter:
 
 # A page
 """
+
+
+def test_options_and_formulas_are_kept_whole_at_the_end_of_a_line() -> None:
+    formula = '<span class="arithmatex">\\(x_0\\)</span>'
+    kept = hook.on_page_content(f"<p><code>dino train --no-compile</code>, {formula}, a-b</p>")
+    assert '<code>dino train <span class="whole">--no-compile</span></code>' in kept
+    assert f'<span class="whole">{formula},</span> a-b' in kept
+    block = "<pre><span></span><code><span>python</span> --help\n</code></pre>"
+    assert hook.on_page_content(block) == block
+
+
+def test_every_page_leads_to_the_licences(site: Path, html: dict[str, Html]) -> None:
+    for name in html.keys() - {"404.html"}:
+        link = f'See <a href="{"../" * name.count("/")}about.html">About</a>.'
+        assert link in (site / name).read_text(encoding="utf-8"), name
+
+
+def test_kernels_that_start_at_once_keep_apart(tmp_path: Path) -> None:
+    cell = "import json; from ipykernel import get_connection_file as file; print(json.load(open(file()))['ip'])"
+
+    def where(_: int) -> str:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+        return running.executed(notebook, tmp_path).cells[0].outputs[0].text.strip()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(where, range(2))
+    if os.name != "nt":
+        assert one != other
+        assert not Path(one).parent.exists(), "its sockets are left"
 
 
 @pytest.fixture
