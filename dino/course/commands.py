@@ -49,7 +49,8 @@ def progress(debug: Debug = False) -> None:
     console = Console()
     console.print(table)
     console.print()
-    console.print(record.standing([]), highlight=False)
+    for line in record.standing([]).rsplit("; ", 1):  # what comes next in a line of its own
+        console.print(line, highlight=False)
 
 
 @app.command(rich_help_panel=PANEL)

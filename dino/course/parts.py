@@ -19,7 +19,7 @@ from torch import nn
 
 from .. import trainer
 from ..denoiser import UNet
-from ..errors import DinoError
+from ..errors import DinoError, typed
 from .curriculum import MAKING, Course, Lesson, find_course
 from .grading import load
 from .modules import transplant, weights_used
@@ -67,7 +67,7 @@ def parts_of_the_course(course: Course | None = None, *, strict: bool = False) -
     if strict and (wanting := next((lesson for lesson in MAKING if open_exercises[lesson]), None)):
         raise DinoError(
             f"lesson {wanting.number} ({wanting.name}) doesn't pass yet: {open_exercises[wanting][0]}. "
-            f"Run: pytest lessons/{wanting.number}. Or train with dino's part in its place: --fill-in"
+            f"Run: {typed('pytest')} lessons/{wanting.number}. Or train with dino's part in its place: --fill-in"
         )
     mine = {lesson.name: load(course.lesson_file(lesson)) for lesson in MAKING if not open_exercises[lesson]}
     why = {

@@ -19,7 +19,7 @@ from typing import Any
 
 import nbformat
 
-from dino.course.curriculum import LESSONS, Lesson, find_exercise, find_lesson
+from dino.course.curriculum import LESSONS, MAKING, Lesson, find_exercise, find_lesson
 
 from .address import Address
 from .lessons import hints_of, own_file, page_of, stub_of, told
@@ -71,7 +71,7 @@ display(Image("runs/lessons/{number}.png"))
 """
 
 PARTS = """\
-# Your parts where all exercises of a lesson pass, dino's where they don't yet.
+# Your own code to try things with, such as `mine.{example}`; dino's where a lesson doesn't pass yet.
 from dino.course.parts import parts
 
 mine = parts()
@@ -97,20 +97,28 @@ class InANotebook:
         cell = GRADE.format(
             file=own_file(lesson), folder=f"lessons/{lesson.number}", exercise=exercise, test=exercise.lower()
         )
-        return f"What you find in `{own_file(lesson)}`:\n\n```python\n{source}```\n\n{folds}\n{CODE}{cell}{CODE}"
+        try_it = _parts(lesson) if exercise == lesson.exercises[-1] else ""
+        return (
+            f"What you find in `{own_file(lesson)}`:\n\n```python\n{source}```\n\n{folds}\n{CODE}{cell}{CODE}{try_it}"
+        )
 
     def picture(self, number: str) -> str:
-        """A cell that draws the learner's picture, and one that says whose parts are used."""
+        """A cell that draws the learner's picture."""
         lesson = find_lesson(number)
         return (
             f"The picture of your own code, drawn by `pytest lessons/{lesson.number}`:\n"
-            f"{CODE}{SHOW.format(number=number)}{CODE}{CODE}{PARTS}{CODE}"
+            f"{CODE}{SHOW.format(number=number)}{CODE}"
         )
 
     def mistake(self, name: str, mistake: str) -> str:
         """What the grader says to a wrong answer."""
         find_exercise(name)
         return f"```text\n{told(name, mistake)}\n```"
+
+
+def _parts(lesson: Lesson) -> str:
+    example = f"{lesson.name}.{lesson.exercises[0]}" if lesson in MAKING else "sampler.generate"
+    return f"{CODE}{PARTS.format(example=example)}{CODE}"
 
 
 def notebook_of(lesson: Lesson, address: Address) -> Any:

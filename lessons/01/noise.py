@@ -3,7 +3,7 @@
 A noisy picture is a straight blend of the clean picture and noise. The noise level says how far along that line it is:
 0 is the picture itself, 1 is nothing but noise.
 
-Fill in the three functions, then run: pytest lessons/01
+Fill in the three functions, then run: uv run pytest lessons/01
 """
 
 import torch

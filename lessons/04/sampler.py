@@ -4,7 +4,7 @@ The network has learned to guess the clean picture behind a noisy one. From pure
 into the noise, even a blur leaves a little more for the network to go by the next time it is asked. So the sampler
 walks down from noise level 1 to 0: ask, mix the guess in, ask again.
 
-Fill in the five functions, then run: pytest lessons/04
+Fill in the five functions, then run: uv run pytest lessons/04
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ Looking at pictures is a good judge, but a slow one, and it has moods. Three num
 The second takes four functions, 5.2 to 5.5. It takes pictures apart into details of several sizes, cuts small squares
 out of each, and compares the squares of one set with those of the other as two crowds of points.
 
-Fill in the six functions, then run: pytest lessons/05
+Fill in the six functions, then run: uv run pytest lessons/05
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ Every part is a class, an nn.Module. Its `__init__` makes the layers and keeps t
 weights: the numbers, random at first, that training will change. Its `forward` says how an answer is made from an
 input, and runs when the part is called like a function: `answer = block(x)`.
 
-Fill in the four classes, then run: pytest lessons/02
+Fill in the four classes, then run: uv run pytest lessons/02
 """
 
 from collections.abc import Sequence

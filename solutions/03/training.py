@@ -4,7 +4,7 @@ A network is a function with many numbers inside, its weights, which decide what
 them a little, again and again: show the network a noisy picture, measure how far its answer is from the clean one (that
 number is the loss), and move each weight in the direction in which the loss falls.
 
-Fill in the four functions, then run: pytest lessons/03
+Fill in the four functions, then run: uv run pytest lessons/03
 """
 
 from collections.abc import Iterable, Iterator
