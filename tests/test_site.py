@@ -44,7 +44,8 @@ WRITTEN = [lesson for lesson in LESSONS if notebooks.page_of(lesson).is_file()]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    # Not --quiet, with which --strict counts no warnings.
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
@@ -275,6 +276,34 @@ def test_the_search_finds_noise_level(visitor: Visitor) -> None:
     assert not visitor.complaints, "\n".join(visitor.complaints)
 
 
+WITH_AN_ADDRESS = """
+import sys
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+config = load_config("mkdocs.yml", strict=True, site_dir=sys.argv[1], site_url="https://someone.github.io/dino/")
+config.extra["repository"] = sys.argv[2]
+config.plugins.on_startup(command="build", dirty=False)
+build(config)
+"""
+
+
+def test_with_an_address_pages_lead_to_the_repository_and_still_ask_nothing(browser: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITH_AN_ADDRESS, str(tmp_path), f"{KNOWN.url}.git"]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    for name in ("index.html", "lessons/01-noise.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert f"{KNOWN.url}/edit/main/docs/{name.replace('.html', '.md')}" in text
+        assert ".git/" not in text
+    assert 'href="/dino/about.html">About' in (tmp_path / "404.html").read_text(encoding="utf-8")
+    visitor = Visitor(browser, f"{tmp_path.as_uri()}/")
+    for name in ("index.html", "lessons/01-noise.html"):
+        visitor.go(name).wait_for_timeout(500)
+    assert visitor.page.locator(".md-source__repository").first.inner_text() == "dino-diffusion"
+    assert not visitor.complaints, "\n".join(visitor.complaints)
+    visitor.close()
+
+
 @pytest.mark.parametrize("visitor", [{"viewport": {"width": 360, "height": 740}}], indirect=True)
 def test_no_page_is_wider_than_a_telephone(visitor: Visitor, html: dict[str, Html]) -> None:
     too_wide = {}
@@ -483,6 +512,22 @@ def test_an_unknown_macro_and_a_wrong_argument_are_named() -> None:
         expand('[[ excercise("1.1") ]]', {"exercise": str}, "a.md")
     with pytest.raises(SiteError, match=r"a\.md: .* there is no exercise 9\.9"):
         expand('[[ exercise("9.9") ]]', {"exercise": OnTheSite(Address()).exercise}, "a.md")
+
+
+@pytest.mark.parametrize("written", ['see [[ facts("01") ]]', '    [[ facts("01") ]]', "[[facts '01']]"])
+def test_a_macro_that_is_written_wrongly_is_not_left_in_the_page(written: str) -> None:
+    with pytest.raises(SiteError, match=r"page\.md: \[\[.*alone on its line"):
+        expand(f"a\n\n{written}\n\n`[[ x() ]]`\n", {"facts": lambda number: number}, "page.md")
+
+
+def test_a_link_to_a_file_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SiteError, match="nothere"):
+        mended("[a](../../dino/nothere.py)", "lessons/00-images.md", {"lessons/00-images.md"}, set(), Address())
+
+
+def test_a_head_that_is_not_yaml_is_named() -> None:
+    with pytest.raises(SiteError, match=r"page\.md: its head"):
+        pages.parsed("---\ntitle: a: b\njupyter: {\n---\n", "page.md")
 
 
 def test_an_exercise_brings_its_stub_and_three_folded_hints_and_no_answer() -> None:

@@ -18,7 +18,8 @@ class Address:
     @classmethod
     def of(cls, extra: dict[str, Any]) -> "Address":
         """The one in the `extra` of mkdocs.yml."""
-        return cls(str(extra.get("repository") or "").rstrip("/"), str(extra.get("branch") or "main"))
+        url = str(extra.get("repository") or "").rstrip("/").removesuffix(".git")
+        return cls(url, str(extra.get("branch") or "main"))
 
     @classmethod
     def read(cls) -> "Address":

@@ -103,8 +103,8 @@ def _linked(each: griffe.Object, module: griffe.Module, places: set[str]) -> Cal
 
     def link(line: str) -> str:
         line = FILE.sub(link_file, NAME.sub(link_name, line))
-        line = COMMAND.sub(r"[\g<0>](command-line.html#\1)", line)
-        return PAGE.sub(r"[\g<0>](../\1.html)", line)
+        line = COMMAND.sub(r"[\g<0>](command-line.md#\1)", line)
+        return PAGE.sub(r"[\g<0>](../\1.md)", line)
 
     return link
 

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -40,11 +41,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Leave out of the menu what isn't written yet, and what needs an address while it isn't known."""
     _planned.clear()
     config.nav = _written(config.nav, Path(config.docs_dir))
+    for name in sorted(_planned):
+        log.warning("%s is in the menu, and there is no such page", name)
     if not config.site_url:  # it may be shown in place of any page, so it names its files by the site's address
         config.theme.static_templates.discard("404.html")
     address = Address.of(dict(config.extra))
     if address.url:
         config.repo_url = config.repo_url or address.url
+        config.repo_name = config.repo_name or address.url.rsplit("/", 1)[-1]
         config.edit_uri = config.edit_uri or f"edit/{address.branch}/docs/"
     return config
 
@@ -90,11 +94,11 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
     name = page.file.src_uri
     try:
         text = _lessons[name].markdown if name in _lessons else expand(markdown, _macros(config), name)
+        if name.startswith("benchmarks/"):
+            text = reference.measurement(Path(name).stem, text)
+        return mended(text, name, set(files.src_uris), _planned, Address.of(dict(config.extra)))
     except SiteError as error:
         raise PluginError(str(error)) from None
-    if name.startswith("benchmarks/"):
-        text = reference.measurement(Path(name).stem, text)
-    return mended(text, name, set(files.src_uris), _planned, Address.of(dict(config.extra)))
 
 
 INLINE_CODE = re.compile(r"<code>([^<\n]*)</code>")  # that of blocks holds spans
@@ -109,8 +113,19 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Make the last word of the footer a link, which has to lead from this page."""
-    return output.replace("See About.", f'See <a href="{get_relative_url("about.html", page.url)}">About</a>.')
+    """The last touches to a page."""
+    return _finished(output, get_relative_url("about.html", page.url))
+
+
+def on_post_template(output_content: str, config: MkDocsConfig, **_: Any) -> str:
+    """The same for the page that is shown where there is none."""
+    return _finished(output_content, f"{urlsplit(config.site_url or '').path.rstrip('/')}/about.html")
+
+
+def _finished(html: str, about: str) -> str:
+    """The footer's last word is a link, and the header doesn't ask GitHub how many stars the repository has."""
+    html = html.replace("See About.", f'See <a href="{about}">About</a>.')
+    return html.replace(' data-md-component="source"', "")
 
 
 def _macros(config: MkDocsConfig) -> Macros:

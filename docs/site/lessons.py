@@ -48,6 +48,8 @@ def hints_of(name: str) -> list[tuple[str, str]]:
     """The hints of an exercise: a title and a text each."""
     lesson, exercise = find_exercise(name)
     texts = hints(COURSE, lesson, exercise)
+    if len(texts) != len(HELP):
+        raise SiteError(f"exercise {name} has {len(texts)} hints in lessons/{lesson.number}/hints.md; it needs three")
     return [(f"Hint {n}: {what}", text) for n, (what, text) in enumerate(zip(HELP, texts, strict=True), 1)]
 
 

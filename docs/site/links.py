@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection
 
 from .address import Address
+from .places import ROOT, SiteError
 
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 
@@ -18,6 +19,9 @@ def mended(markdown: str, page: str, pages: Collection[str], planned: Collection
         pages: the files there are.
         planned: pages that are in the menu and not written yet.
         address: of the repository, to which files outside docs are linked.
+
+    Raises:
+        SiteError: a file outside docs isn't there.
     """
     folder = posixpath.dirname(page)
 
@@ -29,6 +33,8 @@ def mended(markdown: str, page: str, pages: Collection[str], planned: Collection
         if not place.startswith("../"):
             return found[0]
         path = place.removeprefix("../")
+        if not (ROOT / path).exists():
+            raise SiteError(f"{page}: it links to {target}, and there is no {path}")
         if address.url:
             return f"[{words}]({address.file(path)})"
         own_page = f"reference/{posixpath.basename(path).removesuffix('.py')}.md"

@@ -4,11 +4,10 @@ import ast
 import re
 from collections.abc import Callable, Mapping
 
-from dino.errors import DinoError
-
 from .places import SiteError
 
 MACRO = re.compile(r"^\[\[ *(\w+)\((.*)\) *\]\] *$", re.MULTILINE)
+ALMOST = re.compile(r"\[\[ ?\w+[( '\"].*")
 
 Macros = Mapping[str, Callable[..., str]]
 
@@ -22,11 +21,13 @@ def expand(markdown: str, macros: Macros, page: str) -> str:
 
     def write(found: re.Match[str]) -> str:
         name, arguments = found.groups()
+        if name not in macros:
+            raise SiteError(f"{page}: there is no {found[0]}. There are {', '.join(sorted(macros))}")
         try:
             return macros[name](*ast.literal_eval(f"({arguments},)" if arguments.strip() else "()"))
-        except KeyError:
-            raise SiteError(f"{page}: there is no {found[0]}. There are {', '.join(sorted(macros))}") from None
-        except (DinoError, SiteError, SyntaxError, ValueError, TypeError, LookupError, OSError) as error:
+        except Exception as error:
             raise SiteError(f"{page}: {found[0]} went wrong: {error}") from error
 
+    for found in ALMOST.finditer(re.sub(r"```.*?```|`[^`\n]*`", "", MACRO.sub("", markdown), flags=re.DOTALL)):
+        raise SiteError(f'{page}: {found[0]} ...: write [[ name("argument") ]], alone on its line')
     return MACRO.sub(write, markdown)

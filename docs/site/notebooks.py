@@ -123,8 +123,8 @@ def _parts(lesson: Lesson) -> str:
 
 def notebook_of(lesson: Lesson, address: Address) -> Any:
     """The notebook of a lesson."""
-    source = parsed(page_of(lesson).read_text(encoding="utf-8"))
     page = page_of(lesson).relative_to(ROOT).as_posix()
+    source = parsed(page_of(lesson).read_text(encoding="utf-8"), page)
     cells = [("markdown", _opening(lesson, address)), ("code", SET_UP.format(url=address.url).rstrip())]
     for cell in source.cells:
         if cell.cell_type == "code":

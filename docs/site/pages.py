@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import yaml
 from nbformat import NotebookNode
 
 from .macros import Macros, expand
@@ -30,9 +31,16 @@ def is_notebook(source: str) -> bool:
     return source.startswith("---") and "\njupyter:" in source.split("\n---", 1)[0]
 
 
-def parsed(source: str) -> NotebookNode:
-    """The cells of a page. Its head has become the notebook's metadata."""
-    notebook: NotebookNode = jupytext.reads(source, fmt="md")
+def parsed(source: str, name: str) -> NotebookNode:
+    """The cells of the page of this name. Its head has become the notebook's metadata.
+
+    Raises:
+        SiteError: its head is not YAML.
+    """
+    try:
+        notebook: NotebookNode = jupytext.reads(source, fmt="md")
+    except yaml.YAMLError as error:
+        raise SiteError(f"{name}: its head, between the two lines of ---, is not YAML: {error}") from None
     return notebook
 
 
@@ -47,7 +55,7 @@ def written_out(source: str, name: str, macros: Macros) -> Page:
     Raises:
         SiteError: something in it has to be mended by its author.
     """
-    notebook = parsed(source)
+    notebook = parsed(source, name)
     outputs = iter(run(name, notebook))
     page, n_code = Page(""), 0
     parts = []
@@ -64,7 +72,7 @@ def written_out(source: str, name: str, macros: Macros) -> Page:
 def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: str, n: int) -> str:
     if "setup" in cell.metadata.get("tags", []):
         return ""
-    where = f"{name}, cell {n} ({cell.source.strip().splitlines()[0]} ...)"
+    where = f"{name}, cell {n} ({(cell.source.strip().splitlines() or ['empty'])[0]} ...)"
     pictures = [output for output in outputs if "picture" in output]
     text = "".join(output.get("text", "") for output in outputs)
     code = f"```python\n{cell.source}\n```"

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger("mkdocs.hooks.site")
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -40,11 +43,15 @@ def remembered(name: str, question: Any, make: Callable[[], tuple[Any, Iterable[
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["key"] == key and kept["files"] == fingerprint(ROOT / path for path in kept["files"]):
             return kept["answer"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # there is none, or it is damaged
         pass
     answer, files = make()
-    CACHE.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({"key": key, "files": fingerprint(files), "answer": answer}), encoding="utf-8")
-    temporary.replace(file)
+    kept = {"key": key, "files": fingerprint(files), "answer": answer}
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(kept), encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        log.info("%s will have to be made again next time: %s", name, error)
     return answer

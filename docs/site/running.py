@@ -12,6 +12,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from textwrap import indent
 from typing import Any
 
 import nbformat
@@ -82,12 +83,16 @@ def _execute(page: str, sources: list[str]) -> list[NotebookNode]:
     except CellExecutionError as error:
         failed = next(n for n, cell in enumerate(notebook.cells) if _error(cell))
         where = f"{page}, cell {failed}"
-        code = "\n".join(f"    {line}" for line in sources[failed].splitlines())
+        code = indent(sources[failed], "    ")
         raise SiteError(
             f"{where}: {error.ename}: {error.evalue}\n\n{code}\n\n{_line(notebook.cells[failed])}"
         ) from None
     except Exception as error:  # the kernel died, or thinks for ever
-        raise SiteError(f"{page}: {type(error).__name__}: {error}") from error
+        begun = max(0, sum("execution" in cell.metadata for cell in notebook.cells) - 1)
+        what = str(error).strip().splitlines() or [""]
+        raise SiteError(
+            f"{page}, cell {begun}: {type(error).__name__}: {what[0]}\n\n{indent(sources[begun], '    ')}"
+        ) from None
     cells: list[NotebookNode] = done.cells
     return cells
 
@@ -97,7 +102,7 @@ def executed(notebook: NotebookNode, folder: Path) -> NotebookNode:
     from nbconvert.preprocessors import ExecutePreprocessor
     from traitlets.config import Config
 
-    quiet = ["--IPKernelApp.log_level=ERROR"]
+    quiet = ["--IPKernelApp.log_level=CRITICAL"]
     with tempfile.TemporaryDirectory(prefix="dino-") as own:
         # Kernels that start at once may choose the same TCP port. Sockets are files of its own; Windows has none.
         sockets = {"transport": "ipc", "ip": f"{own}/kernel"} if os.name != "nt" else {}
@@ -130,7 +135,7 @@ def _outputs(where: str, cell: NotebookNode) -> list[dict[str, Any]]:
                 found.append({"text": output.text})
         elif "image/png" in output.data:
             found.append(_picture(output.data["image/png"]))
-        elif "text/plain" in output.data:
+        elif "text/plain" in output.data and not output.data["text/plain"].startswith("<IPython.core.display."):
             found.append({"text": output.data["text/plain"]})
         else:
             raise SiteError(f"{where}: it shows {', '.join(output.data)}, and the site shows only text and figures")
