@@ -2,7 +2,6 @@
 
 import base64
 import html
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import jupytext
 import yaml
 from nbformat import NotebookNode
 
+from .lessons import folded
 from .macros import Macros, expand
 from .places import SiteError
 from .running import run
@@ -79,7 +79,7 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     printed = f"```{{ .text .output }}\n{text.rstrip()}\n```" if text.strip() else ""
     if not pictures:
         if "folded" in cell.metadata.get("tags", []):
-            return f"{printed}\n\n{_made('How these numbers are made', code)}"
+            return f"{printed}\n\n{folded('How these numbers are made', code, 'made')}"
         return f"{code}\n\n{printed}"
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if not alt or not caption:
@@ -90,12 +90,8 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
         f'<figure class="made" markdown="1">\n{shown}\n'
         f'<figcaption markdown="span">{caption}</figcaption>\n</figure>\n\n'
         f"{printed}\n\n"
-        f"{_made('How this figure is made', code)}"
+        f"{folded('How this figure is made', code, 'made')}"
     )
-
-
-def _made(title: str, code: str) -> str:
-    return f'??? made "{title}"\n\n{re.sub("^(?=.)", "    ", code, flags=re.MULTILINE)}\n'
 
 
 def _figure(page: Page, picture: dict[str, Any], alt: str, stem: str, n: int, where: str) -> str:
