@@ -135,10 +135,10 @@ def apart(run: Run, entry: Recorded) -> float:
 
 def nearest(run: Run, entries: Sequence[Recorded]) -> tuple[Recorded, bool]:
     """The recorded run that is most like this one, and whether it is so like that its name can be given to it."""
-    by_distance = sorted(entries, key=lambda entry: apart(run, entry))
-    others = [entry for entry in by_distance if entry.healthy != by_distance[0].healthy]
-    closest = apart(run, by_distance[0])
-    return by_distance[0], closest < 0.6 and closest < 0.5 * apart(run, others[0])
+    by_distance = sorted(((apart(run, entry), entry) for entry in entries), key=lambda pair: pair[0])
+    closest, like = by_distance[0]
+    next_best = next(distance for distance, entry in by_distance if entry.healthy != like.healthy)
+    return like, closest < 0.6 and closest < 0.5 * next_best
 
 
 # ---- the verdict ----------------------------------------------------------------------------------------------------
@@ -177,11 +177,11 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     """
     run = read_run(folder)
     base, entries = recorded()
-    fits = comparable(run.config, base)
+    fits, changed = comparable(run.config, base), differences(run.config, base)
     bands = healthy_bands(entries, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
     like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
     signs = loss_signs(run) or band_signs(run, bands)  # the band says less, where a loss tells what it is by itself
-    if signs and fits and (changed := differences(run.config, base)):
+    if signs and fits and changed:
         signs.insert(0, Sign(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
     if signs and like and sure and not like.healthy:
         named = Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice)
@@ -199,7 +199,7 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
         "look": run.looks[-1][1]._asdict() if run.looks else None,
         "healthy": {name: list(limits) for name, limits in bands.items()},
         "comparable": fits,
-        "settings": differences(run.config, base),
+        "settings": changed,
         "like": like.name if like else None,
         "signs": [sign._asdict() for sign in signs],
         "verdict": verdict(run, signs, fits),

@@ -223,9 +223,8 @@ def _unreached(config: Config, tensors: dict[str, Tensor]) -> list[Sign]:
     return [Sign(part, "is that part of the network used in forward()? Or do all its ReLUs answer 0?")]
 
 
-FLAT = (
-    0.1  # losses that differ by less than this share are called equal; flat are those that fell by less than half of it
-)
+# Losses that differ by less than this share are called equal; flat are those that fell by less than half of it.
+FLAT = 0.1
 
 
 def loss_signs(run: Run) -> list[Sign]:
