@@ -2,69 +2,80 @@
 
     python docs/benchmarks/levels.py
 
-It writes docs/benchmarks/levels.json and levels.png. About six minutes on two CPU cores; nothing else is saved. The run
-is that of `dino train --preset quick --seed 0`, and the loss is that of the averaged weights, on the pictures that are
-learned from and on those that are held out.
+It writes docs/benchmarks/levels.json, levels.md and levels.png. About six minutes on two CPU cores; nothing else is
+saved. The run is that of `dino train --preset quick --seed 0`. The loss is that of the averaged weights, as `dino
+evaluate` measures it, on the pictures that are learned from and on those that are held out.
 """
 
-import json
+import shlex
+import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
-from dino import pictures
+from dino import evaluate, pictures, reports
 from dino.config import PRESETS
-from dino.evaluate import LEVELS
-from dino.evaluation import loss_by_noise_level
-from dino.files import replacing
-from dino.images import load_images, to_unit
-from dino.reports import circumstances
+from dino.errors import typed
+from dino.reports import Report
 from dino.trainer import Trainer
 
 MOMENTS = (2_496, 9_888, 20_000, 46_336, 104_000)  # images seen; healthy_stages.py shows pictures of these
-TABLE = Path("docs/benchmarks/levels.json")
-PLOT = TABLE.with_suffix(".png")
+OUT = Path("docs/benchmarks/levels.json")
 
 
 def main() -> None:
-    """Train and measure, then draw."""
-    config = PRESETS["quick"]
-    parts = {
-        name: to_unit(load_images(config.data, config.size, part=part))
-        for name, part in (("training", "training"), ("held_out", "held out"))
+    """Train and measure, and write the report."""
+    report = measure() | {"command": typed(shlex.join(["python", *sys.argv]))}
+    n = report["pictures"]
+    facts = {
+        "pictures": f"{n['training']} that are learned from, {n['held_out']} held out",
+        "each number": "the loss of the averaged weights, on training pictures / on held-out ones",
     }
-    trainer, found = Trainer(config), []
+    with mpl.rc_context(pictures.STYLE):
+        for path in reports.write(report, OUT, markdown(report), facts, plot(report)):
+            print(f"wrote {path}")
+
+
+def measure() -> Report:
+    """Train, and stop at each of MOMENTS to measure."""
+    trainer = Trainer(PRESETS["quick"])
+    config, moments = trainer.config, []
+    real = evaluate.Real.of(config.data, config.split, trainer.about())
     with tqdm(total=config.n_images, unit=" images", unit_scale=True) as bar:
         for _ in trainer.steps():
             bar.update(trainer.images_seen - bar.n)
             if trainer.images_seen in MOMENTS:
-                losses = {
-                    name: loss_by_noise_level(trainer.average, images, LEVELS).tolist()
-                    for name, images in parts.items()
-                }
-                found.append({"images_seen": trainer.images_seen, **losses})
-    answers = {"levels": LEVELS, "moments": found, "circumstances": circumstances(trainer.device)}
-    with replacing(TABLE) as temporary:
-        temporary.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
-    pictures.save_figure(drawn(found), PLOT)
+                moments.append({"images_seen": trainer.images_seen} | evaluate.losses(trainer.average, real))
+    counts = {"training": len(real.training), "held_out": len(real.held_out)}
+    return reports.circumstances(trainer.device) | {"pictures": counts, "moments": moments}
 
 
-def drawn(found: list[dict]) -> Figure:
-    """A pair of curves for each moment."""
-    with matplotlib.rc_context(pictures.STYLE):
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
-        axes = figure.subplots()
-        for moment, marker in zip(found, "os^Dv", strict=True):
-            (line,) = axes.plot(LEVELS, moment["training"], marker=marker, ms=5, label=f"{moment['images_seen']:,}")
-            axes.plot(LEVELS, moment["held_out"], "--", color=line.get_color())
-        axes.set(xlabel="noise level", ylabel="loss", yscale="log", xticks=[k / 10 for k in range(11)])
-        ticks = (0.002, 0.005, 0.01, 0.02, 0.05)
-        axes.set_yticks(ticks, map(str, ticks))
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.legend(title="images seen", fontsize=9)
+def markdown(report: Report) -> str:
+    """A row for each level, and a column for each moment."""
+    moments = report["moments"]
+    rows = [("noise level", *(f"{moment['images_seen']:,}" for moment in moments))]
+    for k, level in enumerate(evaluate.LEVELS):
+        losses = (f"{moment['training'][k]:.4f} / {moment['held_out'][k]:.4f}" for moment in moments)
+        rows.append((f"{level:.2f}", *losses))
+    return reports.table(rows)
+
+
+def plot(report: Report) -> Figure:
+    """A pair of curves for each moment: solid for training pictures, dashed for held-out ones."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for moment, marker in zip(report["moments"], "os^Dv", strict=True):
+        label = f"{moment['images_seen']:,}"
+        (line,) = axes.plot(moment["levels"], moment["training"], marker=marker, ms=5, label=label)
+        axes.plot(moment["levels"], moment["held_out"], "--", color=line.get_color())
+    axes.set(xlabel="noise level", ylabel="loss", yscale="log", xticks=[k / 10 for k in range(11)])
+    ticks = (0.002, 0.005, 0.01, 0.02, 0.05)
+    axes.set_yticks(ticks, map(str, ticks))
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(title="images seen", fontsize=9)
     return figure
 
 

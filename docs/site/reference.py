@@ -83,6 +83,11 @@ MEASURED = {  # for each page of docs/benchmarks: what it is about, and what is 
         "One model, drawing with more steps and with fewer. What follows: [how many steps](../guides/sampling.md).",
         "Three plots of these columns against the number of steps",
     ),
+    "levels": (
+        "One run of the preset `quick`, and its loss taken apart by noise level as it goes on. What follows: [level by "
+        "level](../guides/reading-a-run.md#level-by-level).",
+        "A pair of curves for each of five moments: the loss against the noise level",
+    ),
     "order": (
         "How fast the sampler's error falls with more steps, where the answer is known. What follows: [how many "
         "steps](../guides/sampling.md).",
