@@ -6,7 +6,9 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,19 +173,21 @@ def train(
     from . import pictures
     from .config import PRESETS, choose_device
     from .runs import finish, new_run_folder, saved_config
-    from .trainer import Parts, Trainer
+    from .trainer import Trainer
 
     given: dict[str, Any] = {
         "data": located(data), "split": split, "size": size, "channels": channels, "n_images": images,
         "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    place, parts, chosen = choose_device(device, processes.LOCAL_RANK), Parts(), None
+    place, chosen = choose_device(device, processes.LOCAL_RANK), None
+    make: Callable[..., Trainer] = Trainer
     if mine:
+        from .assembly import AssembledTrainer
         from .course.parts import in_words, parts_of_the_course
 
         chosen = parts_of_the_course(strict=not fill_in)
-        parts = chosen.for_training()
+        make = partial(AssembledTrainer, parts=chosen.for_training())
         for line in in_words(chosen):
             say("part", line)
     if resume:
@@ -197,7 +201,7 @@ def train(
         preset = _preset(preset, place)
         config = replace(PRESETS[preset], **given)
     with processes.joined(place):
-        trainer = Trainer(config, device=place, parts=parts, accumulate=accumulate, compile=compile)
+        trainer = make(config, device=place, accumulate=accumulate, compile=compile)
         if resume:
             trainer.load(resume)
             say("settings", f"those of {resume}, from step {trainer.step:,} on")
@@ -554,9 +558,9 @@ def _source(about: dict[str, Any], data: str | None, split: str | None) -> tuple
 
 def _load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
     """The model to draw with, what its file says of it, and the folder to write beside it."""
-    from .checkpoint import load_model
     from .config import choose_device
     from .runs import SHIPPED, find_weights
+    from .weights import load_model
 
     path, beside = find_weights(weights)
     model, about = load_model(path, choose_device(device))

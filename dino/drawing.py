@@ -37,7 +37,7 @@ def draw(
     It walks with `denoise` instead of calling `generate`, which tells nothing before it is done.
 
     Args:
-        model: ready to draw, as from `dino.checkpoint.load_model`.
+        model: ready to draw, as from `dino.weights.load_model`.
         image_shape: (C, H, W).
         n_steps, step_size: as in `generate`.
         seed: decides the noise, and with it the pictures.

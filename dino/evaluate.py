@@ -92,7 +92,7 @@ def measure(
     """Draw pictures and measure all that `dino evaluate` tells, behind progress bars.
 
     Args:
-        model, about: as from `dino.checkpoint.load_model`.
+        model, about: as from `dino.weights.load_model`.
         real: as from `Real.of`.
         n: how many pictures to draw. By default as many as there are real ones, and at most `N_GENERATED`.
         n_steps, step_size: of `dino.sampler.generate`.

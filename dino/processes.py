@@ -110,9 +110,19 @@ def synchronised(network: "nn.Module", device: "torch.device") -> "nn.Module":
     return DistributedDataParallel(network, devices, gradient_as_bucket_view=True)
 
 
-def unshared(network: "nn.Module") -> contextlib.AbstractContextManager[None]:
-    """Within this context backward passes add to this process's gradients alone; the next one outside shares them."""
-    return network.no_sync() if N_PROCESSES > 1 else contextlib.nullcontext()  # type: ignore[operator]
+def sharing_gradients(network: "nn.Module", now: bool) -> contextlib.AbstractContextManager[None]:
+    """Whether a backward pass in this context shares its gradients, or adds them up for the next one that does."""
+    return contextlib.nullcontext() if now or N_PROCESSES == 1 else network.no_sync()  # type: ignore[operator]
+
+
+def check_shares(batch_size: int, parts: int) -> None:
+    """See that a batch can be split over the processes, and each one's share into parts.
+
+    Raises:
+        DinoError: it has too few images.
+    """
+    if not 1 <= N_PROCESSES * parts <= batch_size:
+        raise DinoError(f"a batch of {batch_size} can't be split over {N_PROCESSES} processes in {parts} parts each")
 
 
 def share(batch: "Tensor") -> "Tensor":

@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from . import checkpoint, pictures, processes
-from .checkpoint import STATE, WEIGHTS
+from . import pictures, processes, tensorfile
 from .config import Config
 from .errors import DinoError, shown, typed
 from .files import explaining, replacing, sweep
 from .images import seeded, to_unit
+from .tensorfile import STATE, WEIGHTS
 from .trainer import Trainer
+from .weights import blueprint, load_model
 
 RUNS = Path("runs")
 SHIPPED = Path(__file__).parent / "data" / WEIGHTS  # the model that comes with dino; see docs/model.md
@@ -261,13 +262,13 @@ def saved_config(folder: Path) -> Config:
     path = folder / STATE
     if not path.exists():
         raise DinoError(f"there is no run to resume in {folder} (no {STATE})")
-    tensors, about = checkpoint.read(path, "state")  # all of it, so that nothing begins with a damaged description
-    config, _ = checkpoint.blueprint(path, about)
+    tensors, about = tensorfile.read(path, "state")  # all of it, so that nothing begins with a damaged description
+    config, _ = blueprint(path, about)
     if about.get("step", math.inf) > config.n_steps or about.get("precision") not in ("float32", "bfloat16"):
         raise DinoError(f"{path} does not say rightly how far its run is, or in which precision. Take another copy")
     losses = {"losses": tensors["losses"]} if "losses" in tensors else {}
     row = torch.empty(sum(map(torch.numel, losses.values())), device="meta")  # of as many as there are
-    checkpoint.check_fit(path, {"losses": row}, losses)
+    tensorfile.check_fit(path, {"losses": row}, losses)
     return replace(config, precision=about["precision"])
 
 
@@ -277,7 +278,7 @@ def describe(path: Path) -> dict[str, str]:
     Raises:
         DinoError: as `load_model`.
     """
-    model, about = checkpoint.load_model(path)
+    model, about = load_model(path)
     config = Config.from_dict(about["config"])
     words = {
         "weights": f"{sum(p.numel() for p in model.parameters()):,} in {len(config.widths)} resolutions, "

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from . import checkpoint, pictures
-from .checkpoint import STATE
+from . import pictures, tensorfile
 from .config import Config
 from .denoiser import UNet
 from .errors import DinoError, typed
 from .evaluation import laplacian_pyramid
 from .images import load_images, to_unit
+from .tensorfile import STATE
+from .weights import blueprint
 
 LOG, SAMPLES = "log.csv", "samples"  # in a run's folder
 
@@ -71,8 +72,8 @@ def read_run(folder: Path) -> Run:
     """
     if not (folder / LOG).is_file():
         raise DinoError(f"there is no run in {folder} (no {LOG}). Name the folder of a run, such as runs/quick-1")
-    tensors, about = checkpoint.read(folder / STATE, "state")
-    config, _ = checkpoint.blueprint(folder / STATE, about)
+    tensors, about = tensorfile.read(folder / STATE, "state")
+    config, _ = blueprint(folder / STATE, about)
     log = read_log(folder / LOG)
     if len(log) < 2:
         raise DinoError(f"the run in {folder} has hardly begun. Go on with it: {typed('dino train --resume')} {folder}")

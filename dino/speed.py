@@ -43,6 +43,13 @@ def to_fast_layout(network: Network, device: torch.device | str) -> Network:
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def prepare(device: torch.device) -> None:
+    """Set what makes this process fast on a device, for all that it will do there."""
+    if device.type == "cpu":
+        keep_freed_memory()
+    torch.backends.cudnn.benchmark |= device.type == "cuda"  # try its ways to convolve, and keep the fastest
+
+
 def keep_freed_memory() -> None:
     """Have the C library keep the memory that tensors give back, for the next ones.
 

@@ -12,45 +12,26 @@ One rule makes it fast: nothing in a step waits for the device. Pictures, noise,
 are finite stay there, and are looked at every `runs.LOG_EVERY` steps.
 """
 
-import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from . import __version__, checkpoint, denoiser, images, processes, sampler, training
-from .checkpoint import STATE, WEIGHTS
+from . import __version__, checkpoint, processes, sampler, speed, tensorfile, weights
 from .config import Config, choose_device
 from .denoiser import UNet
 from .errors import DinoError
+from .guard import Guard
 from .images import batches, fingerprint, load_images, seeded
 from .noise import add_noise
-from .speed import (
-    SMALL_BATCH,
-    autocast,
-    choose_precision,
-    compiled,
-    explaining_memory,
-    keep_freed_memory,
-    to_fast_layout,
-)
-
-
-class Parts(NamedTuple):
-    """The files of the lessons that a run is made of: dino's own, or others with the same functions in them."""
-
-    images: Any = images  # has `to_unit` and `random_flip`
-    denoiser: Any = denoiser  # has `UNet`
-    training: Any = training  # has `train_step` and `update_average`
-    sampler: Any = sampler  # has `generate`
-    translate: Callable[[nn.Module, UNet], None] | None = None  # copies the weights of another UNet into dino's
+from .tensorfile import STATE, WEIGHTS
 
 
 class Trainer:
@@ -62,7 +43,6 @@ class Trainer:
         config: what is learned.
         device: see `choose_device`.
         images: stand in for the pictures to learn from: uint8, (N, C, size, size).
-        parts: dino's by default.
         accumulate: in how many parts a batch goes through the network, so that it fits in memory.
         compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
 
@@ -80,7 +60,12 @@ class Trainer:
         optimizer: AdamW with amsgrad.
         precision: what convolutions are done in: torch.float32 or torch.bfloat16.
         compiles: whether the network is fused by torch.compile.
+        unlogged: the losses of the steps since `read_losses`.
+        own_network: whether the network is a learner's own; see `dino.assembly`.
     """
+
+    own_network = False
+    generate: Callable[..., Tensor] = staticmethod(sampler.generate)
 
     def __init__(
         self,
@@ -88,14 +73,12 @@ class Trainer:
         *,
         device: torch.device | str = "auto",
         images: Tensor | None = None,
-        parts: Parts | None = None,
         accumulate: int = 1,
         compile: bool | None = None,
     ) -> None:
         self.config, self.device, self.step = config, choose_device(str(device), processes.LOCAL_RANK), 0
-        self.parts, self.accumulate = parts or Parts(), accumulate
-        self.own_training = self.parts.training is not training
-        self._check_shares()
+        self.accumulate = accumulate
+        processes.check_shares(config.batch_size, accumulate)
         if images is None:
             with processes.one_first():
                 images = load_images(
@@ -107,31 +90,18 @@ class Trainer:
         self.images = images.to(self.device)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(config.seed)
-            model = self.parts.denoiser.UNet(config.channels, config.widths, config.depths)
-        if self.parts.translate:  # under autocast a learner's may answer in bfloat16; dino's answers as it is asked
-            model.register_forward_hook(lambda _, inputs, answer: answer.to(inputs[0].dtype))
-        self.model = to_fast_layout(model, self.device)
+            self.model = speed.to_fast_layout(self._new_network(), self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.weights, self.averages = list(self.model.parameters()), list(self.average.parameters())
         self.optimizer = torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
-        self.optimizer.register_step_pre_hook(self._refuse_what_is_not_finite)
-        self.precision = choose_precision(config.precision, self.device)
-        self.unlogged: list[Tensor] = []  # losses since the last row of the log
-        self.broken_at = torch.tensor(-1, device=self.device)  # the first step that had to be refused
-        on_gpu = self.device.type == "cuda" and self.parts.translate is None
-        self.compiles = on_gpu if compile is None else compile
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        torch.backends.cudnn.benchmark |= self.device.type == "cuda"  # try its ways to convolve, and keep the fastest
+        self.guard = Guard(self.optimizer, self.weights)
+        self.unlogged: list[Tensor] = []
+        self.precision = speed.choose_precision(config.precision, self.device)
+        self.compiles = self.device.type == "cuda" if compile is None else compile
+        speed.prepare(self.device)
 
-    def _check_shares(self) -> None:
-        at_once, n = processes.N_PROCESSES * self.accumulate, self.config.batch_size
-        if not 1 <= at_once <= n:
-            raise DinoError(
-                f"a batch of {n} can't be split over {processes.N_PROCESSES} processes in {self.accumulate} parts each"
-            )
-        if at_once > 1 and self.own_training:
-            raise DinoError("your own training (--mine) runs in one process and takes its batches whole")
+    def _new_network(self) -> nn.Module:
+        return UNet(self.config.channels, self.config.widths, self.config.depths)
 
     @property
     def images_seen(self) -> int:
@@ -145,7 +115,7 @@ class Trainer:
 
     def autocast(self) -> torch.autocast:
         """Within this context convolutions are done in the run's precision. The weights stay float32."""
-        return autocast(self.precision, self.device)
+        return speed.autocast(self.precision, self.device)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -159,7 +129,7 @@ class Trainer:
             DinoError: there isn't enough memory for a batch.
         """
         config = self.config
-        with explaining_memory(self._smaller):
+        with speed.explaining_memory(self._smaller_batch):
             network = self._fast_network()
             for clean in self._batches(self.step):
                 if self.step >= config.n_steps:
@@ -172,29 +142,16 @@ class Trainer:
                 yield loss
 
     def _batches(self, start: int) -> Iterator[Tensor]:
-        config, own = self.config, self.parts.images
-        return batches(
-            self.images,
-            config.batch_size,
-            seed=config.seed,
-            start=start,
-            to_unit=own.to_unit,
-            random_flip=own.random_flip,
-        )
+        return batches(self.images, self.config.batch_size, seed=self.config.seed, start=start)
 
     def _train_step(self, network: nn.Module, clean: Tensor, generator: torch.Generator) -> Tensor:
-        if self.own_training:
-            with self.autocast():
-                loss = self.parts.training.train_step(network, self.optimizer, clean, generator=generator)
-            return torch.tensor(loss)
-        # As `training.train_step`, but for a share of the batch, in parts. The noise is drawn for all of it.
+        """As `training.train_step`, but for a share of the batch, in parts. The noise is drawn for all of it."""
         self.optimizer.zero_grad()
         noisy, noise_level = add_noise(clean, generator=generator)
         shares = [processes.share(each).tensor_split(self.accumulate) for each in (noisy, noise_level, clean)]
         losses = []
         for number, (noisy, noise_level, clean) in enumerate(zip(*shares, strict=True), start=1):
-            last = number == self.accumulate
-            with contextlib.nullcontext() if last else processes.unshared(network):
+            with processes.sharing_gradients(network, number == self.accumulate):
                 with self.autocast():
                     denoised = network(noisy, noise_level)
                 loss = F.mse_loss(denoised, clean) * (len(clean) / self.config.batch_size)
@@ -204,22 +161,8 @@ class Trainer:
         return processes.summed(torch.stack(losses).sum())
 
     def _update_average(self, decay: float) -> None:
-        if self.own_training:
-            self.parts.training.update_average(self.average, self.model, decay)
-        else:  # as `training.update_average`, but all weights in one call
-            get_ema_multi_avg_fn(decay)(self.averages, self.weights, 0)
-
-    @torch.no_grad()
-    def _refuse_what_is_not_finite(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        """Before each step of the optimizer: if a gradient is NaN or infinite, no weight moves, now or later.
-
-        A NaN in the pictures, the weights or the loss ends up in the gradients, too. The fused optimizer skips its step
-        where `found_inf` is 1 (it is how torch's own GradScaler skips one), so nothing has to wait for the answer.
-        """
-        norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
-        now_broken = ~norm.isfinite() & (self.broken_at < 0)
-        self.broken_at = torch.where(now_broken, self.step, self.broken_at)
-        optimizer.found_inf = (self.broken_at >= 0).float()  # type: ignore[attr-defined]
+        """As `training.update_average`, but all weights in one call."""
+        get_ema_multi_avg_fn(decay)(self.averages, self.weights, 0)
 
     def _fast_network(self) -> nn.Module:
         """The network as it is trained: compiled where that pays, its gradients shared with the other processes."""
@@ -228,15 +171,15 @@ class Trainer:
             n = math.ceil(self.config.batch_size / parts)
             shape = (n, self.config.channels, self.config.size, self.config.size)
             example = torch.rand(shape, device=self.device), torch.rand(n, 1, 1, 1, device=self.device)
-            graphs = self.device.type == "cuda" and n < SMALL_BATCH and parts == 1
-            network = compiled(network, example, self.autocast(), graphs=graphs)
+            graphs = self.device.type == "cuda" and n < speed.SMALL_BATCH and parts == 1
+            network = speed.compiled(network, example, self.autocast(), graphs=graphs)
         return processes.synchronised(network, self.device)
 
     @property
-    def _smaller(self) -> str:
+    def _smaller_batch(self) -> str:
         """What to do where a batch doesn't fit in memory."""
         half, parts = f"--batch-size {max(1, self.config.batch_size // 2)}", 2 * self.accumulate
-        if self.own_training or self.config.batch_size < processes.N_PROCESSES * parts:
+        if self.config.batch_size < processes.N_PROCESSES * parts:
             return f"take {half}"
         return f"take --accumulate {parts} (the same run, its batches in {parts} parts), or {half}"
 
@@ -248,9 +191,7 @@ class Trainer:
         shape = (self.config.channels, self.config.size, self.config.size)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
-            generate = self.parts.sampler.generate
-            pictures: Tensor = generate(self.average, n, image_shape=shape, n_steps=n_steps, generator=generator)
-        return pictures
+            return self.generate(self.average, n, image_shape=shape, n_steps=n_steps, generator=generator)
 
     # ---- saving and loading -----------------------------------------------------------------------------------------
 
@@ -263,7 +204,7 @@ class Trainer:
             "n_pictures": len(self.images),
             "fingerprint": self.fingerprint,
             "precision": self.precision_name,
-            "own_network": self.parts.translate is not None,
+            "own_network": self.own_network,
             "dino": __version__,
         }
 
@@ -283,17 +224,13 @@ class Trainer:
         self.check_finite()
         losses = torch.stack(self.unlogged) if self.unlogged else torch.empty(0)
         tensors = checkpoint.state_of(self._networks, self.optimizer) | {"losses": losses}
-        checkpoint.write(folder / STATE, "state", tensors, self.about())
+        tensorfile.write(folder / STATE, "state", tensors, self.about())
         known_loss = loss if math.isfinite(loss) else None
-        checkpoint.save_model(folder / WEIGHTS, self._for_all_to_read(), self.about() | {"loss": known_loss})
+        weights.save_model(folder / WEIGHTS, self._for_all_to_read(), self.about() | {"loss": known_loss})
 
     def _for_all_to_read(self) -> nn.Module:
         """The averaged network, as dino's own UNet."""
-        if self.parts.translate is None:
-            return self.average
-        plain = UNet(self.config.channels, self.config.widths, self.config.depths).to(self.device)
-        self.parts.translate(self.average, plain)
-        return plain
+        return self.average
 
     def load(self, folder: Path) -> None:
         """Go back to the state that is saved in a folder.
@@ -301,9 +238,8 @@ class Trainer:
         Raises:
             DinoError: there is none, or it is of another network or of other pictures, or past the run's end.
         """
-        tensors, about = checkpoint.read(folder / STATE, "state")
-        if about.get("own_network", False) != (self.parts.translate is not None):
-            own = about.get("own_network", False)
+        tensors, about = tensorfile.read(folder / STATE, "state")
+        if (own := about.get("own_network", False)) != self.own_network:
             whose, remedy = ("your own UNet", "add --mine") if own else ("dino's UNet", "leave out --mine")
             raise DinoError(f"the run in {folder} trains {whose}: {remedy}")
         step, losses = about.get("step"), tensors.pop("losses", None)
@@ -337,17 +273,7 @@ class Trainer:
         Raises:
             DinoError: a step had to be refused, or a weight is NaN or infinite.
         """
-        weights = torch.stack([weight.detach().sum() for weight in self.weights])
-        broken, step = weights.isfinite().logical_not().any().item(), int(self.broken_at)
-        if not broken and step < 0:
-            return
-        ago = self.step - step
-        loss = self.unlogged[-ago].item() if step >= 0 and ago <= len(self.unlogged) else math.nan
-        what = "a weight" if broken else "a gradient" if math.isfinite(loss) else "the loss"
-        if not next(self._batches(max(step, 0))).isfinite().all():
-            what = "a picture"
-        raise DinoError(
-            f"at step {step + 1 if step >= 0 else self.step} {what} was not a finite number, so the run stopped before "
-            "that step; what was saved last is good. Start again with a lower --learning-rate than "
-            f"{self.config.learning_rate:g}, or with --precision float32"
+        remedy = (
+            f"Start again with a lower --learning-rate than {self.config.learning_rate:g}, or with --precision float32"
         )
+        self.guard.check(self.step, self.unlogged, lambda step: next(self._batches(step)), remedy)

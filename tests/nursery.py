@@ -32,7 +32,7 @@ import tqdm.auto  # noqa: F401
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dino import checkpoint, config, images, runs
+from dino import checkpoint, config, images, runs, weights
 from dino.config import Config
 from dino.runs import Progress
 from dino.trainer import Trainer
@@ -129,8 +129,9 @@ def poison(what: str, step: int, value: float) -> None:
                     clean[3, 0, 2, 5] = value
                 return clean
 
-            lesson = type("lesson", (), {"to_unit": staticmethod(to_unit), "random_flip": images.random_flip})
-            self.parts = self.parts._replace(images=lesson)
+            self._batches = lambda start: images.batches(  # type: ignore[method-assign]
+                self.images, self.config.batch_size, seed=self.config.seed, start=start, to_unit=to_unit,
+            )  # fmt: skip
 
         Trainer.__init__ = initialise  # type: ignore[method-assign]
     if what == "loss":
@@ -167,7 +168,7 @@ def happening(
     stop: bool = False,
 ) -> Callable[[Trainer, int], None]:
     """What happens to this process when step `at` is done."""
-    save, save_model = Trainer.save, checkpoint.save_model
+    save, save_model = Trainer.save, weights.save_model
     full = False
 
     def save_slowly(self: Trainer, *given: Any) -> None:
@@ -181,7 +182,7 @@ def happening(
         save_model(*given)
 
     if before_weights:
-        checkpoint.save_model = save_model_to_a_full_disk
+        weights.save_model = save_model_to_a_full_disk
 
     def happen(trainer: Trainer, step: int) -> None:
         nonlocal full

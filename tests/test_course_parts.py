@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from dino import denoiser, images, noise, sampler, training
-from dino.checkpoint import load_model
+from dino.assembly import AssembledTrainer, Parts
 from dino.config import Config
 from dino.course.card import card
 from dino.course.curriculum import LESSONS, Course, find_lesson
@@ -21,7 +21,7 @@ from dino.course.stubs import stub
 from dino.course.together import try_together
 from dino.errors import DinoError
 from dino.runs import train
-from dino.trainer import Trainer
+from dino.weights import load_model
 
 from .test_catalogue import right_answers
 
@@ -104,7 +104,7 @@ def test_the_trainer_runs_on_the_learners_parts_and_on_nothing_else(
     for module, name in ((training, "denoising_loss"), (training, "update_average"), (sampler, "denoise")):
         monkeypatch.setattr(module, name, refuse)
     monkeypatch.setattr(noise, "mix", refuse)
-    trainer = Trainer(TINY, device="cpu", images=blobs, parts=chosen.for_training())
+    trainer = AssembledTrainer(TINY, device="cpu", images=blobs, parts=chosen.for_training())
     for _ in train(trainer, tmp_path):
         pass
     assert calls.keys() == {function for functions in wanted.values() for function in functions}
@@ -118,8 +118,8 @@ def test_the_trainer_runs_on_the_learners_parts_and_on_nothing_else(
 
 
 def test_a_run_on_own_parts_resumes_bit_for_bit_and_only_with_them(tmp_path: Path, blobs: Tensor) -> None:
-    def trainer(**options: Any) -> Trainer:
-        return Trainer(TINY, device="cpu", images=blobs, **options)
+    def trainer(parts: Parts) -> AssembledTrainer:
+        return AssembledTrainer(TINY, device="cpu", images=blobs, parts=parts)
 
     whole, first, second = (trainer(parts=assemble(all_solved()).for_training()) for _ in range(3))
     for _ in whole.steps():
@@ -133,7 +133,7 @@ def test_a_run_on_own_parts_resumes_bit_for_bit_and_only_with_them(tmp_path: Pat
     for ours, theirs in zip(second.average.parameters(), whole.average.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     with pytest.raises(DinoError, match="trains your own UNet: add --mine"):
-        trainer().load(tmp_path)
+        trainer(Parts()).load(tmp_path)
 
 
 @pytest.mark.parametrize(

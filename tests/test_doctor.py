@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from dino import cli, runs, signs, training
+from dino.assembly import AssembledTrainer, Parts
 from dino.config import PRESETS, Config
 from dino.denoiser import UNet
 from dino.doctor import (
@@ -29,7 +30,6 @@ from dino.doctor import (
 )
 from dino.errors import DinoError
 from dino.signs import Look, Run, look, loss_signs, read_log, smoothed
-from dino.trainer import Parts, Trainer
 
 TINY = Config(
     data="no such pictures.parquet", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16,
@@ -39,7 +39,7 @@ TINY = Config(
 
 def trained(folder: Path, images: Tensor, parts: Parts | None = None, config: Config = TINY) -> Path:
     """A run that was really trained, on blobs."""
-    for _ in runs.train(Trainer(config, device="cpu", images=images, parts=parts), folder):
+    for _ in runs.train(AssembledTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
         pass
     return folder
 

@@ -20,7 +20,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner, Result
 
 from dino import cli, evaluate, evaluation, inception, newness
-from dino.checkpoint import save_model
 from dino.denoiser import UNet
 from dino.drawing import draw
 from dino.errors import DinoError
@@ -36,6 +35,7 @@ from dino.evaluation import (
 from dino.images import load_images, to_unit
 from dino.newness import closest_pairs, nearest
 from dino.sampler import generate
+from dino.weights import save_model
 
 FACES = "emoji:faces"
 seeds = st.integers(0, 2**31)

@@ -23,9 +23,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dino import checkpoint, runs
-from dino.checkpoint import STATE, WEIGHTS
+from dino import checkpoint, runs, weights
 from dino.runs import train
+from dino.tensorfile import STATE, WEIGHTS
 from dino.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(
@@ -177,7 +177,7 @@ def loaded(folder: Path, images: Tensor | None = None) -> Trainer:
 
 def steps_saved(folder: Path) -> tuple[int, int]:
     """How far the state and the weights in a folder are; both must load."""
-    return loaded(folder).step, checkpoint.load_model(folder)[1]["step"]
+    return loaded(folder).step, weights.load_model(folder)[1]["step"]
 
 
 def rows(folder: Path) -> list[list[str]]:

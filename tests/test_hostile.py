@@ -23,13 +23,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dino import checkpoint, cli, sources
-from dino.checkpoint import STATE, WEIGHTS, load_model, state_of
+from dino import cli, sources, tensorfile
+from dino.checkpoint import state_of
 from dino.config import Config
 from dino.errors import DinoError, DinoWarning
 from dino.images import load_images
 from dino.runs import saved_config
+from dino.tensorfile import STATE, WEIGHTS
 from dino.trainer import Trainer
+from dino.weights import load_model
 
 PICTURES = torch.arange(16 * 3 * 8 * 8).reshape(16, 3, 8, 8).to(torch.uint8)
 TINY = Config("emoji:face-hat", size=8, widths=(4, 4), depths=(1, 0), n_images=32, batch_size=8, precision="float32")
@@ -117,9 +119,9 @@ def with_header(header: Any, numbers: bytes = b"", length: int | None = None) ->
 
 def forge(path: Path, spoil: Spoil) -> None:
     """Write a file anew with other tensors or another description, and a fingerprint that is right for them."""
-    tensors, about = checkpoint.read(path, KINDS[path.name])
+    tensors, about = tensorfile.read(path, KINDS[path.name])
     spoil(tensors, about)
-    checkpoint.write(path, KINDS[path.name], tensors, about)
+    tensorfile.write(path, KINDS[path.name], tensors, about)
 
 
 # ---- other things in place of the file ------------------------------------------------------------------------------

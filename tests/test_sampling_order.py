@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from dino import evaluate, evaluation
-from dino.checkpoint import save_model
 from dino.config import Config
 from dino.denoiser import UNet
 from dino.errors import DinoError
 from dino.sampler import denoise, noise_schedule
+from dino.weights import save_model
 
 
 def script(name: str) -> ModuleType:

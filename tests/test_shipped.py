@@ -8,11 +8,11 @@ import torch
 from typer.testing import CliRunner
 
 from dino import cli
-from dino.checkpoint import load_model, save_model
 from dino.evaluate import LEVELS
 from dino.evaluation import loss_by_noise_level
 from dino.images import fingerprint, load_images, to_unit
 from dino.runs import SHIPPED, find_weights
+from dino.weights import load_model, save_model
 
 CARD = (Path(__file__).parents[1] / "docs" / "model.md").read_text()
 

@@ -1,10 +1,12 @@
 """dino.speed: fused layers compute the same, and where there is no compiler training goes on without."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dino import images, speed, trainer
 from dino.config import Config
 from dino.errors import DinoError, DinoWarning
 from dino.speed import choose_precision, explaining_memory
@@ -46,6 +49,58 @@ def test_no_number_is_read_from_the_device_within_a_step(blobs: Tensor, accumula
         with pytest.raises(AssertionError, match="_local_scalar_dense"):
             trainer.read_losses()
     assert trainer.step == 40
+
+
+class Crossings(TorchDispatchMode):
+    """Keeps the shapes of what goes from the CPU to another device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        answer = func(*args, **(kwargs or {}))
+        given = [tensor for tensor in args if isinstance(tensor, Tensor) and tensor.device.type == "cpu"]
+        if isinstance(answer, Tensor) and answer.device.type != "cpu":
+            self.shapes += [tuple(tensor.shape) for tensor in given]
+        return answer
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is put on the meta device, whose tensors have a shape and no numbers, and refuse to meet those of the CPU."""
+    for module in (images, trainer):  # it has no generators
+        monkeypatch.setattr(module, "seeded", lambda *_: None)
+    monkeypatch.setattr(speed, "autocast", lambda *_: contextlib.nullcontext())  # nor this
+    monkeypatch.setattr(trainer, "choose_device", lambda *_: torch.device("meta"))
+    monkeypatch.setattr(Tensor, "is_cuda", True)  # so that it goes the ways of a GPU
+    # Nor does it know fused optimizers; what dino hangs on to them is done.
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step", lambda self: next(iter(self._optimizer_step_pre_hooks.values()))(self)
+    )
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_nothing_of_a_step_or_a_sample_is_on_the_cpu(elsewhere: None, blobs: Tensor, accumulate: int) -> None:
+    run = Trainer(replace(TINY, n_images=96), images=blobs, accumulate=accumulate, compile=False)
+    with Crossings() as crossings:
+        assert [loss.is_meta for loss in run.steps()] == [True] * 6
+    assert set(crossings.shapes) == {(len(blobs),)}  # the order of the pictures, a new one for each pass
+    with Crossings() as crossings:
+        assert run.sample(4, n_steps=3).is_meta
+    assert crossings.shapes == [(4,)]  # the schedule: from 1 down to 0
+
+
+def test_noise_from_the_cpu_would_be_noticed(elsewhere: None, blobs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_the_cpu(clean: Tensor, **_: Any) -> tuple[Tensor, Tensor]:
+        noise, noise_level = torch.rand(clean.shape), torch.rand(len(clean), 1, 1, 1)
+        return clean.lerp(noise.to(clean.device), noise_level.to(clean.device)), noise_level
+
+    run = Trainer(TINY, images=blobs, compile=False)
+    monkeypatch.setattr(trainer, "add_noise", from_the_cpu)
+    with Crossings() as crossings, pytest.raises(RuntimeError, match="cpu"):
+        next(run.steps())
+    assert (TINY.batch_size, 3, 8, 8) in crossings.shapes
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="there is no compiler")

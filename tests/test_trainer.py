@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dino import checkpoint, runs
-from dino.checkpoint import load_model
+from dino import runs, tensorfile
 from dino.config import PRESETS, Config, choose_device
 from dino.errors import DinoError
 from dino.images import load_images
 from dino.trainer import Trainer
+from dino.weights import load_model
 
 TINY = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
@@ -83,7 +83,7 @@ def test_without_any_one_piece_of_the_state_a_resumed_run_goes_another_way(
     first = Trainer(TINY, images=blobs)
     run(first, tmp_path / "parts", until=37)
     fresh = Trainer(TINY, images=blobs)
-    tensors, about = checkpoint.read(tmp_path / "parts" / "state.safetensors", "state")
+    tensors, about = tensorfile.read(tmp_path / "parts" / "state.safetensors", "state")
     for name, tensor in tensors.items():
         if name.startswith(f"{piece}.") or name.endswith(f".{piece}") or name == piece:
             begun = {
@@ -98,11 +98,11 @@ def test_without_any_one_piece_of_the_state_a_resumed_run_goes_another_way(
         about["step"] = 36
     if piece == "seed":
         about["config"]["seed"] = 4
-    checkpoint.write(tmp_path / "parts" / "state.safetensors", "state", tensors, about)
+    tensorfile.write(tmp_path / "parts" / "state.safetensors", "state", tensors, about)
     second = Trainer(runs.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
     run(second, tmp_path / "parts")
-    states = [checkpoint.read(tmp_path / run / "state.safetensors", "state")[0] for run in ("whole", "parts")]
+    states = [tensorfile.read(tmp_path / run / "state.safetensors", "state")[0] for run in ("whole", "parts")]
     same_weights = all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not same_weights or losses(tmp_path / "whole") != losses(tmp_path / "parts")
     assert same_weights == (piece == "losses")  # which are told, not learned from
@@ -272,7 +272,7 @@ def test_a_run_is_saved_every_so_often_without_being_asked(
     monkeypatch.setattr(runs, "SAVE_EVERY", 0)
     for progress in runs.train(Trainer(TINY, images=blobs), tmp_path):
         if progress.step == 5:
-            assert checkpoint.read(tmp_path / "state.safetensors", "state")[1]["step"] == 5
+            assert tensorfile.read(tmp_path / "state.safetensors", "state")[1]["step"] == 5
             break
 
 

@@ -17,7 +17,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from .. import trainer
+from .. import assembly
 from ..denoiser import UNet
 from ..errors import DinoError, typed
 from .curriculum import MAKING, Course, Lesson, find_course
@@ -41,10 +41,10 @@ class Parts:
     whose: dict[str, str]  # "yours" or "dino's" for each name
     why: dict[str, str]  # in a few words
 
-    def for_training(self) -> trainer.Parts:
+    def for_training(self) -> assembly.Parts:
         """What the full trainer is made of."""
         own_network = translate if self.whose["denoiser"] == "yours" else None
-        return trainer.Parts(self.images, self.denoiser, self.training, self.sampler, own_network)
+        return assembly.Parts(self.images, self.denoiser, self.training, self.sampler, own_network)
 
 
 def parts(course: Course | None = None) -> Parts:

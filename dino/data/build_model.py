@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from dino.checkpoint import load_model, save_model
 from dino.drawing import draw, shape_of
 from dino.runs import SHIPPED
+from dino.weights import load_model, save_model
 
 LARGEST = 5_000_000  # bytes; every clone carries it for ever
 

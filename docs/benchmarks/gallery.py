@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dino import pictures, runs, training
-from dino.checkpoint import STATE
+from dino.assembly import AssembledTrainer, Parts
 from dino.config import PRESETS
 from dino.denoiser import UNet
 from dino.doctor import RECORDED
@@ -32,7 +32,7 @@ from dino.images import load_images, to_unit
 from dino.noise import mix, sample_noise_levels
 from dino.reports import circumstances
 from dino.signs import LOG, SAMPLES, read_log, read_looks
-from dino.trainer import Parts, Trainer
+from dino.tensorfile import STATE
 
 FOLDER = Path("runs/gallery")
 GRIDS = Path("docs/images/gallery")
@@ -158,7 +158,7 @@ ENTRIES = [
 
 def train(entry: Entry, folder: Path) -> None:
     """Train one run to its end, or go on with it."""
-    trainer = Trainer(replace(QUICK, **entry.changes), parts=entry.parts)
+    trainer = AssembledTrainer(replace(QUICK, **entry.changes), parts=entry.parts)
     if (folder / STATE).exists():
         trainer.load(folder)
     if trainer.step == trainer.config.n_steps:

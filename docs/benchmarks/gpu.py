@@ -4,9 +4,10 @@
 
 It needs torch and what `dino` imports, no more; the repository need not be installed. What it writes to the folder:
 the tables and plots of `dino bench` for batches of 16 and of 64, the loss against images of several batch sizes, the
-seed's budget trained by the preset `full` (its log and pictures), and two checks: that no step waits for the device,
-and that a resumed run goes on as it would have. The parts come in the order of their worth, each with a limit of time.
-On a CPU, `--device cpu --scale 0.001` tries the script itself.
+seed's budget trained by the preset `full` (its log and pictures), which kernels a step's time goes to, and two checks:
+that no step waits for the device, and that a resumed run goes on as it would have. The parts come in the order of
+their worth, each with a limit of time. With the name of a command it does that part alone: see `--help`. On a CPU,
+`--device cpu --scale 0.001` tries the script itself.
 """
 
 import os
@@ -25,14 +26,17 @@ HERE = Path(__file__).resolve().parent
 app = typer.Typer(add_completion=False)
 
 
-@app.command("all")
+@app.callback(invoke_without_command=True)
 def everything(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("gpu-results"),
     device: str = "cuda",
     scale: Annotated[float, typer.Option(help="1 for the real thing; less for shorter runs.")] = 1,
     minutes: Annotated[float, typer.Option(help="No part begins after this.")] = 8,
 ) -> None:
-    """Run every part, and print how each went."""
+    """Run every part, and print how each went; or, with the name of a command, that part alone."""
+    if context.invoked_subcommand:
+        return
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     me, dino = [sys.executable, str(HERE / "gpu.py")], [sys.executable, "-m", "dino"]
@@ -42,12 +46,14 @@ def everything(
     run, seen, fewer = out / "run", str(max(640, int(861_440 * scale))), str(max(640, int(215_040 * scale)))
     recipes = ["16:3e-4", "64:6e-4", "128:8.5e-4", "256:1.2e-3"]
     parts = {
-        "no step waits for the device": ([*me, "waits", "--device", device], 90),
+        "no step waits for the device": ([*me, "waits", "--device", device, "--preset", preset], 90),
         "dino bench": ([*bench, "--json", str(out / "bench-64.json")], 150),
         "the seed's budget": (
             [*dino, "train", "--device", device, "--preset", preset, "--images", seen, "--out", str(run)],
             150,
         ),
+        "kernels, batches of 64": ([*me, "kernels", "--device", device, "--preset", preset, "--batch", "64"], 60),
+        "kernels, batches of 256": ([*me, "kernels", "--device", device, "--preset", preset, "--batch", "256"], 60),
         "batch sizes": ([*sizes, *recipes, "--images", fewer, "--out", str(out / "batch-sizes.csv")], 150),
         "dino bench, the seed's batch": ([*bench, "--batch-size", "16", "--json", str(out / "bench-16.json")], 120),
         "resume": ([*me, "resume", "--device", device], 60),
@@ -84,7 +90,7 @@ def everything(
 
 
 @app.command()
-def waits(device: str = "cuda") -> None:
+def waits(device: str = "cuda", preset: str = "full") -> None:
     """Train some steps with torch told to raise an error wherever the host would wait for the GPU."""
     import torch
 
@@ -93,7 +99,7 @@ def waits(device: str = "cuda") -> None:
 
     for batch in (16, 256):
         for compile in (False, True):
-            config = replace(PRESETS["full"], batch_size=batch)
+            config = replace(PRESETS[preset], batch_size=batch)
             trainer = Trainer(config, device=device, compile=compile and device == "cuda")
             steps = trainer.steps()
             for _ in range(8):  # while kernels are chosen and compiled, it may wait
@@ -106,6 +112,30 @@ def waits(device: str = "cuda") -> None:
                 torch.cuda.set_sync_debug_mode("default")
             how = "compiled" if compile else "not compiled"
             print(f"batch {batch}, {how}: no step waits; loss {trainer.read_losses():.4f}")
+
+
+@app.command()
+def kernels(device: str = "cuda", preset: str = "full", batch: int = 64) -> None:
+    """Time steps of the trainer, then look which kernels that time goes to: to know why before tuning anything."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    from dino.bench import speed
+    from dino.config import PRESETS
+    from dino.trainer import Trainer
+
+    trainer = Trainer(replace(PRESETS[preset], batch_size=batch, n_images=10**12), device=device)
+    steps, here = trainer.steps(), torch.device(device)
+    on_gpu = here.type == "cuda"
+    speed(steps, 1, here)  # while kernels are chosen and compiled
+    rate = speed(steps, 3, here)
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA] if on_gpu else [ProfilerActivity.CPU]
+    with profile(activities=activities) as profiled:
+        speed(steps, 0.1, here)
+    # A launch's own time is the host's; what matters is how long the device was busy with each kernel.
+    order = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    print(profiled.key_averages().table(sort_by=order, row_limit=30, max_name_column_width=90))
+    print(f"batches of {batch}: {rate * batch:,.0f} images/s, {1000 / rate:.2f} ms a step")
 
 
 @app.command()

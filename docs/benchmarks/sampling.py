@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dino import evaluate, pictures, reports
-from dino.checkpoint import load_model
 from dino.config import choose_device
 from dino.drawing import AT_ONCE, draw, shape_of
 from dino.errors import DinoError, typed
@@ -43,6 +42,7 @@ from dino.images import seeded, to_unit
 from dino.reports import Report
 from dino.runs import find_weights
 from dino.sampler import denoise
+from dino.weights import load_model
 
 Recipe = tuple[int, float]  # number of steps, step size
 
@@ -66,7 +66,7 @@ def measure(
     """Draw and measure with every recipe, behind progress bars.
 
     Args:
-        model, about: as from `dino.checkpoint.load_model`.
+        model, about: as from `dino.weights.load_model`.
         n: how many pictures each recipe draws.
         n_seeds: how many times all of it is done, from other noise and with other groups of real pictures.
 

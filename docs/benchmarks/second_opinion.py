@@ -18,12 +18,12 @@ from gallery import ENTRIES, QUICK, Entry, noisy_pair, training_with
 from torch import Tensor, nn
 
 from dino import runs, sampler, training
-from dino.checkpoint import STATE
+from dino.assembly import AssembledTrainer, Parts
 from dino.doctor import examine
 from dino.errors import DinoError
 from dino.noise import add_noise, mix
 from dino.reports import Report
-from dino.trainer import Parts, Trainer
+from dino.tensorfile import STATE
 
 FOLDER = Path("runs/second-opinion")
 UNTIL = 30_000  # images
@@ -92,7 +92,7 @@ def train(entry: Entry, folder: Path) -> None:
     """Train one run up to `UNTIL`, or until its numbers blow up."""
     if (folder / STATE).exists():
         return
-    steps = runs.train(Trainer(replace(QUICK, **entry.changes), parts=entry.parts), folder)
+    steps = runs.train(AssembledTrainer(replace(QUICK, **entry.changes), parts=entry.parts), folder)
     try:
         for progress in steps:
             if progress.images >= UNTIL:

@@ -4,10 +4,10 @@ Sixteen pictures come out of noise. Noise can hardly be compressed, so the film 
 """
 
 from dino import pictures
-from dino.checkpoint import load_model
 from dino.drawing import draw, shape_of
 from dino.runs import SHIPPED
 from dino.sampler import Step
+from dino.weights import load_model
 
 from .places import DOCS, ROOT
 
