@@ -16,6 +16,7 @@ import typer
 
 from . import __version__, processes
 from .course import commands
+from .course.commands import Debug
 from .errors import DinoError, DinoWarning, is_out_of_memory, shown, typed
 
 if TYPE_CHECKING:  # torch takes two seconds to import, too long for --help
@@ -71,7 +72,6 @@ Split = Annotated[str | None, typer.Option(metavar="NAME", help="Which split of 
 RealPictures = Annotated[
     str | None, typer.Option(metavar="SOURCE", help="The real pictures. By default those the model learned from.")
 ]
-Debug = Annotated[bool, typer.Option("--debug", metavar="", help="On an error, show where in the code it happened.")]
 
 
 @app.callback()
@@ -207,7 +207,7 @@ def train(
             say("settings", f"those of {resume}, from step {trainer.step:,} on")
         folder = resume or (new_run_folder(out, str(preset)) if processes.FIRST else Path())
         others = f", {processes.N_PROCESSES} processes" if processes.N_PROCESSES > 1 else ""
-        say("device", f"{place}, {trainer.precision_name}{others}")
+        say("device", f"{place}, {trainer.config.precision}{others}")
         say("pictures", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
         say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
         if trainer.compiles:

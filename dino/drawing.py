@@ -17,7 +17,7 @@ WATCHED = 16  # of the first pictures the whole way can be kept
 
 
 def shape_of(about: dict[str, Any]) -> tuple[int, int, int]:
-    """The shape (C, H, W) of the pictures of a network, from what its file says (see `dino.checkpoint`)."""
+    """The shape (C, H, W) of the pictures of a network, from what its file says (see `dino.weights`)."""
     channels, size = about["config"]["channels"], about["config"]["size"]
     return channels, size, size
 

@@ -28,7 +28,8 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # some systems can't flush a folder; the file itself is safe by now
+        # Some systems can't flush a folder; the file itself is safe by now.
+        with contextlib.suppress(OSError):
             _flush_to_disk(path.parent)
 
 

@@ -226,7 +226,8 @@ def _decode(blob: bytes, size: int, channels: int) -> Tensor:
     try:
         image = Image.open(io.BytesIO(blob))
     except UnidentifiedImageError:
-        raise ValueError("not a picture") from None
+        from_a_phone = blob[4:8] == b"ftyp" and blob[8:12] not in (b"avif", b"avis")  # as HEIC files begin
+        raise ValueError("HEIC is not read here, make it a JPEG" if from_a_phone else "not a picture") from None
     with image:  # the first frame, where there are several
         if image.format == "EPS":
             raise ValueError("an EPS file is a program, and is not run")

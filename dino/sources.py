@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
     import datasets
 
 NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow knows these endings, to no use here
+FROM_PHONES = {".heic", ".heif"}  # Pillow can't read these, and whoever has them wants to be told
 EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
 LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
 
@@ -112,7 +113,7 @@ def _folder(folder: Path) -> list[Picture]:
     Image.init()
     found = sorted(p for p in folder.rglob("*") if p.is_file() or not p.exists())  # a broken link is to be named
     paths = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-    pictures = [p for p in paths if p.suffix.lower() in Image.EXTENSION.keys() - NOT_PICTURES]
+    pictures = [p for p in paths if p.suffix.lower() in (Image.EXTENSION.keys() | FROM_PHONES) - NOT_PICTURES]
     if not pictures:
         tables = [p for p in paths if p.suffix == ".parquet"]
         if not tables:

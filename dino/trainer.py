@@ -6,7 +6,7 @@
 
 Two rules make a resumed run equal to one that never stopped, and N processes equal to one. The random numbers of a step
 depend on the seed and the step alone; and all else that a step changes is in the saved state. On a CPU a resumed run is
-equal bit for bit; on a GPU, and over several processes, whose sums have another order, up to rounding.
+equal bit for bit; on a GPU, and between one process and several, whose sums have another order, up to rounding.
 
 One rule makes it fast: nothing in a step waits for the device. Pictures, noise, losses, even the check that all numbers
 are finite stay there, and are looked at every `runs.LOG_EVERY` steps.
@@ -15,7 +15,7 @@ are finite stay there, and are looked at every `runs.LOG_EVERY` steps.
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Trainer:
         DinoError: there are no such pictures or no such device, or a batch can't be taken in so many parts.
 
     Attributes:
-        config: as it was given.
+        config: as it was given; its precision is the one that was chosen, if that was left open.
         device: where all of it lives.
         step: steps done.
         images: what is learned from, uint8, (N, C, size, size), on the device.
@@ -76,8 +76,9 @@ class Trainer:
         accumulate: int = 1,
         compile: bool | None = None,
     ) -> None:
-        self.config, self.device, self.step = config, choose_device(str(device), processes.LOCAL_RANK), 0
-        self.accumulate = accumulate
+        self.device, self.step, self.accumulate = choose_device(str(device), processes.LOCAL_RANK), 0, accumulate
+        self.precision = speed.choose_precision(config.precision, self.device)
+        self.config = replace(config, precision=str(self.precision).removeprefix("torch."))
         processes.check_shares(config.batch_size, accumulate)
         if images is None:
             with processes.one_first():
@@ -96,7 +97,6 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
         self.guard = Guard(self.optimizer, self.weights)
         self.unlogged: list[Tensor] = []
-        self.precision = speed.choose_precision(config.precision, self.device)
         self.compiles = self.device.type == "cuda" if compile is None else compile
         speed.prepare(self.device)
 
@@ -107,11 +107,6 @@ class Trainer:
     def images_seen(self) -> int:
         """Images seen so far, each counted each time."""
         return self.step * self.config.batch_size
-
-    @property
-    def precision_name(self) -> str:
-        """ "float32" or "bfloat16"."""
-        return str(self.precision).removeprefix("torch.")
 
     def autocast(self) -> torch.autocast:
         """Within this context convolutions are done in the run's precision. The weights stay float32."""
@@ -155,7 +150,8 @@ class Trainer:
                 with self.autocast():
                     denoised = network(noisy, noise_level)
                 loss = F.mse_loss(denoised, clean) * (len(clean) / self.config.batch_size)
-                (loss * processes.N_PROCESSES).backward()  # as the gradients' mean is taken over the processes
+                # The gradients' mean is taken over the processes, and it is their sum that is wanted.
+                (loss * processes.N_PROCESSES).backward()
             losses.append(loss.detach())
         self.optimizer.step()
         return processes.summed(torch.stack(losses).sum())
@@ -203,7 +199,7 @@ class Trainer:
             "images_seen": self.images_seen,
             "n_pictures": len(self.images),
             "fingerprint": self.fingerprint,
-            "precision": self.precision_name,
+            "precision": self.config.precision,
             "own_network": self.own_network,
             "dino": __version__,
         }

@@ -434,6 +434,7 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a PNG of its header alone": ("cut.png", lambda: encoded(noise())[:33]),
     "a PNG with a damaged middle": ("bad.png", lambda: holed(encoded(noise()))),
     "a text": ("text.png", lambda: b"this is not a picture"),
+    "a phone's": ("IMG_0001.HEIC", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)),
     "an empty file": ("empty.jpg", lambda: b""),
     "a program": ("program.png", lambda: encoded(QUARTERS, "EPS")),
     "a name in unicode": ("größe 大.png", lambda: b"?"),
@@ -484,6 +485,13 @@ def test_a_picture_of_far_too_many_pixels_is_skipped_before_it_is_decoded(
     assert len(loaded) == 1
     assert set(decoded) == {(SIZE, SIZE)}
     assert "skipped 1 of 2 pictures that could not be read: huge.png (" in warning
+
+
+def test_a_photograph_from_a_phone_is_skipped_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path / "good.png", encoded(QUARTERS))
+    write(tmp_path / "cat.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    _, warning = one_warning(lambda: load_images(tmp_path, SIZE))
+    assert warning.endswith("cat.heic (HEIC is not read here, make it a JPEG)")
 
 
 def test_many_skipped_pictures_are_counted_and_five_of_them_named(tmp_path: Path) -> None:

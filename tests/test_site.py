@@ -24,7 +24,7 @@ pytest.importorskip("mkdocs", reason="the site needs the group docs: uv sync")
 import nbformat  # noqa: E402
 
 from dino.course.curriculum import LESSONS  # noqa: E402
-from docs.site import hook, notebooks, pages, running  # noqa: E402
+from docs.site import hook, notebooks, pages, reference, running  # noqa: E402
 from docs.site.address import Address  # noqa: E402
 from docs.site.lessons import OnTheSite, narrowed, stub_of  # noqa: E402
 from docs.site.links import mended  # noqa: E402
@@ -505,6 +505,17 @@ def test_a_figure_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(pages, "LARGEST_FIGURE", 10)
     with pytest.raises(SiteError, match="0 is the most"):
         pages.written_out(f'{HEAD}\n```python alt="a" caption="b"\ndraw()\n```\n', "lessons/a.md", {})
+
+
+def test_code_comes_from_the_file_without_its_docstring() -> None:
+    shown = reference.code("guard.Guard._before_a_step")
+    lines = shown.splitlines()
+    assert lines[:2] == ['```{ .python title="dino/guard.py" }', "@torch.no_grad()"]
+    assert lines[-2:] == ["    optimizer.found_inf = broken.float()", "```"]
+    assert "Returns:" not in reference.code("weights.load_model")
+    assert reference.code("weights.load_model").endswith(".eval(), about\n```")
+    with pytest.raises(SiteError, match=r"a\.md: .*code.* went wrong: 'setps'"):
+        expand('[[ code("trainer.Trainer.setps") ]]', {"code": reference.code}, "a.md")
 
 
 def test_an_unknown_macro_and_a_wrong_argument_are_named() -> None:

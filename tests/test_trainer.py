@@ -71,6 +71,17 @@ def test_a_run_stopped_and_resumed_equals_one_that_was_not_bit_for_bit(
     assert grids[0] == grids[1]
 
 
+def test_a_resumed_run_that_chose_its_precision_leaves_the_same_files(tmp_path: Path, blobs: Tensor) -> None:
+    config = replace(TINY, precision="auto", n_images=128)
+    run(Trainer(config, images=blobs), tmp_path / "whole")
+    run(Trainer(config, images=blobs), tmp_path / "parts", until=3)
+    second = Trainer(runs.saved_config(tmp_path / "parts"), images=blobs)
+    second.load(tmp_path / "parts")
+    run(second, tmp_path / "parts")
+    for name in ("model.safetensors", "state.safetensors", "config.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
+
+
 PIECES = ("model", "average", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "optimizer step", "losses", "step", "seed")
 
 

@@ -141,4 +141,5 @@ def _macros(config: MkDocsConfig) -> Macros:
         "presets": reference.presets,
         "configuration": reference.configuration,
         "command_line": reference.command_line,
+        "code": reference.code,
     }

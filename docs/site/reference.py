@@ -1,15 +1,19 @@
 """The parts of the reference that are read off the code: commands, configuration, presets."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from .places import ROOT, remembered
+
+NAMED = (ast.FunctionDef, ast.ClassDef)
 
 ASK_PRESETS = """
 import json, torch
@@ -78,6 +82,15 @@ MEASURED = {  # for each page of docs/benchmarks: what it is about, and what is 
     "bench-full": (
         "As [the one before](bench-quick.md), with the preset `full`: a larger network, and larger pictures.",
         "Bars that stay alike for five lines and then grow, to more than four times the plain loop's speed",
+    ),
+    "bench-quick-epyc": (
+        "As [the first](bench-quick.md), on another processor, and another day: two cores of an AMD EPYC.",
+        "Bars that grow from line to line, from the plain loop to nearly three times its speed",
+    ),
+    "bench-full-epyc": (
+        "As [the second](bench-full.md), on two cores of an AMD EPYC. The last three lines come close to all the "
+        "arithmetic that this processor can do in bfloat16.",
+        "Bars that stay alike for five lines and then grow, to nearly three times the plain loop's speed",
     ),
     "sampling": (
         "One model, drawing with more steps and with fewer. What follows: [how many steps](../guides/sampling.md).",
@@ -172,3 +185,33 @@ def _epilog(text: str) -> str:
             prose.append(line)
     block = "\n".join(examples)
     return "\n\n".join([f"```bash\n{block}\n```"] * bool(examples) + [_plain(line) for line in prose])
+
+
+# ---- code -----------------------------------------------------------------------------------------------------------
+
+
+def code(name: str) -> str:
+    """The code of a function or a method of dino, such as "trainer.Trainer.steps", without its docstring.
+
+    Raises:
+        KeyError: there is no such name.
+    """
+    module, *names = name.split(".")
+    path = ROOT / "dino" / f"{module}.py"
+    source = path.read_text(encoding="utf-8")
+    place: ast.AST = ast.parse(source)
+    for each in names:
+        inside = {node.name: node for node in ast.iter_child_nodes(place) if isinstance(node, NAMED)}
+        place = inside[each]
+    assert isinstance(place, NAMED)
+    first = min([place.lineno, *(decorator.lineno for decorator in place.decorator_list)])
+    lines = source.splitlines()
+    kept = lines[first - 1 : place.end_lineno]
+    if ast.get_docstring(place):
+        said = place.body[0]
+        assert said.end_lineno is not None
+        kept = lines[first - 1 : said.lineno - 1] + lines[said.end_lineno : place.end_lineno]
+    body = textwrap.dedent(re.sub(r"  # (?:type: ignore|noqa)\b.*", "", "\n".join(kept)))
+    narrow = [sys.executable, "-m", "ruff", "format", "--quiet", "--line-length", "88", "-"]  # fits a page
+    laid_out = subprocess.run(narrow, input=body, capture_output=True, text=True, check=True).stdout.strip()
+    return f'```{{ .python title="dino/{path.name}" }}\n{laid_out}\n```'
