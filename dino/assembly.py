@@ -1,6 +1,8 @@
 """A trainer put together from other parts than dino's own: a learner's files, or broken ones that show what goes wrong.
 
-trainer = AssembledTrainer(PRESETS["quick"], parts=Parts(denoiser=mine))
+    trainer = AssembledTrainer(PRESETS["quick"], parts=Parts(sampler=mine))
+
+Parts that aren't named are dino's own.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,8 +33,9 @@ class AssembledTrainer(Trainer):
     """A `Trainer` whose every step is done by these parts. Another network isn't compiled unless asked to.
 
     Args:
+        config: what is learned.
         parts: what it is made of.
-        options: as for `Trainer`.
+        options: `device`, `images`, `accumulate` and `compile`, as for `Trainer`.
 
     Raises:
         DinoError: as `Trainer`, or other parts for training are to share a batch, which theirs can't.
