@@ -3,6 +3,7 @@
 import importlib
 import re
 import shlex
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -61,3 +62,11 @@ def test_commands_on_the_page_can_be_typed(page: Path) -> None:
     for name, arguments in commands_in(page.read_text(encoding="utf-8")):
         told = CliRunner().invoke(program(name), [*arguments, "--help"])  # an option that isn't there is told first
         assert told.exit_code == 0, f"{name} {shlex.join(arguments)}:\n{told.output}"
+
+
+def test_the_script_for_gpus_is_tried_on_a_cpu() -> None:
+    script = ROOT / "docs" / "benchmarks" / "gpu.py"
+    command = [sys.executable, script, "kernels", "--preset", "quick", "--batch", "8", "--device", "cpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "batches of 8: " in done.stdout
