@@ -173,6 +173,23 @@ def load_images(
     return images if part == "all" else images[held_out if part == "held out" else ~held_out]
 
 
+def check_images(images_uint8: Tensor, channels: int, size: int) -> None:
+    """See that images, from wherever they come, are what a network of so many channels learns from.
+
+    Raises:
+        DinoError: they aren't uint8 of shape (N, channels, size, size), or there are none.
+    """
+    if images_uint8.dtype != torch.uint8:
+        raise DinoError(
+            f"pictures are bytes from 0 to 255 (uint8), not {str(images_uint8.dtype).removeprefix('torch.')}. "
+            "From floats in [0, 1]: (255 * images).round().byte()"
+        )
+    if images_uint8.shape[1:] != (channels, size, size) or not len(images_uint8):
+        raise DinoError(
+            f"pictures of shape (N, {channels}, {size}, {size}) are needed, not {tuple(images_uint8.shape)}"
+        )
+
+
 def fingerprint(images_uint8: Tensor) -> str:
     """Twelve hexadecimal digits that tell one set of pictures from another, on any device."""
     return hashlib.sha256(images_uint8.cpu().numpy().tobytes()).hexdigest()[:12]

@@ -57,16 +57,29 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
     `StopOnSignal`, saves nothing, for a step half done is no state to go on from; what was saved last stays.
 
     Raises:
-        DinoError: the disk is full or the folder gone, another run is at work in it, or the numbers blew up.
+        DinoError: the disk is full or the folder gone, another run is at work in it or has come further there, or the
+            numbers blew up.
     """
     if processes.FIRST:
         with locked(folder), explaining(folder, then=f"go on with: {typed('dino train --resume')} {folder}"):
+            _spare_what_is_there(trainer, folder)
             yield from _train(trainer, folder)
         return
     for _ in trainer.steps():
         if log_is_due(trainer):
             trainer.read_losses()
         yield Progress(trainer.step, trainer.images_seen, math.nan, 0)
+
+
+def _spare_what_is_there(trainer: Trainer, folder: Path) -> None:
+    if (folder / STATE).exists():
+        _, about = tensorfile.read(folder / STATE, "state")
+        step = about.get("step")
+        if isinstance(step, int) and step > trainer.step:
+            raise DinoError(
+                f"{folder} holds a run that is at step {step:,}, and this one, at step {trainer.step:,}, would take its "
+                "place. Go on with that one (trainer.load), or choose another folder"
+            )
 
 
 def log_is_due(trainer: Trainer) -> bool:

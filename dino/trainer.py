@@ -29,7 +29,7 @@ from .config import Config, choose_device
 from .denoiser import UNet
 from .errors import DinoError
 from .guard import Guard
-from .images import batches, fingerprint, load_images, seeded
+from .images import batches, check_images, fingerprint, load_images, seeded
 from .noise import add_noise
 from .tensorfile import STATE, WEIGHTS
 
@@ -42,12 +42,13 @@ class Trainer:
     Args:
         config: what is learned.
         device: see `choose_device`.
-        images: stand in for the pictures to learn from: uint8, (N, C, size, size).
+        images: stand in for the pictures to learn from: uint8, (N, C, size, size), at least one.
         accumulate: in how many parts a batch goes through the network, so that it fits in memory.
         compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
 
     Raises:
-        DinoError: there are no such pictures or no such device, or a batch can't be taken in so many parts.
+        DinoError: there are no such pictures or no such device, these images are of another kind or shape, or a batch
+            can't be taken in so many parts.
 
     Attributes:
         config: as it was given; its precision is the one that was chosen, if that was left open.
@@ -85,6 +86,7 @@ class Trainer:
                 images = load_images(
                     config.data, config.size, channels=config.channels, split=config.split, part="training"
                 )
+        check_images(images, config.channels, config.size)
         self.fingerprint = fingerprint(images)
         if not processes.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different pictures in {config.data}. Give all boxes the same ones")

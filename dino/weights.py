@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .config import Config
+from .config import Config, choose_device
 from .denoiser import UNet
 from .errors import DinoError, first_line
 from .speed import to_fast_layout
@@ -39,7 +39,7 @@ def save_model(path: Path, model: nn.Module, about: dict[str, Any], *, half: boo
     write(path, "weights", weights, about)
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, dict[str, Any]]:
+def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[UNet, dict[str, Any]]:
     """Load a network, ready to draw, from a weights file or a run folder; and what the file says about it.
 
         model, about = load_model(Path("runs/quick-1"))
@@ -48,8 +48,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, di
     The network is on `device`, in float32 and in eval mode.
 
     Raises:
-        DinoError: as `read`, or the weights do not fit the network that the file describes.
+        DinoError: as `read`, the weights do not fit the network that the file describes, or there is no such device.
     """
+    path = Path(path)
     path = path / WEIGHTS if path.is_dir() else path
     weights, about = read(path, "weights")
     _, model = blueprint(path, about)
@@ -57,7 +58,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, di
         weights = {name: weight.float() if weight.dtype == torch.half else weight for name, weight in weights.items()}
     check_fit(path, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
-    return to_fast_layout(model, device).eval(), about
+    return to_fast_layout(model, choose_device(str(device))).eval(), about
 
 
 def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:

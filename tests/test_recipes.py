@@ -30,8 +30,8 @@ def test_the_pictures_that_it_saves_are_there(told: tuple[Path, str]) -> None:
 
 def test_it_says_how_far_it_is(told: tuple[Path, str]) -> None:
     _, said = told
-    assert len(re.findall(r"^noise level 0\.\d\d, guesses from", said, re.MULTILINE)) == 25
-    assert "1,600 images, loss 0.0" in said
+    assert len(re.findall(r"^noise level 0\.\d\d, answers from", said, re.MULTILINE)) == 25
+    assert "1,600 images, loss 0.1" in said
     assert "3,200 images, drawn: (4, 3, 32, 32)" in said
     for name in ("loss by noise level: [0.0", "distance to real pictures: ", "nearest pictures: ["):
         assert name in said

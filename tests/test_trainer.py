@@ -4,10 +4,12 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -80,6 +82,32 @@ def test_a_resumed_run_that_chose_its_precision_leaves_the_same_files(tmp_path: 
     run(second, tmp_path / "parts")
     for name in ("model.safetensors", "state.safetensors", "config.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda images: images / 255, "bytes from 0 to 255 (uint8), not float32"),
+        (lambda images: images[:, :1], "shape (N, 3, 8, 8) are needed, not (40, 1, 8, 8)"),
+        (lambda images: images[..., :4], "not (40, 3, 8, 4)"),
+        (lambda images: images[0], "not (3, 8, 8)"),
+        (lambda images: images[:0], "not (0, 3, 8, 8)"),
+    ],
+    ids=["floats", "gray", "not square", "a single one", "none"],
+)
+def test_images_of_another_kind_or_shape_are_refused(
+    blobs: Tensor, spoil: Callable[[Tensor], Tensor], told: str
+) -> None:
+    with pytest.raises(DinoError, match=re.escape(told)):
+        Trainer(TINY, images=spoil(blobs))
+
+
+def test_a_run_is_not_overwritten_by_a_younger_one(tmp_path: Path, blobs: Tensor) -> None:
+    run(Trainer(TINY, images=blobs), tmp_path / "run", until=5)
+    before = (tmp_path / "run" / "state.safetensors").read_bytes()
+    with pytest.raises(DinoError, match="holds a run that is at step 5, and this one, at step 0, would"):
+        run(Trainer(TINY, images=blobs), tmp_path / "run", until=9)
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
 
 
 PIECES = ("model", "average", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "optimizer step", "losses", "step", "seed")
