@@ -58,8 +58,8 @@ def _largest(x: Tensor) -> Tensor:
     """Each channel's maximum over the picture: (N, C, H, W) -> (N, C, 1, 1)."""
     if x.is_cuda:
         return x.amax(dim=(2, 3), keepdim=True)
-    # The same numbers. On a CPU the gradient of amax is slow, as `dino bench` shows; a GPU would give each thread of this
-    # a whole picture to walk through.
+    # The same numbers. On a CPU the gradient of amax is slow, as `dino bench` shows. On a GPU each thread of this one
+    # would have a whole picture to walk through.
     return F.max_pool2d(x, kernel_size=x.shape[2:])
 
 

@@ -77,8 +77,8 @@ def _spare_what_is_there(trainer: Trainer, folder: Path) -> None:
         step = about.get("step")
         if isinstance(step, int) and step > trainer.step:
             raise DinoError(
-                f"{folder} holds a run that is at step {step:,}, and this one, at step {trainer.step:,}, would take its "
-                "place. Go on with that one (trainer.load), or choose another folder"
+                f"{folder} holds a run that is at step {step:,}, and this one, at step {trainer.step:,}, would take "
+                "its place. Go on with that one (trainer.load), or choose another folder"
             )
 
 
