@@ -30,7 +30,10 @@ class Parts(NamedTuple):
 
 
 class AssembledTrainer(Trainer):
-    """A `Trainer` whose every step is done by these parts. Another network isn't compiled unless asked to.
+    """A `Trainer` whose every step is done by these parts.
+
+    A network that isn't dino's needs `translate` in its parts, or what is saved can't be loaded again, and it isn't
+    compiled unless asked to. Each of its weights must have a part in its answer, or a run can't be resumed.
 
     Args:
         config: what is learned.
@@ -67,7 +70,8 @@ class AssembledTrainer(Trainer):
         if not self.own_training:
             return super()._train_step(network, clean, generator)
         with self.autocast():
-            return torch.tensor(self.parts.training.train_step(network, self.optimizer, clean, generator=generator))
+            loss = self.parts.training.train_step(network, self.optimizer, clean, generator=generator)
+        return torch.tensor(loss, device=self.device)
 
     def _update_average(self, decay: float) -> None:
         if self.own_training:

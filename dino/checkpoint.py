@@ -12,7 +12,10 @@ SLOTS = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")  # what AdamW with a
 
 
 def state_of(networks: dict[str, nn.Module], optimizer: Optimizer) -> dict[str, Tensor]:
-    """All tensors of networks and optimizer, each under its own name."""
+    """All tensors of networks and optimizer, each under its own name.
+
+    The optimizer is AdamW with amsgrad, which has taken no step yet or has moved all its weights.
+    """
     tensors = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": slots[slot] for slot in SLOTS}

@@ -20,20 +20,25 @@ class Guard:
         weights: all that the optimizer moves.
 
     Attributes:
-        refused: how many steps it has kept the optimizer from; a scalar on the device of the weights.
+        broken: whether such a gradient has been seen; a scalar on the device of the weights.
+        refused: in how many of the trainer's steps no weight could move; another one.
     """
 
     def __init__(self, optimizer: Optimizer, weights: Sequence[Tensor]) -> None:
         self.weights, self.refused = weights, torch.tensor(0, device=weights[0].device)
+        self.broken = torch.tensor(False, device=weights[0].device)
         optimizer.register_step_pre_hook(self._before_a_step)
 
     @torch.no_grad()
     def _before_a_step(self, optimizer: Optimizer, *_: Any) -> None:
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
-        broken = ~norm.isfinite() | (self.refused > 0)
-        self.refused += broken
+        self.broken |= ~norm.isfinite()
         # The optimizer skips its step where this is 1: it is how torch's own GradScaler has it skip one.
-        optimizer.found_inf = broken.float()  # type: ignore[attr-defined]
+        optimizer.found_inf = self.broken.float()  # type: ignore[attr-defined]
+
+    def count(self) -> None:
+        """Count a step of the trainer, in which the optimizer may have taken several or none."""
+        self.refused += self.broken
 
     def check(self, step: int, losses: list[Tensor], batch_at: Callable[[int], Tensor], remedy: str) -> None:
         """Tell if numbers are not finite any more: where it began, and what to do. This waits for the device.
@@ -41,7 +46,7 @@ class Guard:
         Args:
             step: steps done.
             losses: of the latest of them.
-            batch_at: gives the clean images of a step.
+            batch_at: gives the clean images of the step after so many others.
             remedy: what to do, to end the sentence with.
 
         Raises:

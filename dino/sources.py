@@ -183,8 +183,10 @@ def _must_work_offline(name: str) -> bool:
     Raises:
         DinoError: that hasn't got it either.
     """
-    import huggingface_hub.constants as hub
-
+    try:
+        import huggingface_hub.constants as hub
+    except ImportError as error:
+        raise DinoError(f"data sets of the hub, such as {name}, need another package: pip install datasets") from error
     offline = hub.HF_HUB_OFFLINE or not _hub_answers(hub.ENDPOINT)
     if offline and not _is_downloaded(name, Path(hub.HF_HOME)):
         raise DinoError(

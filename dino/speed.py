@@ -72,7 +72,8 @@ def compiled(
         graphs: whether to launch each pass as one CUDA graph. It pays for small batches. A graph overwrites the
             gradients of the one before, so it can't be used where they are to add up.
     """
-    fast = cast(nn.Module, torch.compile(network, mode="reduce-overhead" if graphs else "default"))
+    # Not dynamic: the shape never changes in a run, and a second run in one process would get slower kernels for any.
+    fast = cast(nn.Module, torch.compile(network, mode="reduce-overhead" if graphs else "default", dynamic=False))
     try:
         with autocast:
             answer = fast(*example)

@@ -53,12 +53,15 @@ class Trainer:
     Attributes:
         config: as it was given; its precision is the one that was chosen, if that was left open.
         device: where all of it lives.
+        accumulate: as it was given.
         step: steps done.
         images: what is learned from, uint8, (N, C, size, size), on the device.
         fingerprint: of the images, as `dino.images.fingerprint` takes it.
         model: the network that learns.
         average: the running average of its weights, which samples are drawn with.
+        weights, averages: the parameters of the two, in one order.
         optimizer: AdamW with amsgrad.
+        guard: what keeps it from a step with numbers that aren't finite.
         precision: what convolutions are done in: torch.float32 or torch.bfloat16.
         compiles: whether the network is fused by torch.compile.
         unlogged: the losses of the steps since `read_losses`.
@@ -134,6 +137,7 @@ class Trainer:
                 self.optimizer.param_groups[0]["lr"] = config.learning_rate_at(self.step)
                 loss = self._train_step(network, clean, seeded(self.device, config.seed, "noise", self.step))
                 self.step += 1
+                self.guard.count()
                 self._update_average(config.decay_at(self.step))
                 self.unlogged.append(loss)
                 yield loss

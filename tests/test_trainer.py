@@ -12,15 +12,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from dino import runs, tensorfile
+from dino import runs, tensorfile, training
+from dino.assembly import AssembledTrainer, Parts
 from dino.config import PRESETS, Config, choose_device
 from dino.errors import DinoError
 from dino.images import load_images
@@ -108,6 +111,21 @@ def test_a_run_is_not_overwritten_by_a_younger_one(tmp_path: Path, blobs: Tensor
     with pytest.raises(DinoError, match="holds a run that is at step 5, and this one, at step 0, would"):
         run(Trainer(TINY, images=blobs), tmp_path / "run", until=9)
     assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
+
+
+def test_training_that_steps_twice_is_told_the_step_at_which_it_broke(blobs: Tensor) -> None:
+    def train_step(model: nn.Module, optimizer: Any, clean: Tensor, *, generator: torch.Generator) -> float:
+        clean = clean * math.nan if trainer.step == 6 else clean
+        for _ in range(2):
+            loss = training.train_step(model, optimizer, clean, generator=generator)
+        return loss
+
+    own = SimpleNamespace(train_step=train_step, update_average=training.update_average)
+    trainer = AssembledTrainer(TINY, images=blobs, parts=Parts(training=own))
+    for _ in zip(range(20), trainer.steps(), strict=False):
+        pass
+    with pytest.raises(DinoError, match="at step 7 the loss was not a finite number"):
+        trainer.read_losses()
 
 
 PIECES = ("model", "average", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "optimizer step", "losses", "step", "seed")

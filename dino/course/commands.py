@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from ..errors import DinoError, typed
@@ -154,8 +153,10 @@ def watch(lesson: LessonName, debug: Debug = False) -> None:
 
 
 def _grade(course: Course, lesson: Lesson) -> None:
+    from rich.console import Console
+
     if sys.stdout.isatty():
-        click.clear()
+        Console().clear()
     folder = course.lesson_file(lesson).parent
     subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)], check=False)
     typer.echo(f"\nwatching {_short(course.lesson_file(lesson))}: save it to grade it again, Ctrl-C to stop")
