@@ -511,7 +511,7 @@ def test_code_comes_from_the_file_without_its_docstring() -> None:
     shown = reference.code("guard.Guard._before_a_step")
     lines = shown.splitlines()
     assert lines[:2] == ['```{ .python title="dino/guard.py" }', "@torch.no_grad()"]
-    assert lines[-2:] == ["    optimizer.found_inf = broken.float()", "```"]
+    assert lines[-2:] == ["    optimizer.found_inf = self.broken.float()", "```"]
     assert "Returns:" not in reference.code("weights.load_model")
     assert reference.code("weights.load_model").endswith(".eval(), about\n```")
     with pytest.raises(SiteError, match=r"a\.md: .*code.* went wrong: 'setps'"):
