@@ -79,11 +79,6 @@ class AssembledTrainer(Trainer):
         else:
             super()._update_average(decay)
 
-    @property
-    def _smaller_batch(self) -> str:
-        half = max(1, self.config.batch_size // 2)
-        return f"take --batch-size {half}" if self.own_training else super()._smaller_batch
-
     def _for_all_to_read(self) -> nn.Module:
         if self.parts.translate is None:
             return self.average

@@ -73,7 +73,7 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
 
 def _spare_what_is_there(trainer: Trainer, folder: Path) -> None:
     if (folder / STATE).exists():
-        _, about = tensorfile.read(folder / STATE, "state")
+        about, _ = tensorfile.describe(folder / STATE, "state")
         step = about.get("step")
         if isinstance(step, int) and step > trainer.step:
             raise DinoError(

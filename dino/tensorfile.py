@@ -54,7 +54,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         DinoError: there is no such file, it is damaged, of another program or version, or of the other kind.
     """
-    about, fingerprint = _describe(path, kind)
+    about, fingerprint = describe(path, kind)
     try:
         with safe_open(path, framework="pt") as file:
             # Copies: the tensors as they come stay tied to the open file, which Windows then refuses to replace.
@@ -67,7 +67,12 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     raise DinoError(f"{path} is damaged: what it holds is not what was saved. Take a copy that is whole")
 
 
-def _describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
+def describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
+    """What a file says about its tensors, and their fingerprint, read from its header alone and held against nothing.
+
+    Raises:
+        DinoError: there is no such file, its header is damaged, of another program or version, or of the other kind.
+    """
     if not path.is_file():
         raise DinoError(f"there is no file {path}. Give a run folder, or make one with: {typed('dino train')}")
     try:

@@ -65,10 +65,10 @@ class Trainer:
         precision: what convolutions are done in: torch.float32 or torch.bfloat16.
         compiles: whether the network is fused by torch.compile.
         unlogged: the losses of the steps since `read_losses`.
-        own_network: whether the network is a learner's own; see `dino.assembly`.
+        own_network, own_training: whether the network or the steps are a learner's own; see `dino.assembly`.
     """
 
-    own_network = False
+    own_network = own_training = False
     generate: Callable[..., Tensor] = staticmethod(sampler.generate)
 
     def __init__(
@@ -181,7 +181,7 @@ class Trainer:
     def _smaller_batch(self) -> str:
         """What to do where a batch doesn't fit in memory."""
         half, parts = f"--batch-size {max(1, self.config.batch_size // 2)}", 2 * self.accumulate
-        if self.config.batch_size < processes.N_PROCESSES * parts:
+        if self.own_training or self.config.batch_size < processes.N_PROCESSES * parts:
             return f"take {half}"
         return f"take --accumulate {parts} (the same run, its batches in {parts} parts), or {half}"
 

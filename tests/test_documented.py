@@ -19,7 +19,7 @@ PAGES = [
     ROOT / "README.md", ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs" / "benchmarks").glob("*.py")),
 ]  # fmt: skip
-COMMAND = re.compile(r"(?<![\w./-])(?:uv run )?(?:python (?:-m )?)?(dino|docs/benchmarks/\w+\.py)((?: [^`#|\n]+)?)")
+COMMAND = re.compile(r"(?:uv run )?(?:python (?:-m )?)?(dino|docs/benchmarks/\w+\.py)((?: [^`#|\n]+)?)")
 CODE = re.compile(r"^ *```[^\n]*\n(.*?)^ *```|`([^`]+)`|^ {4}([^`\n]+)$", re.MULTILINE | re.DOTALL)
 
 

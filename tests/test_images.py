@@ -424,6 +424,8 @@ def bits(width: int, height: int) -> bytes:
     return png(width, height, 1, 0, bytes((1 + -(-width // 8)) * height))
 
 
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)  # as a phone's photographs begin
+
 BROKEN: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a truncated PNG": ("cut.png", lambda: half(encoded(noise()))),
     "a truncated JPEG": ("cut.jpg", lambda: half(encoded(noise(), "JPEG"))),
@@ -434,7 +436,7 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a PNG of its header alone": ("cut.png", lambda: encoded(noise())[:33]),
     "a PNG with a damaged middle": ("bad.png", lambda: holed(encoded(noise()))),
     "a text": ("text.png", lambda: b"this is not a picture"),
-    "a phone's": ("IMG_0001.HEIC", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)),
+    "a phone's": ("IMG_0001.HEIC", lambda: HEIC),
     "an empty file": ("empty.jpg", lambda: b""),
     "a program": ("program.png", lambda: encoded(QUARTERS, "EPS")),
     "a name in unicode": ("größe 大.png", lambda: b"?"),
@@ -489,7 +491,7 @@ def test_a_picture_of_far_too_many_pixels_is_skipped_before_it_is_decoded(
 
 def test_a_photograph_from_a_phone_is_skipped_with_what_to_do(tmp_path: Path) -> None:
     write(tmp_path / "good.png", encoded(QUARTERS))
-    write(tmp_path / "cat.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    write(tmp_path / "cat.heic", HEIC)
     _, warning = one_warning(lambda: load_images(tmp_path, SIZE))
     assert warning.endswith("cat.heic (HEIC is not read here, make it a JPEG)")
 

@@ -153,20 +153,21 @@ def resume(device: str = "cuda") -> None:
     from dino.config import PRESETS
     from dino.trainer import Trainer
 
+    def train(trainer: Trainer, *, until: int) -> None:
+        for _ in trainer.steps():
+            if trainer.step == until:
+                return
+
     config = replace(PRESETS["quick"], warmup=0, precision="float32")
     whole, first, second, lost = (Trainer(config, device=device, compile=False) for _ in range(4))
     with tempfile.TemporaryDirectory() as folder:
-        for trainer, until in ((whole, 40), (first, 20)):
-            for _ in trainer.steps():
-                if trainer.step == until:
-                    break
+        train(whole, until=40)
+        train(first, until=20)
         first.save(Path(folder), 0.0)
         second.load(Path(folder))
     lost.step = 20  # all else of its state is lost: it tells how far apart runs are that have nothing in common
-    for trainer in (second, lost):
-        for _ in trainer.steps():
-            if trainer.step == 40:
-                break
+    train(second, until=40)
+    train(lost, until=40)
 
     def apart(other: Trainer) -> float:
         return max((a - b).abs().max().item() for a, b in zip(whole.weights, other.weights, strict=True))
