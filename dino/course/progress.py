@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import json
+import platform
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 from ..errors import DinoError, typed
@@ -93,18 +95,37 @@ def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
 
 
 def fingerprint(course: Course, lesson: Lesson) -> str:
-    """Names the files that decide a verdict: the learner's, the lesson's grader, and the code it leans on."""
-    digest = hashlib.sha256(_of_the_grader(course.grader(lesson), course.mistakes(lesson)).encode())
-    with contextlib.suppress(OSError):
-        digest.update(course.lesson_file(lesson).read_bytes())
+    """Return sixteen hexadecimal digits that change with anything that decides the verdicts on a lesson.
+
+    Raises:
+        DinoError: if a file of the grader is missing.
+    """
+    digest = hashlib.sha256(_fingerprint_of_graders(tuple(grading_files(course, lesson))).encode())
+    learners_file = course.lesson_file(lesson)
+    digest.update(learners_file.read_bytes() if learners_file.exists() else b"missing")
     return digest.hexdigest()[:16]
 
 
-@lru_cache
-def _of_the_grader(*graders: Path) -> str:
+def grading_files(course: Course, lesson: Lesson) -> list[Path]:
+    """Return every file besides the learner's own that decides the verdicts on a lesson.
+
+    They are the lesson's tests and mistakes, the reference files, and all code of the course and what it imports.
+    """
     package = Path(__file__).parents[1]
-    parts = [package / f"{name}.py" for name in ("images", "noise", "denoiser", "training", "sampler", "evaluation")]
-    tools = [package / "course" / f"{name}.py" for name in ("grading", "expect", "modules", "room")]
-    return hashlib.sha256(
-        b"\0".join(path.read_bytes() for path in (*graders, *parts, *tools) if path.exists())
-    ).hexdigest()
+    reference = [package / f"{each.name}.py" for each in LESSONS]
+    shared = [package / f"{name}.py" for name in ("__init__", "errors", "files", "sources")]
+    course_code = [path for path in sorted((package / "course").rglob("*")) if path.suffix in (".py", ".png")]
+    return [course.grader(lesson), course.mistakes(lesson), *reference, *shared, *course_code]
+
+
+@lru_cache
+def _fingerprint_of_graders(paths: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256(f"Python {platform.python_version()}, torch {version('torch')}".encode())
+    for path in paths:
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise DinoError(
+                f"{path} can't be read ({error.strerror}), and grading needs it. Restore it, or install dino again"
+            ) from error
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""A verdict counts only while every file that decides it is the same."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dino.course import progress
+from dino.course.curriculum import LESSONS, Course, Lesson
+from dino.errors import DinoError
+
+REPOSITORY = Course(Path(__file__).parents[1])
+
+LOADED_BY_A_GRADER = """
+import json, sys
+from pathlib import Path
+from dino.course.curriculum import Course, find_lesson
+from dino.course.grading import grade, warm_up
+from dino.course.sheet import draw
+course, lesson = Course(Path(sys.argv[1])), find_lesson(sys.argv[2])
+opened = set()
+sys.addaudithook(lambda event, args: opened.add(str(args[0])) if event == "open" else None)
+warm_up()
+for exercise in lesson.exercises:
+    grade(course, lesson, exercise)
+draw(course, lesson, [])
+modules = {str(getattr(module, "__file__", None)) for module in list(sys.modules.values())}
+print(json.dumps(sorted(opened | modules)))
+"""
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    for name in ("lessons", "solutions"):
+        shutil.copytree(REPOSITORY.root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return Course(tmp_path)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
+def test_all_files_of_ours_that_a_grader_opens_are_in_the_fingerprint(lesson: Lesson, course: Course) -> None:
+    command = [sys.executable, "-c", LOADED_BY_A_GRADER, str(course.root), lesson.number]
+    done = subprocess.run(command, cwd=REPOSITORY.root, capture_output=True, text=True, check=True)
+    opened = {
+        Path(name).resolve() for name in json.loads(done.stdout.splitlines()[-1]) if name.endswith((".py", ".png"))
+    }
+    package = REPOSITORY.root / "dino"
+    ours = {path for path in opened if path.is_relative_to(package) or path.is_relative_to(course.root)}
+    ours -= {course.lesson_file(lesson), course.picture(lesson)}  # the learner's own file, and what grading writes
+    ours = {path for path in ours if path.exists() and not path.name.startswith(".")}  # a temporary is gone by now
+    counted = {path.resolve() for path in progress.grading_files(course, lesson)}
+    assert package / f"{lesson.name}.py" in ours
+    assert ours <= counted, sorted(map(str, ours - counted))
+
+
+def test_a_missing_file_of_the_grader_is_an_error(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson = LESSONS[3]
+    course.mistakes(lesson).unlink()
+    with pytest.raises(DinoError, match=r"mistakes\.py can't be read"):
+        progress.fingerprint(course, lesson)
+    real = progress.grading_files(REPOSITORY, lesson)
+    monkeypatch.setattr(progress, "grading_files", lambda *_: [*real, Path("moved_away.py")])
+    with pytest.raises(DinoError, match=r"moved_away\.py can't be read"):
+        progress.fingerprint(REPOSITORY, lesson)
+
+
+def test_a_change_in_any_file_that_decides_changes_the_fingerprint(course: Course) -> None:
+    lesson = LESSONS[1]
+    before = progress.fingerprint(course, lesson)
+    for path in (course.lesson_file(lesson), course.grader(lesson), course.mistakes(lesson)):
+        progress._fingerprint_of_graders.cache_clear()  # within one process these files count as fixed
+        path.write_text(path.read_text() + "\n")
+        assert progress.fingerprint(course, lesson) != before
+        before = progress.fingerprint(course, lesson)
+    course.lesson_file(lesson).unlink()
+    assert progress.fingerprint(course, lesson) != before
