@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from dino.course.curriculum import LESSONS, Course, Lesson, find_lesson
-from dino.course.room import Room
+from dino.course.sandbox import Room
 from dino.course.stubs import exercise_source
 
 REPOSITORY = Course(Path(__file__).parents[1])

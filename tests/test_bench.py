@@ -13,10 +13,15 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from dino import bench, cli, config, denoiser
-from dino.bench import PLAIN, TRAINER, Choices, Line, Traffic, cost, ladder, markdown, measure, network, steps_of
-from dino.config import PRESETS, Config
-from dino.errors import DinoError
+from dino import cli, denoiser
+from dino.common.errors import DinoError
+from dino.reports import benchmark
+from dino.reports.benchmark import Line, markdown, measure
+from dino.reports.hardware import Traffic, cost
+from dino.reports.training_loops import PLAIN, TRAINER, Choices, ladder, network, steps_of
+from dino.trainer import config
+from dino.trainer.config import Config
+from dino.trainer.presets import PRESETS
 
 CPU = torch.device("cpu")
 TINY = Config(data="emoji:faces,noto", size=8, widths=(4, 8), depths=(1, 1), batch_size=24, n_images=240)
@@ -27,7 +32,7 @@ TINY = Config(data="emoji:faces,noto", size=8, widths=(4, 8), depths=(1, 1), bat
 def test_each_line_keeps_the_choices_before_it_and_adds_one(
     device: str, preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "choose_precision", lambda *_: torch.bfloat16)
+    monkeypatch.setattr(benchmark, "choose_precision", lambda *_: torch.bfloat16)
     rungs = ladder(PRESETS[preset], torch.device(device))
     assert rungs[0] == Choices()
     assert (rungs[0].name, rungs[-1].name) == (PLAIN, TRAINER)
@@ -81,7 +86,7 @@ def test_the_command_measures_all_lines_and_writes_table_plot_and_numbers(
 ) -> None:
     monkeypatch.setitem(config.PRESETS, "quick", TINY)
     rungs = [ladder(TINY, CPU)[k] for k in (0, 5, -1)]  # all take their time to begin
-    monkeypatch.setattr(bench, "ladder", lambda *_: rungs)
+    monkeypatch.setattr(benchmark, "ladder", lambda *_: rungs)
     path = tmp_path / "new" / "bench.json"
     options = ["bench", "--preset", "quick", "--device", "cpu", "--seconds", "0.01", "--rounds", "2"]
     done = CliRunner().invoke(cli.app, [*options, "--json", str(path)])
@@ -111,7 +116,7 @@ def test_the_command_measures_all_lines_and_writes_table_plot_and_numbers(
 
 def two_lines(monkeypatch: pytest.MonkeyPatch, **change: Any) -> None:
     second = replace(Choices(), on_device=True, name="second", **change)
-    monkeypatch.setattr(bench, "ladder", lambda *_: [Choices(), second])
+    monkeypatch.setattr(benchmark, "ladder", lambda *_: [Choices(), second])
 
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dino.course.curriculum import LESSONS, Course, Lesson
-from dino.course.grading import Grader
+from dino.course.grader.grade import Grader
 from dino.course.verdict import Verdict
 
 COURSE = Course(Path(__file__).parents[1])

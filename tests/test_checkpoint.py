@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dino.checkpoint import restore, state_of
+from dino.common.errors import DinoError
 from dino.denoiser import UNet
-from dino.errors import DinoError
-from dino.tensorfile import read, write
-from dino.weights import load_model, save_model
+from dino.trainer.checkpoint import restore, state_of
+from dino.trainer.model_file import load_model, save_model
+from dino.trainer.tensor_file import read, write
 
 ABOUT = {"config": {"channels": 3, "widths": [4, 6], "depths": [1, 0], "size": 8}, "note": "ünïcode"}
 

@@ -120,7 +120,7 @@ def test_compare_asks_for_pictures_where_the_weights_name_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dino.denoiser import UNet
-    from dino.weights import save_model
+    from dino.trainer.model_file import save_model
 
     config = {"channels": 3, "widths": [4], "depths": [1], "size": 8}
     save_model(tmp_path / "by-hand.safetensors", UNet(3, (4,), (1,)), {"config": config})
@@ -257,7 +257,7 @@ with StopOnSignal() as stop:
 
 def test_a_model_saved_by_hand_can_be_drawn_with(tmp_path: Path) -> None:
     from dino.denoiser import UNet
-    from dino.weights import save_model
+    from dino.trainer.model_file import save_model
 
     config = {"channels": 1, "widths": [4, 4], "depths": [1, 1], "size": 8}
     save_model(tmp_path / "mine.safetensors", UNet(1, (4, 4), (1, 1)), {"config": config})

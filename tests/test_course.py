@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dino.course.curriculum import LESSONS, Course, Lesson, find_exercise, find_lesson
-from dino.course.plugin import in_words
-from dino.course.room import Room
+from dino.course.sandbox import Room
 from dino.course.stubs import exercise_source, stub
+from dino.course.tutor import in_words
 
 REPOSITORY = Course(Path(__file__).parents[1])
 EXERCISES = [(lesson, exercise) for lesson in LESSONS for exercise in lesson.exercises]

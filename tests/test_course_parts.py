@@ -11,19 +11,19 @@ from PIL import Image
 from torch import Tensor
 
 from dino import denoiser, images, noise, sampler, training
-from dino.assembly import AssembledTrainer, Parts
-from dino.config import Config
+from dino.common.errors import DinoError
 from dino.course.card import card
 from dino.course.curriculum import LESSONS, Course, find_lesson
-from dino.course.grading import load
-from dino.course.parts import assemble, in_words, parts_of_the_course, translate
+from dino.course.grader.integration import try_together
+from dino.course.grader.loader import load
+from dino.course.grader.parts import assemble, translate
+from dino.course.own_parts import in_words, parts_of_the_course
 from dino.course.stubs import stub
-from dino.course.together import try_together
-from dino.errors import DinoError
-from dino.runs import train
-from dino.weights import load_model
-
-from .test_catalogue import right_answers
+from dino.trainer.config import Config
+from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.model_file import load_model
+from dino.trainer.run import train
+from tests.test_catalogue import right_answers
 
 REPOSITORY = Course(Path(__file__).parents[1])
 TINY = Config(size=8, widths=(4, 6), depths=(1, 1), n_images=12, batch_size=4, learning_rate=1e-3, precision="bfloat16")

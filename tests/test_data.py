@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dino.data import build_emoji
+from scripts.data import build_emoji
 
 DATA = Path(build_emoji.__file__).parent
 GROUPS = {

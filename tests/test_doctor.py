@@ -14,22 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from dino import cli, runs, signs, training
-from dino.assembly import AssembledTrainer, Parts
-from dino.config import PRESETS, Config
+from dino import cli, training
+from dino.common import grids
+from dino.common.errors import DinoError
 from dino.denoiser import UNet
-from dino.doctor import (
-    Recorded,
-    band_signs,
-    comparable,
-    examine,
-    healthy_bands,
-    nearest,
-    recorded,
-    verdict,
-)
-from dino.errors import DinoError
-from dino.signs import Look, Run, look, loss_signs, read_log, smoothed
+from dino.reports import symptoms
+from dino.reports.diagnosis import Recorded, band_signs, comparable, examine, healthy_bands, nearest, recorded, verdict
+from dino.reports.symptoms import Look, Run, look, loss_signs, read_log, smoothed
+from dino.trainer import run
+from dino.trainer.config import Config
+from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.presets import PRESETS
 
 TINY = Config(
     data="no such pictures.parquet", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16,
@@ -39,7 +34,7 @@ TINY = Config(
 
 def trained(folder: Path, images: Tensor, parts: Parts | None = None, config: Config = TINY) -> Path:
     """A run that was really trained, on blobs."""
-    for _ in runs.train(AssembledTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
+    for _ in run.train(AssembledTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
         pass
     return folder
 
@@ -167,8 +162,8 @@ def test_healthy_losses_with_odd_samples_point_at_the_sampler() -> None:
 def test_the_losses_of_always_the_mean_are_those_of_such_networks(
     tmp_path: Path, blobs: Tensor, picture_folder: Path, denoiser_of: Any
 ) -> None:
-    run = signs.read_run(trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder))))
-    real = runs.to_unit(signs.load_images(str(picture_folder), 8, part="training"))
+    run = symptoms.read_run(trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder))))
+    real = run.to_unit(symptoms.load_images(str(picture_folder), 8, part="training"))
     both = torch.cat([real, real.flip(-1)])
     for answer, loss in (both.mean(dim=0, keepdim=True), run.mean_picture), (
         both.mean(dim=(0, 2, 3), keepdim=True), run.one_colour,
@@ -182,7 +177,7 @@ def test_the_losses_of_always_the_mean_are_those_of_such_networks(
 
 @pytest.fixture(scope="module")
 def faces() -> Tensor:
-    return runs.to_unit(signs.load_images("emoji:faces,noto", 32, part="training", cache=False))
+    return run.to_unit(symptoms.load_images("emoji:faces,noto", 32, part="training", cache=False))
 
 
 def test_the_look_of_real_pictures_is_1_and_each_damage_moves_its_own_number(faces: Tensor) -> None:
@@ -198,11 +193,10 @@ def test_the_look_of_real_pictures_is_1_and_each_damage_moves_its_own_number(fac
 
 
 def test_grids_of_samples_are_read_back_as_they_were_drawn(faces: Tensor, tmp_path: Path) -> None:
-    from dino import pictures
 
-    pictures.save(pictures.grid(faces[:36]), tmp_path / "000000064.png")
-    pictures.save(pictures.grid(faces[36:72]), tmp_path / "000001000.png")
-    found = signs.read_looks(tmp_path, faces)
+    grids.save(grids.grid(faces[:36]), tmp_path / "000000064.png")
+    grids.save(grids.grid(faces[36:72]), tmp_path / "000001000.png")
+    found = symptoms.read_looks(tmp_path, faces)
     assert [images for images, _ in found] == [64, 1000]
     for (_, ours), samples in zip(found, (faces[:36], faces[36:72]), strict=True):
         assert ours == pytest.approx(look(samples, faces), abs=0.01)
@@ -232,7 +226,7 @@ def test_the_recorded_runs_are_those_of_the_preset_as_it_is() -> None:
     for entry in ENTRIES:
         if entry.name != "learning-rate-times-ten":  # which blew up
             assert entry.log[-1][0] == BASE.n_images
-            assert len(entry.looks) == runs.N_GRIDS + 1
+            assert len(entry.looks) == run.N_GRIDS + 1
 
 
 @pytest.mark.parametrize("until", [5_600, 13_000, 28_800, 60_000, 104_000])

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner, Result
 
-from dino import cli, evaluate, evaluation, inception, newness
+from dino import cli, evaluation
+from dino.common.errors import DinoError
+from dino.data.loading import load_images
 from dino.denoiser import UNet
-from dino.drawing import draw
-from dino.errors import DinoError
-from dino.evaluate import LEVELS, Real, distances, measure
 from dino.evaluation import (
     laplacian_pyramid,
     loss_by_noise_level,
@@ -32,10 +31,13 @@ from dino.evaluation import (
     sliced_distance,
     sliced_wasserstein,
 )
-from dino.images import load_images, to_unit
-from dino.newness import closest_pairs, nearest
+from dino.images import to_unit
+from dino.reports import evaluate, fid, memorization
+from dino.reports.evaluate import LEVELS, Real, distances, measure
+from dino.reports.memorization import closest_pairs, nearest
 from dino.sampler import generate
-from dino.weights import save_model
+from dino.trainer.batched_sampling import draw
+from dino.trainer.model_file import save_model
 
 FACES = "emoji:faces"
 seeds = st.integers(0, 2**31)
@@ -224,7 +226,7 @@ def test_mirrored_pictures_are_neighbours_too_but_none_is_its_own(seed: int, n: 
     both = torch.cat([floats, floats.flip(-1)])
     apart = (floats[:, None] - both[None]).square().mean(dim=(2, 3, 4)).sqrt()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(newness, "AT_ONCE", at_once)
+        patch.setattr(memorization, "AT_ONCE", at_once)
         _, found = nearest(floats.flip(-1), images)
         assert found.tolist() == list(range(n, 2 * n))
         distances, indices = nearest(floats, images, but_itself=True)
@@ -246,7 +248,7 @@ def nearly(images: Tensor) -> Tensor:
 
 def test_new_pictures_are_not_called_copies(parted: tuple[Tensor, Tensor, Tensor]) -> None:
     training, held_out, fresh = parted
-    told = newness.newness(fresh, training, held_out)
+    told = memorization.newness(fresh, training, held_out)
     assert told["verdict"].startswith("not learned by heart")
     assert told["quotient"] == pytest.approx(1, abs=0.2)
 
@@ -257,7 +259,7 @@ def test_copies_of_training_pictures_are_called_learned_by_heart(
 ) -> None:
     training, held_out, _ = parted
     copies = to_unit(training[:50])
-    told = newness.newness(nearly(copies.flip(-1) if mirrored else copies), training, held_out)
+    told = memorization.newness(nearly(copies.flip(-1) if mirrored else copies), training, held_out)
     assert told["verdict"].startswith("learned by heart: most")
     assert told["quotient"] < 0.3
     assert told["copies"] > 0.8
@@ -267,15 +269,15 @@ def test_copies_among_new_pictures_are_noticed_though_the_median_is_a_new_one(
     parted: tuple[Tensor, Tensor, Tensor],
 ) -> None:
     training, held_out, fresh = parted
-    told = newness.newness(torch.cat([fresh, nearly(to_unit(training[:24]))]), training, held_out)
+    told = memorization.newness(torch.cat([fresh, nearly(to_unit(training[:24]))]), training, held_out)
     assert told["verdict"].startswith("learned by heart in part")
-    assert told["quotient"] > newness.BY_HEART
+    assert told["quotient"] > memorization.BY_HEART
 
 
 def test_noise_and_gray_squares_are_no_copies(parted: tuple[Tensor, Tensor, Tensor]) -> None:
     training, held_out, fresh = parted
     for images in (torch.rand(fresh.shape, generator=chance(0)), torch.full_like(fresh, 0.5)):
-        assert newness.newness(images, training, held_out)["verdict"].startswith("not learned by heart")
+        assert memorization.newness(images, training, held_out)["verdict"].startswith("not learned by heart")
 
 
 def test_the_sheet_shows_the_closest_pairs_first_and_mirrors_what_is_mirrored(faces: Tensor) -> None:
@@ -485,9 +487,9 @@ def test_fid_and_kid_are_shown_all_pictures_in_color_and_each_once(
         return made
 
     stand_in(monkeypatch, metric(torch.tensor(9.0)), metric((torch.tensor(0.5), torch.tensor(0.1))))
-    metrics = inception.metrics(torch.device("cpu"))
+    metrics = fid.metrics(torch.device("cpu"))
     gray = faces[:100, :1]
-    told = inception.distances(metrics, to_unit(gray[:70]), gray)
+    told = fid.distances(metrics, to_unit(gray[:70]), gray)
     assert told == pytest.approx({"fid": 9, "kid": 0.5, "kid_spread": 0.1})
     assert metrics[1].subset_size == 50
     for real, expected in ((True, gray), (False, gray[:70])):

@@ -23,10 +23,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dino import checkpoint, runs, weights
-from dino.runs import train
-from dino.tensorfile import STATE, WEIGHTS
-from dino.trainer import Trainer
+from dino.trainer import checkpoint, model_file, run_folder
+from dino.trainer.run import train
+from dino.trainer.tensor_file import STATE, WEIGHTS
+from dino.trainer.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="forks, tmpfs, /proc and memory limits as Linux has them"
@@ -169,7 +169,7 @@ def whole(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(folder: Path, images: Tensor | None = None) -> Trainer:
-    config = runs.saved_config(folder)
+    config = run_folder.saved_config(folder)
     trainer = Trainer(config, images=images, device="cpu")
     trainer.load(folder)
     return trainer
@@ -177,7 +177,7 @@ def loaded(folder: Path, images: Tensor | None = None) -> Trainer:
 
 def steps_saved(folder: Path) -> tuple[int, int]:
     """How far the state and the weights in a folder are; both must load."""
-    return loaded(folder).step, weights.load_model(folder)[1]["step"]
+    return loaded(folder).step, model_file.load_model(folder)[1]["step"]
 
 
 def rows(folder: Path) -> list[list[str]]:
@@ -427,7 +427,7 @@ def test_a_second_signal_while_it_is_stopping_ends_it_at_once_and_spares_the_sav
 
 def stopped_at(step: int, like: Path) -> dict[str, Tensor]:
     """What a run to which nothing happened has in memory after `step` steps."""
-    config = runs.saved_config(like)
+    config = run_folder.saved_config(like)
     trainer = Trainer(config, device="cpu")
     for _ in trainer.steps():
         if trainer.step == step:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dino.errors import DinoError
-from dino.files import replacing, sweep
+from dino.common.atomic_file import replacing, sweep
+from dino.common.errors import DinoError
 
 
 def names(folder: Path) -> list[str]:

@@ -26,9 +26,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from dino import images, sources
-from dino.errors import DinoError, DinoWarning
-from dino.images import batches, center_square, load_images, random_flip, seeded, to_unit
+from dino import images
+from dino.common.errors import DinoError, DinoWarning
+from dino.data import sources
+from dino.data.loading import load_images
+from dino.images import batches, center_square, random_flip, seeded, to_unit
 
 SIZE = 16
 RED, GREEN, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)

@@ -15,8 +15,7 @@ from PIL import Image
 
 from dino.course.curriculum import LESSONS, Course, find_lesson
 from dino.course.stubs import stub
-
-from .test_course import REPOSITORY, solved_but
+from tests.test_course import REPOSITORY, solved_but
 
 NOISE = find_lesson("01")
 SWAPPED = solved_but(

@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dino import pictures
+from dino.common import grids, plots
 from dino.noise import mix
 from dino.sampler import denoise, noise_schedule
+from dino.trainer import strips
 
 
 def pixels(image: Image.Image) -> torch.Tensor:
@@ -18,7 +19,7 @@ def pixels(image: Image.Image) -> torch.Tensor:
 
 def test_a_grid_shows_every_picture_in_reading_order_enlarged_without_blur() -> None:
     colours = torch.rand(5, 3, 1, 1).expand(5, 3, 8, 8)
-    image = pixels(pictures.grid(colours, columns=3))
+    image = pixels(grids.grid(colours, columns=3))
     cell = 64 + 2  # eight times as large, and a gap
     assert image.shape == (3, 2 * cell + 2, 3 * cell + 2)
     for index, colour in enumerate(colours):
@@ -30,14 +31,14 @@ def test_a_grid_shows_every_picture_in_reading_order_enlarged_without_blur() -> 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_values_outside_the_range_of_pixels_are_cut_off_not_wrapped(channels: int) -> None:
-    image = pixels(pictures.grid(torch.tensor([-0.5, 1.5]).view(2, 1, 1, 1).expand(2, channels, 64, 64), columns=2))
+    image = pixels(grids.grid(torch.tensor([-0.5, 1.5]).view(2, 1, 1, 1).expand(2, channels, 64, 64), columns=2))
     assert image[:, 20, 20].tolist() == [0, 0, 0]
     assert image[:, 20, 90].tolist() == [255, 255, 255]
 
 
 def test_a_noise_strip_goes_from_the_picture_to_noise_with_the_same_noise_all_along() -> None:
     images = torch.rand(2, 3, 8, 8)
-    strip = pictures.noise_strip(images, [0.0, 0.5, 1.0], generator=torch.Generator().manual_seed(0))
+    strip = strips.noise_strip(images, [0.0, 0.5, 1.0], generator=torch.Generator().manual_seed(0))
     rows = strip.unflatten(0, (2, 3))
     assert torch.equal(rows[:, 0], images)
     torch.testing.assert_close(rows[:, 1], mix(images, rows[:, 2], torch.tensor(0.5)))
@@ -45,31 +46,31 @@ def test_a_noise_strip_goes_from_the_picture_to_noise_with_the_same_noise_all_al
 
 def test_a_denoising_strip_has_the_models_answer_below_each_mix(denoiser_of: type) -> None:
     images = torch.rand(2, 3, 8, 8)
-    strip = pictures.denoising_strip(denoiser_of(lambda noisy, level: noisy * level), images, [0.25, 0.5, 1.0])
+    strip = strips.denoising_strip(denoiser_of(lambda noisy, level: noisy * level), images, [0.25, 0.5, 1.0])
     rows = strip.unflatten(0, (2, 2, 3))  # image, mix or answer, level
     torch.testing.assert_close(rows[:, 1], rows[:, 0] * torch.tensor([0.25, 0.5, 1.0]).view(1, 3, 1, 1, 1))
 
 
 def test_a_sampling_strip_runs_from_the_first_step_to_the_last(denoiser_of: type) -> None:
     path = list(denoise(denoiser_of(lambda noisy, level: noisy.round()), torch.rand(2, 3, 8, 8), noise_schedule(30)))
-    strip = pictures.sampling_strip(path)
-    assert strip.shape == (2 * pictures.STRIP, 3, 8, 8)
+    strip = strips.sampling_strip(path)
+    assert strip.shape == (2 * strips.STRIP, 3, 8, 8)
     assert torch.equal(strip[0], path[0].noisy[0])
-    assert torch.equal(strip[pictures.STRIP - 1], path[-1].noisy[0])
+    assert torch.equal(strip[strips.STRIP - 1], path[-1].noisy[0])
     assert torch.equal(strip[-1], path[-1].denoised[0])
-    assert pictures.sampling_strip(path[:1]).shape[0] == 2 * pictures.STRIP  # a single step is repeated
+    assert strips.sampling_strip(path[:1]).shape[0] == 2 * strips.STRIP  # a single step is repeated
 
 
 def test_real_pictures_stand_left_and_generated_ones_right() -> None:
-    sheet = pixels(pictures.comparison(torch.zeros(4, 3, 64, 64), torch.full((4, 3, 64, 64), 0.5)))
+    sheet = pixels(grids.comparison(torch.zeros(4, 3, 64, 64), torch.full((4, 3, 64, 64), 0.5)))
     assert sheet[0, 30, 30] == 0
     assert sheet[0, 30, -30] == 128
     assert (sheet[0, 30] == 255).sum() >= 32  # a gap between them
 
 
 def test_a_film_has_all_frames_and_lasts_as_long_as_asked(tmp_path: Path) -> None:
-    frames = [pictures.grid(torch.full((1, 3, 64, 64), k / 9)) for k in range(10)]
-    with Image.open(pictures.animation(frames, tmp_path / "film.gif", seconds=1.8)) as film:
+    frames = [grids.grid(torch.full((1, 3, 64, 64), k / 9)) for k in range(10)]
+    with Image.open(grids.animation(frames, tmp_path / "film.gif", seconds=1.8)) as film:
         assert film.n_frames == 10
         durations = []
         for index in range(10):
@@ -82,9 +83,9 @@ def test_a_film_has_all_frames_and_lasts_as_long_as_asked(tmp_path: Path) -> Non
 def test_the_loss_curve_shows_every_row_of_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("step,images,loss,images_per_second\n25,400,0.1,5\n50,800,0.05,5\n")
-    figure = pictures.loss_curve(log)
+    figure = plots.loss_curve(log)
     assert figure.axes[0].lines[0].get_xydata().tolist() == [[400, 0.1], [800, 0.05]]
-    path = pictures.save_figure(figure, tmp_path / "loss.png")
+    path = plots.save_figure(figure, tmp_path / "loss.png")
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert min(image.size) > 300
@@ -92,7 +93,7 @@ def test_the_loss_curve_shows_every_row_of_the_log(tmp_path: Path) -> None:
 
 def test_the_ending_of_the_name_decides_the_format(tmp_path: Path) -> None:
     for ending, kind in {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}.items():
-        with Image.open(pictures.save(pictures.grid(torch.rand(1, 3, 64, 64)), tmp_path / f"x{ending}")) as image:
+        with Image.open(grids.save(grids.grid(torch.rand(1, 3, 64, 64)), tmp_path / f"x{ending}")) as image:
             assert image.format == kind
 
 
@@ -101,7 +102,7 @@ def test_labelled_rows_show_each_picture_in_its_place_and_leave_the_style_as_it_
 
     before = dict(mpl.rcParams)
     rows = {"colour": torch.rand(3, 3, 4, 4), "gray": torch.rand(2, 1, 4, 4)}
-    figure = pictures.labelled(rows, ["a", "b", "c"])
+    figure = plots.labelled(rows, ["a", "b", "c"])
     shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     expected = [image.permute(1, 2, 0) if len(image) == 3 else image[0] for row in rows.values() for image in row]
     assert len(shown) == 5

@@ -138,7 +138,7 @@ def test_a_signal_stops_all_processes_after_the_same_step_and_saves(tmp_path: Pa
     assert "stopped and saved. Go on with" in (tmp_path / "told").read_text()
     assert not messages(tmp_path)
     last = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))[-1]
-    from dino.tensorfile import STATE, read
+    from dino.trainer.tensor_file import STATE, read
 
     assert read(tmp_path / "run" / STATE, "state")[1]["step"] == int(last["step"])
 

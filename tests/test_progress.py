@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dino.common.errors import DinoError
 from dino.course import progress
 from dino.course.curriculum import LESSONS, Course, Lesson
-from dino.errors import DinoError
 
 REPOSITORY = Course(Path(__file__).parents[1])
 

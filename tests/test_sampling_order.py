@@ -14,12 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dino import evaluate, evaluation
-from dino.config import Config
+from dino import evaluation
+from dino.common.errors import DinoError
 from dino.denoiser import UNet
-from dino.errors import DinoError
+from dino.reports import evaluate
 from dino.sampler import denoise, noise_schedule
-from dino.weights import save_model
+from dino.trainer.config import Config
+from dino.trainer.model_file import save_model
 
 
 def script(name: str) -> ModuleType:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from dino.common.errors import DinoError
 from dino.course import setup_check
 from dino.course.curriculum import Course
 from dino.course.setup_check import (
@@ -24,7 +25,6 @@ from dino.course.setup_check import (
     check_setup,
     check_torch,
 )
-from dino.errors import DinoError
 
 ROOT = Path(__file__).parents[1]
 

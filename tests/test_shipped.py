@@ -8,11 +8,12 @@ import torch
 from typer.testing import CliRunner
 
 from dino import cli
-from dino.evaluate import LEVELS
+from dino.data.loading import fingerprint, load_images
 from dino.evaluation import loss_by_noise_level
-from dino.images import fingerprint, load_images, to_unit
-from dino.runs import SHIPPED, find_weights
-from dino.weights import load_model, save_model
+from dino.images import to_unit
+from dino.reports.evaluate import LEVELS
+from dino.trainer.model_file import load_model, save_model
+from dino.trainer.run_folder import SHIPPED, find_weights
 
 CARD = (Path(__file__).parents[1] / "docs" / "model.md").read_text()
 
@@ -63,9 +64,10 @@ def test_a_newcomer_draws_with_it_until_there_is_a_run(tmp_path: Path, monkeypat
 
 
 def test_its_pictures_are_pictures_and_not_one_of_them_twice() -> None:
-    from dino.doctor import PLAUSIBLE
-    from dino.drawing import draw, shape_of
-    from dino.signs import look
+    from dino.reports.diagnosis import PLAUSIBLE
+    from dino.reports.symptoms import look
+    from dino.trainer.batched_sampling import draw
+    from dino.trainer.model_file import shape_of
 
     model, about = load_model(SHIPPED)
     real = to_unit(load_images(about["config"]["data"], about["config"]["size"], part="training"))

@@ -24,12 +24,12 @@ pytest.importorskip("mkdocs", reason="the site needs the group docs: uv sync")
 import nbformat  # noqa: E402
 
 from dino.course.curriculum import LESSONS  # noqa: E402
-from docs.site import hook, notebooks, pages, reference, running  # noqa: E402
-from docs.site.address import Address  # noqa: E402
-from docs.site.lessons import OnTheSite, narrowed, stub_of  # noqa: E402
-from docs.site.links import mended  # noqa: E402
-from docs.site.macros import expand  # noqa: E402
-from docs.site.places import SiteError  # noqa: E402
+from scripts.site import hook, notebooks, pages, reference, running  # noqa: E402
+from scripts.site.address import Address  # noqa: E402
+from scripts.site.lessons import OnTheSite, narrowed, stub_of  # noqa: E402
+from scripts.site.links import mended  # noqa: E402
+from scripts.site.macros import expand  # noqa: E402
+from scripts.site.places import SiteError  # noqa: E402
 
 pytestmark = pytest.mark.timeout(1800)  # the first build runs every lesson
 

@@ -16,11 +16,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dino import images, speed, trainer
-from dino.config import Config
-from dino.errors import DinoError, DinoWarning
-from dino.speed import choose_precision, explaining_memory
-from dino.trainer import Trainer
+from dino import images
+from dino.common.errors import DinoError, DinoWarning
+from dino.trainer import device, trainer
+from dino.trainer.config import Config
+from dino.trainer.device import choose_precision, explaining_memory
+from dino.trainer.trainer import Trainer
 
 TINY = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=640, batch_size=16, learning_rate=1e-3,
@@ -71,7 +72,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """All is put on the meta device, whose tensors have a shape and no numbers, and refuse to meet those of the CPU."""
     for module in (images, trainer):  # it has no generators
         monkeypatch.setattr(module, "seeded", lambda *_: None)
-    monkeypatch.setattr(speed, "autocast", lambda *_: contextlib.nullcontext())  # nor this
+    monkeypatch.setattr(device, "autocast", lambda *_: contextlib.nullcontext())  # nor this
     monkeypatch.setattr(trainer, "choose_device", lambda *_: torch.device("meta"))
     monkeypatch.setattr(Tensor, "is_cuda", True)  # so that it goes the ways of a GPU
     # Nor does it know fused optimizers; what dino hangs on to them is done.

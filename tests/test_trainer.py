@@ -22,13 +22,16 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dino import runs, tensorfile, training
-from dino.assembly import AssembledTrainer, Parts
-from dino.config import PRESETS, Config, choose_device
-from dino.errors import DinoError
-from dino.images import load_images
-from dino.trainer import Trainer
-from dino.weights import load_model
+from dino import training
+from dino.common.errors import DinoError
+from dino.data.loading import load_images
+from dino.trainer import run, run_folder, tensor_file
+from dino.trainer.config import Config
+from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.device import choose_device
+from dino.trainer.model_file import load_model
+from dino.trainer.presets import PRESETS
+from dino.trainer.trainer import Trainer
 
 TINY = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
@@ -37,7 +40,7 @@ TINY = Config(
 
 
 def run(trainer: Trainer, folder: Path, until: int | None = None) -> None:
-    steps = runs.train(trainer, folder)
+    steps = run.train(trainer, folder)
     for progress in steps:
         if progress.step == until:
             break
@@ -59,7 +62,7 @@ def test_a_run_stopped_and_resumed_equals_one_that_was_not_bit_for_bit(
     run(first, tmp_path / "parts", until=stop_at)
     assert first.step == stop_at
     torch.rand(100)  # whatever else happens in between
-    second = Trainer(runs.saved_config(tmp_path / "parts"), images=blobs)
+    second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
     assert second.step == stop_at
     run(second, tmp_path / "parts")
@@ -80,7 +83,7 @@ def test_a_resumed_run_that_chose_its_precision_leaves_the_same_files(tmp_path: 
     config = replace(TINY, precision="auto", n_images=128)
     run(Trainer(config, images=blobs), tmp_path / "whole")
     run(Trainer(config, images=blobs), tmp_path / "parts", until=3)
-    second = Trainer(runs.saved_config(tmp_path / "parts"), images=blobs)
+    second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
     run(second, tmp_path / "parts")
     for name in ("model.safetensors", "state.safetensors", "config.json"):
@@ -140,7 +143,7 @@ def test_without_any_one_piece_of_the_state_a_resumed_run_goes_another_way(
     first = Trainer(TINY, images=blobs)
     run(first, tmp_path / "parts", until=37)
     fresh = Trainer(TINY, images=blobs)
-    tensors, about = tensorfile.read(tmp_path / "parts" / "state.safetensors", "state")
+    tensors, about = tensor_file.read(tmp_path / "parts" / "state.safetensors", "state")
     for name, tensor in tensors.items():
         if name.startswith(f"{piece}.") or name.endswith(f".{piece}") or name == piece:
             begun = {
@@ -155,11 +158,11 @@ def test_without_any_one_piece_of_the_state_a_resumed_run_goes_another_way(
         about["step"] = 36
     if piece == "seed":
         about["config"]["seed"] = 4
-    tensorfile.write(tmp_path / "parts" / "state.safetensors", "state", tensors, about)
-    second = Trainer(runs.saved_config(tmp_path / "parts"), images=blobs)
+    tensor_file.write(tmp_path / "parts" / "state.safetensors", "state", tensors, about)
+    second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
     run(second, tmp_path / "parts")
-    states = [tensorfile.read(tmp_path / run / "state.safetensors", "state")[0] for run in ("whole", "parts")]
+    states = [tensor_file.read(tmp_path / run / "state.safetensors", "state")[0] for run in ("whole", "parts")]
     same_weights = all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not same_weights or losses(tmp_path / "whole") != losses(tmp_path / "parts")
     assert same_weights == (piece == "losses")  # which are told, not learned from
@@ -180,7 +183,7 @@ def test_rows_logged_after_the_last_save_are_taken_back_on_resume(tmp_path: Path
 def test_a_run_writes_all_that_it_promises(tmp_path: Path, blobs: Tensor) -> None:
     trainer = Trainer(TINY, images=blobs)
     run(trainer, tmp_path)
-    wrote = runs.finish(trainer, tmp_path)
+    wrote = run.finish(trainer, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"config.json", "log.csv", "samples", "model.safetensors", "state.safetensors"} <= names
     assert {"loss.png", "film.gif", "compare.png", "levels.png"} == {path.name for path in wrote} <= names
@@ -192,7 +195,7 @@ def test_a_run_writes_all_that_it_promises(tmp_path: Path, blobs: Tensor) -> Non
     assert math.isfinite(about["loss"])
     for ours, theirs in zip(trainer.average.parameters(), model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    assert "complete" in runs.describe(tmp_path)["run"]
+    assert "complete" in run_folder.describe(tmp_path)["run"]
 
 
 def test_training_lowers_the_loss(tmp_path: Path, blobs: Tensor) -> None:
@@ -270,7 +273,7 @@ def test_a_trainer_leaves_the_callers_random_numbers_alone(blobs: Tensor, tmp_pa
     state = torch.random.get_rng_state()
     trainer = Trainer(TINY, images=blobs)
     run(trainer, tmp_path, until=3)
-    runs.finish(trainer, tmp_path)
+    run.finish(trainer, tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
@@ -291,7 +294,7 @@ for progress in train(trainer, pathlib.Path({str(tmp_path / "killed")!r})):
         os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    resumed = Trainer(runs.saved_config(tmp_path / "killed"), images=blobs)
+    resumed = Trainer(run_folder.saved_config(tmp_path / "killed"), images=blobs)
     resumed.load(tmp_path / "killed")
     assert 0 < resumed.step < 45
     run(resumed, tmp_path / "killed")
@@ -326,15 +329,15 @@ def test_tensorboard_gets_the_losses_and_the_grids(tmp_path: Path, blobs: Tensor
 def test_a_run_is_saved_every_so_often_without_being_asked(
     tmp_path: Path, blobs: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "SAVE_EVERY", 0)
-    for progress in runs.train(Trainer(TINY, images=blobs), tmp_path):
+    monkeypatch.setattr(run, "SAVE_EVERY", 0)
+    for progress in run.train(Trainer(TINY, images=blobs), tmp_path):
         if progress.step == 5:
-            assert tensorfile.read(tmp_path / "state.safetensors", "state")[1]["step"] == 5
+            assert tensor_file.read(tmp_path / "state.safetensors", "state")[1]["step"] == 5
             break
 
 
 def test_a_run_folder_that_vanishes_is_told_in_one_line(tmp_path: Path, blobs: Tensor) -> None:
-    steps = runs.train(Trainer(TINY, images=blobs), tmp_path / "run")
+    steps = run.train(Trainer(TINY, images=blobs), tmp_path / "run")
     next(steps)
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(DinoError, match="could not write"):
@@ -361,7 +364,7 @@ def test_gray_pictures_and_other_sizes_train(tmp_path: Path, picture_folder: Pat
     trainer = Trainer(config)
     run(trainer, tmp_path / "run")
     assert trainer.sample(2).shape == (2, 1, 12, 12)
-    assert len(runs.finish(trainer, tmp_path / "run")) == 4
+    assert len(run.finish(trainer, tmp_path / "run")) == 4
 
 
 @given(size=st.integers(1, 300), resolutions=st.integers(1, 6))
@@ -401,19 +404,19 @@ def test_the_presets_are_what_they_say() -> None:
 
 def test_run_folders_are_numbered_on_and_never_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert runs.new_run_folder(None, "quick") == Path("runs/quick-1")
-    assert runs.new_run_folder(None, "quick") == Path("runs/quick-2")
+    assert run_folder.new_run_folder(None, "quick") == Path("runs/quick-1")
+    assert run_folder.new_run_folder(None, "quick") == Path("runs/quick-2")
     Path("runs/quick-9").mkdir()
-    assert runs.new_run_folder(None, "quick") == Path("runs/quick-10")
-    assert runs.new_run_folder(Path("mine"), "quick") == Path("mine")
+    assert run_folder.new_run_folder(None, "quick") == Path("runs/quick-10")
+    assert run_folder.new_run_folder(Path("mine"), "quick") == Path("mine")
     Path("mine/photo.jpg").touch()
     with pytest.raises(DinoError, match="not empty"):
-        runs.new_run_folder(Path("mine"), "quick")
+        run_folder.new_run_folder(Path("mine"), "quick")
     with pytest.raises(DinoError, match="not empty"):
-        runs.new_run_folder(Path("mine/photo.jpg"), "quick")
+        run_folder.new_run_folder(Path("mine/photo.jpg"), "quick")
     Path("runs/quick-9/state.safetensors").touch()
     with pytest.raises(DinoError, match="already holds a run"):
-        runs.new_run_folder(Path("runs/quick-9"), "quick")
+        run_folder.new_run_folder(Path("runs/quick-9"), "quick")
 
 
 def test_the_newest_run_is_the_one_whose_weights_were_written_last(
@@ -424,7 +427,7 @@ def test_the_newest_run_is_the_one_whose_weights_were_written_last(
         Path("runs", name).mkdir(parents=True)
         Path("runs", name, "model.safetensors").touch()
         os.utime(Path("runs", name, "model.safetensors"), (1_000_000 - age, 1_000_000 - age))
-    assert runs.newest_run() == Path("runs/quick-1")
+    assert run_folder.newest_run() == Path("runs/quick-1")
 
 
 def test_a_missing_device_is_refused() -> None:

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from .. import pictures
+from ..common import grids
 from .curriculum import MAKING
-from .parts import Parts
+from .grader.parts import Parts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..trainer import Trainer
+    from ..trainer.trainer import Trainer
 
 INK, FAINT, GREEN = (35, 35, 45), (125, 125, 135), (20, 125, 70)
 MARGIN, LINE, MIN_WIDTH = 40, 34, 660
@@ -19,7 +19,7 @@ def card(parts: Parts, trainer: "Trainer") -> "Image":
     """Thirty-six pictures by the learner's own sampler, and below them the parts that made them."""
     from PIL import Image, ImageDraw, ImageFont
 
-    grid = pictures.grid(trainer.sample(36, n_steps=100))
+    grid = grids.grid(trainer.sample(36, n_steps=100))
     width, height = grid.width + 2 * MARGIN, grid.height + 3 * MARGIN + LINE * (len(MAKING) + 2) + 20
     image = Image.new("RGB", (max(width, MIN_WIDTH), height), "white")
     pen = ImageDraw.Draw(image)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DinoError
+from ..common.errors import DinoError
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import json
 import re
 import textwrap
 
-from ..errors import DinoError
-from ..files import replacing
+from ..common.atomic_file import replacing
+from ..common.errors import DinoError
 from .curriculum import Course, Lesson
 
 

@@ -9,10 +9,10 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from ..errors import DinoError, typed
-from ..files import replacing
+from ..common.atomic_file import replacing
+from ..common.errors import DinoError, typed
 from .curriculum import LESSONS, N_EXERCISES, Course, Lesson
-from .room import Room
+from .sandbox import Room
 from .verdict import Verdict
 
 

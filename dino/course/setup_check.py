@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Callable
 from importlib import metadata
 
-from ..errors import DinoError, first_line
-from ..sources import EMBEDDED
+from ..common.errors import DinoError, first_line
+from ..data.sources import EMBEDDED
 from .curriculum import Course, find_course
 
 PYTHON = (3, 11)

@@ -1,1 +1,1 @@
-"""The embedded picture set (emoji.parquet), its licences (NOTICE.md) and the script that builds it."""
+"""Training images: where they come from, how they are decoded, and the embedded sets."""

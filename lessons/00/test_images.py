@@ -7,7 +7,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from dino.course.expect import (
+from dino.course.grader.contact_sheet import Panel, animals, emoji
+from dino.course.grader.expect import (
     Wrong,
     expect,
     expect_fair_draws,
@@ -19,7 +20,6 @@ from dino.course.expect import (
     where,
     where_largest,
 )
-from dino.course.sheet import Panel, animals, emoji
 
 # ---- 0.1 to_unit ----------------------------------------------------------------------------------------------------
 

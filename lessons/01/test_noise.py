@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dino.course.expect import (
+from dino.course.grader.contact_sheet import Panel, emoji
+from dino.course.grader.expect import (
     Wrong,
     expect,
     expect_close,
@@ -17,7 +18,6 @@ from dino.course.expect import (
     kind_of,
     unchanged,
 )
-from dino.course.sheet import Panel, emoji
 
 # N, C, H and W all differ, so that a level that lands on the wrong one of them shows.
 N, C, H, W = 6, 3, 5, 7

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dino import denoiser
-from dino.course.expect import Wrong, expect, expect_close, expect_tensor, kind_of, number, runs, unchanged
-from dino.course.modules import copy_weights, fill, n_weights, transplant, watching, weights_used
-from dino.course.sheet import Panel, emoji
+from dino.course.grader.contact_sheet import Panel, emoji
+from dino.course.grader.expect import Wrong, expect, expect_close, expect_tensor, kind_of, number, runs, unchanged
+from dino.course.grader.weight_matching import copy_weights, fill, n_weights, transplant, watching, weights_used
 
 Part = Callable[..., nn.Module]
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dino.course.expect import (
+from dino.course.grader.contact_sheet import Panel, emoji
+from dino.course.grader.expect import (
     Wrong,
     expect,
     expect_close,
@@ -27,7 +28,6 @@ from dino.course.expect import (
     number,
     unchanged,
 )
-from dino.course.sheet import Panel, emoji
 from dino.noise import mix
 
 # N, C, H and W all differ, so that a level that lands on the wrong one of them shows.

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dino.course.expect import (
+from dino.course.grader.contact_sheet import Panel, emoji
+from dino.course.grader.expect import (
     Wrong,
     expect,
     expect_close,
@@ -21,7 +22,6 @@ from dino.course.expect import (
     runs,
     unchanged,
 )
-from dino.course.sheet import Panel, emoji
 from dino.noise import mix
 from dino.sampler import Step
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dino import evaluation
-from dino.course.expect import (
+from dino.course.grader.contact_sheet import Panel, emoji
+from dino.course.grader.expect import (
     Wrong,
     expect,
     expect_close,
@@ -27,7 +28,6 @@ from dino.course.expect import (
     short,
     unchanged,
 )
-from dino.course.sheet import Panel, emoji
 
 PATCH = 7
 NEAR = 1e-6  # ten roundings of float32, which is what pictures are in

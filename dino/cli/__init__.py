@@ -1,0 +1,1 @@
+"""The `dino` command: one file per command or family of commands."""

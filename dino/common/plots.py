@@ -1,0 +1,86 @@
+"""Looking at things: grids, strips, films and curves. All images in [0, 1], shape (N, C, H, W), on any device."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from .atomic_file import replacing
+
+if TYPE_CHECKING:  # imported where they are used: together they cost a learner three seconds
+    from matplotlib.figure import Figure
+
+
+INK = "#808080"  # of letters and lines: it can be read on white and on black
+
+
+STYLE: dict[Any, Any] = {  # for matplotlib, of all figures of the course
+    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.framealpha": 0,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.titlecolor": INK, "grid.color": INK,
+    "xtick.color": INK, "ytick.color": INK, "font.size": 11, "svg.fonttype": "none",
+    "axes.prop_cycle": "cycler('color', ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00'])",
+}  # fmt: skip
+
+
+def labelled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *, inch: float = 0.9) -> "Figure":
+    """Rows of pictures, each row with its name on the left, and labels above the columns.
+
+    Args:
+        rows: in [0, 1], each (N, C, H, W); they may differ in N.
+        columns: as many labels as the longest row has pictures, or none.
+        inch: the side of a picture, in inches.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    wide = max(map(len, rows.values()))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(inch * (wide + 1.4), inch * (len(rows) + 0.4)), layout="constrained")
+        all_axes = figure.subplots(len(rows), wide, squeeze=False)
+        for axes_of_row, (name, images) in zip(all_axes, rows.items(), strict=True):
+            axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+            for k, axes in enumerate(axes_of_row):
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+                if k < len(images):
+                    pixels = images[k].detach().float().cpu().clamp(0, 1).permute(1, 2, 0).squeeze(2).numpy()
+                    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        for axes, label in zip(all_axes[0], columns or [], strict=False):
+            axes.set_title(label, fontsize=10)
+    return figure
+
+
+def loss_curve(log: Path) -> "Figure":
+    """The loss against the images seen, on a logarithmic axis: every row of a log faintly, and smoothed.
+
+    Args:
+        log: the path of a run's log.csv.
+    """
+    from matplotlib.figure import Figure
+
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    images = [int(row["images"]) for row in rows]
+    losses = [float(row["loss"]) for row in rows]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(images, losses, alpha=0.25, color="C0")
+    axes.plot(images, smooth(losses), color="C0")
+    axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log", title=log.parent.name)
+    axes.grid(alpha=0.3, which="both")
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write a matplotlib figure as a PNG, whole or not at all. Returns the path."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    return path
+
+
+def smooth(values: list[float], reach: int = 5) -> list[float]:
+    """The mean of each value and its neighbours, up to `reach` of them on either side."""
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]

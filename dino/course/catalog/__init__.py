@@ -1,0 +1,1 @@
+"""What graders know about each lesson besides its tests: common mistakes, and hints."""

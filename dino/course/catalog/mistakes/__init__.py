@@ -1,0 +1,1 @@
+"""Common wrong answers to each exercise, one file per lesson."""

@@ -1,0 +1,1 @@
+"""Programs for maintainers: build the data, build the site, run the benchmarks."""

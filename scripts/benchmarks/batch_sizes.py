@@ -1,0 +1,101 @@
+"""How large may a batch be? The loss against the images seen, for several batch sizes and learning rates.
+
+    python docs/benchmarks/batch_sizes.py --preset quick 16:1.06e-3 32:1.5e-3 64:2.12e-3 64:1.5e-3
+
+Each run sees the same number of images. What is measured is the loss of the averaged weights, those that `dino sample`
+draws with, on the same pictures with the same noise, at ten noise levels.
+"""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib as mpl
+import torch
+import torch.nn.functional as F
+import typer
+from matplotlib.figure import Figure
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from dino.common.plots import STYLE, save_figure
+from dino.images import seeded, to_unit
+from dino.noise import mix
+from dino.trainer.config import Config
+from dino.trainer.presets import PRESETS
+from dino.trainer.trainer import Trainer
+
+LEVELS = [0.05 + 0.1 * k for k in range(10)]
+N_PICTURES = 128  # of which the loss is measured
+N_POINTS = 20  # on each curve, closer together at its start
+
+
+def main(
+    recipes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="BATCH:RATE...", help="Batch sizes and learning rates; without any, the table is redrawn."
+        ),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="The preset that all else is taken from.")] = "quick",
+    images: Annotated[int | None, typer.Option(help="How many images each run sees. By default the preset's.")] = None,
+    device: str = "auto",
+    out: Annotated[Path, typer.Option(help="The table to write; the plot goes beside it.")] = Path("batch-sizes.csv"),
+) -> None:
+    """Train once for each recipe, and write a table and a plot of the losses."""
+    rows: list[tuple[int, float, int, float]] = []
+    if not recipes:
+        with out.open(newline="") as file:
+            table = list(csv.reader(file))[1:]
+        rows = [(int(size), float(rate), int(seen), float(loss)) for size, rate, seen, loss in table]
+    for recipe in recipes or []:
+        size, rate = recipe.split(":")
+        config = replace(PRESETS[preset], batch_size=int(size), learning_rate=float(rate))
+        config = replace(config, n_images=images or config.n_images)
+        rows += [(int(size), float(rate), seen, loss) for seen, loss in curve(config, device)]
+        with out.open("w", newline="") as file:
+            csv.writer(file).writerows([("batch_size", "learning_rate", "images", "loss"), *rows])
+        print(f"batch {size}, learning rate {rate}: loss {rows[-1][-1]:.5f} after {rows[-1][2]:,} images")
+    with mpl.rc_context(STYLE):
+        save_figure(plot(rows, preset), out.with_suffix(".png"))
+
+
+def curve(config: Config, device: str) -> list[tuple[int, float]]:
+    """Train one run to its end, measuring on the way: images seen and loss."""
+    trainer = Trainer(config, device=device)
+    measure_at = {round(config.n_steps * (k / N_POINTS) ** 2) for k in range(1, N_POINTS + 1)}
+    points = []
+    for _ in tqdm(trainer.steps(), f"batch {config.batch_size}", config.n_steps, leave=False, mininterval=10):
+        if trainer.step in measure_at:
+            points.append((trainer.images_seen, loss_of_average(trainer)))
+    return points
+
+
+@torch.no_grad()
+def loss_of_average(trainer: Trainer) -> float:
+    """The mean squared error over all levels."""
+    clean = to_unit(trainer.images[:: max(1, len(trainer.images) // N_PICTURES)][:N_PICTURES])
+    noise = torch.rand(clean.shape, generator=seeded(clean.device, "loss of average"), device=clean.device)
+    losses: list[Tensor] = []
+    for level in torch.tensor(LEVELS, device=clean.device).view(-1, 1, 1, 1, 1):
+        with trainer.autocast():
+            losses.append(F.mse_loss(trainer.average(mix(clean, noise, level), level), clean))
+    return torch.stack(losses).mean().item()
+
+
+def plot(rows: list[tuple[int, float, int, float]], preset: str) -> Figure:
+    """One curve for each recipe."""
+    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
+    axes = figure.subplots()
+    for size, rate in dict.fromkeys(row[:2] for row in rows):
+        points = [row[2:] for row in rows if row[:2] == (size, rate)]
+        axes.plot(*zip(*points, strict=True), marker=".", label=f"{size}, {rate:g}")
+    axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss of the averaged weights", title=preset)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="lower left", title="batch size, learning rate")
+    return figure
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""Build the embedded data sets and the pretrained model."""
