@@ -39,7 +39,7 @@ class Pool(nn.Module):
     """Tell every pixel what is anywhere in the picture.
 
     Each channel's maximum over the picture goes through a small network; the answer is added to every pixel. A 3x3
-    convolution sees its neighbours only, so this is how a pixel learns what the whole drawing is of.
+    convolution sees its neighbors only, so this is how a pixel learns what the whole drawing is of.
 
     (N, channels, H, W) -> the same shape.
     """
@@ -84,7 +84,7 @@ class UNet(nn.Module):
     (Ronneberger et al. 2015, arXiv:1505.04597). The noise level comes in as one more channel of the input.
 
     Args:
-        channels: of the pictures: 3 for colour, 1 for gray.
+        channels: of the pictures: 3 for color, 1 for gray.
         widths: channels of the features at each resolution, from the full picture to the smallest.
         depths: Blocks in the Stages at each resolution.
 

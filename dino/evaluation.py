@@ -2,7 +2,7 @@
 
 - `loss_by_noise_level`: how well it denoises. On pictures that it has never seen, this says whether it still learns.
 - `sliced_wasserstein`: how far generated pictures are from real ones, taken as two crowds of small patches.
-- `nearest_neighbours`: which real pictures come closest to each generated one. Has it only learned them by heart?
+- `nearest_neighbors`: which real pictures come closest to each generated one. Has it only learned them by heart?
 """
 
 from collections.abc import Sequence
@@ -155,7 +155,7 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
 
 
 @torch.no_grad()
-def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+def nearest_neighbors(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """For each sample the `k` pictures that differ least from it, nearest first.
 
     Args:

@@ -9,13 +9,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
-    pass
 
 
 def to_unit(images_uint8: Tensor) -> Tensor:

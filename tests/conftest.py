@@ -27,7 +27,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def blobs() -> Tensor:
-    """Forty 8 x 8 pictures of one coloured square each: uint8, (40, 3, 8, 8)."""
+    """Forty 8 x 8 pictures of one colored square each: uint8, (40, 3, 8, 8)."""
     random = torch.Generator().manual_seed(1)
     images = torch.full((40, 3, 8, 8), 255, dtype=torch.uint8)
     for image in images:

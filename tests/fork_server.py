@@ -116,7 +116,7 @@ def poison(what: str, step: int, value: float) -> None:
     if what == "picture":
         make = Trainer.__init__
 
-        def initialise(self: Trainer, *given: Any, **named: Any) -> None:
+        def initialize(self: Trainer, *given: Any, **named: Any) -> None:
             make(self, *given, **named)
             chosen = images.batches(
                 self.images, self.config.batch_size, seed=self.config.seed, start=step,
@@ -134,7 +134,7 @@ def poison(what: str, step: int, value: float) -> None:
                 self.images, self.config.batch_size, seed=self.config.seed, start=start, to_unit=to_unit,
             )  # fmt: skip
 
-        Trainer.__init__ = initialise  # type: ignore[method-assign]
+        Trainer.__init__ = initialize  # type: ignore[method-assign]
     if what == "loss":
         mse_loss, calls = F.mse_loss, 0
 

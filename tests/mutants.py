@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from dino.course.curriculum import LESSONS, Course, Lesson, find_lesson
-from dino.course.sandbox import Room
+from dino.course.sandbox import Sandbox
 from dino.course.stubs import exercise_source
 
 REPOSITORY = Course(Path(__file__).parents[1])
@@ -75,7 +75,7 @@ def survivors(course: Course, lesson: Lesson) -> tuple[int, list[tuple[str, str]
     """How many mutants there are of a lesson's solution, and those that pass: the exercise and the changed lines."""
     source = REPOSITORY.solution(lesson).read_text()
     every, left = mutants(source), []
-    with Room(course, limit=5) as room:
+    with Sandbox(course, limit=5) as room:
         for text in tqdm(every, f"lesson {lesson.number}", unit=" mutants", leave=False, disable=None):
             course.lesson_file(lesson).write_text(text)
             touched = [x for x in lesson.exercises if exercise_source(text, x) != exercise_source(source, x)]

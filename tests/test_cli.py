@@ -181,7 +181,7 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "Groups: activities" in refused("train", "--data", "emoji:dinosaurs")
     assert "take 32 or 40" in refused("train", "--size", "33")
     assert "Choose quick, full, seed" in refused("train", "--preset", "slow")
-    assert "3 channels (colour) or 1 (gray)" in refused("train", "--channels", "2", "--data", "emoji:face-hat")
+    assert "3 channels (color) or 1 (gray)" in refused("train", "--channels", "2", "--data", "emoji:face-hat")
     assert "no device tpu" in refused("train", "--device", "tpu")
     assert "learning rate must be more than 0" in refused("train", "--learning-rate", "0")
     assert "already holds a run" in refused("train", "--out", run, "--data", "emoji:face-hat")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dino.course.curriculum import LESSONS, Course, Lesson, find_exercise, find_lesson
-from dino.course.sandbox import Room
+from dino.course.sandbox import Sandbox
 from dino.course.stubs import exercise_source, stub
 from dino.course.tutor import in_words
 
@@ -30,8 +30,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
 
 @pytest.fixture(scope="module")
-def room(course: Course) -> Iterator[Room]:
-    with Room(course, limit=6) as room:
+def room(course: Course) -> Iterator[Sandbox]:
+    with Sandbox(course, limit=6) as room:
         yield room
 
 
@@ -63,21 +63,21 @@ def ids(pairs: list[tuple[Lesson, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=ids(EXERCISES))
-def test_every_solution_passes(room: Room, lesson: Lesson, exercise: str) -> None:
+def test_every_solution_passes(room: Sandbox, lesson: Lesson, exercise: str) -> None:
     verdict = room.grade(lesson, exercise)
     assert verdict.passed, verdict
     assert not verdict.note
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
-def test_every_stub_fails_as_unwritten(room: Room, write, lesson: Lesson) -> None:
+def test_every_stub_fails_as_unwritten(room: Sandbox, write, lesson: Lesson) -> None:
     write(lesson, stub(REPOSITORY, lesson))
     for exercise in lesson.exercises:
         assert room.grade(lesson, exercise).outcome == "unwritten"
 
 
 @pytest.mark.parametrize(("missing", "begun"), [("forward", True), ("__init__", True), ("both", False)])
-def test_a_class_of_which_one_method_is_written_is_begun(room: Room, write, missing: str, begun: bool) -> None:
+def test_a_class_of_which_one_method_is_written_is_begun(room: Sandbox, write, missing: str, begun: bool) -> None:
     lesson, exercise = find_exercise("Pool")
     bodies = {"__init__": "super().__init__()", "forward": "return x"}
     for name in bodies:
@@ -107,7 +107,7 @@ def test_the_committed_lessons_are_the_stubs_of_the_solutions(lesson: Lesson) ->
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
-def test_a_lesson_that_only_raises_is_all_red(room: Room, write, lesson: Lesson) -> None:
+def test_a_lesson_that_only_raises_is_all_red(room: Sandbox, write, lesson: Lesson) -> None:
     write(lesson, "raise RuntimeError('nothing here')")
     for exercise in lesson.exercises:
         verdict = room.grade(lesson, exercise)
@@ -172,7 +172,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_mistake_is_recognised_as_learners_write_it(room: Room, write, name: str) -> None:
+def test_a_mistake_is_recognised_as_learners_write_it(room: Sandbox, write, name: str) -> None:
     exercise, mistake, code = WRITTEN[name]
     lesson, _ = find_exercise(exercise)
     write(lesson, solved_but(lesson, exercise, code))
@@ -205,7 +205,7 @@ def test_a_mistake_is_recognised_as_learners_write_it(room: Room, write, name: s
         ),
     ],
 )
-def test_what_came_is_told_in_good_english(room: Room, write, exercise: str, code: str, facts: str) -> None:
+def test_what_came_is_told_in_good_english(room: Sandbox, write, exercise: str, code: str, facts: str) -> None:
     lesson, _ = find_exercise(exercise)
     write(lesson, solved_but(lesson, exercise, code))
     assert facts in room.grade(lesson, exercise).facts
@@ -216,7 +216,7 @@ def test_what_came_is_told_in_good_english(room: Room, write, exercise: str, cod
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
 @pytest.mark.parametrize("package", ["dino", "solutions"])
-def test_a_lesson_that_re_exports_is_refused(room: Room, write, lesson: Lesson, package: str) -> None:
+def test_a_lesson_that_re_exports_is_refused(room: Sandbox, write, lesson: Lesson, package: str) -> None:
     if package == "dino":
         write(lesson, f"from dino.{lesson.name} import *\n")
     else:
@@ -229,7 +229,7 @@ def test_a_lesson_that_re_exports_is_refused(room: Room, write, lesson: Lesson, 
 
 
 @pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=ids(EXERCISES))
-def test_an_answer_that_hands_on_to_dino_is_refused(room: Room, write, lesson: Lesson, exercise: str) -> None:
+def test_an_answer_that_hands_on_to_dino_is_refused(room: Sandbox, write, lesson: Lesson, exercise: str) -> None:
     if exercise[0].isupper():
         code = f"import dino.{lesson.name}\nclass {exercise}(dino.{lesson.name}.{exercise}):\n    pass\n"
     else:
@@ -252,7 +252,7 @@ def test_an_answer_that_hands_on_to_dino_is_refused(room: Room, write, lesson: L
         "import inspect, dino.noise\nexec(inspect.getsource(dino.noise.mix))",
     ],
 )
-def test_an_answer_that_is_written_elsewhere_is_refused(room: Room, write, code: str) -> None:
+def test_an_answer_that_is_written_elsewhere_is_refused(room: Sandbox, write, code: str) -> None:
     lesson, exercise = find_exercise("mix")
     write(lesson, solved_but(lesson, exercise, code))
     assert "must be your own work" in room.grade(lesson, exercise).says
@@ -351,7 +351,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_answer_is_told_of_and_leaves_the_next_unharmed(room: Room, write, name: str) -> None:
+def test_a_hostile_answer_is_told_of_and_leaves_the_next_unharmed(room: Sandbox, write, name: str) -> None:
     body, outcome, words = HOSTILE[name]
     lesson, exercise = find_exercise("mix")
     code = f"def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:\n    {body}"
@@ -380,7 +380,7 @@ HOSTILE_FILES = {
 
 
 @pytest.mark.parametrize("change", ["a byte order mark", "CRLF", "another encoding", "tabs"])
-def test_a_right_file_passes_however_it_was_saved(room: Room, write, course: Course, change: str) -> None:
+def test_a_right_file_passes_however_it_was_saved(room: Sandbox, write, course: Course, change: str) -> None:
     lesson = find_lesson("01")
     text = course.solution(lesson).read_text()
     write(lesson, text)
@@ -396,7 +396,7 @@ def test_a_right_file_passes_however_it_was_saved(room: Room, write, course: Cou
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
-def test_a_file_that_can_not_be_loaded_is_told_of(room: Room, write, name: str) -> None:
+def test_a_file_that_can_not_be_loaded_is_told_of(room: Sandbox, write, name: str) -> None:
     text, words = HOSTILE_FILES[name]
     lesson = find_lesson("01")
     write(lesson, text)
@@ -405,14 +405,14 @@ def test_a_file_that_can_not_be_loaded_is_told_of(room: Room, write, name: str) 
     assert words in verdict.says, verdict
 
 
-def test_a_file_that_is_no_text_is_told_of(room: Room, write, course: Course) -> None:
+def test_a_file_that_is_no_text_is_told_of(room: Sandbox, write, course: Course) -> None:
     lesson = find_lesson("01")
     write(lesson, "")
     course.lesson_file(lesson).write_bytes(b"\xff\xfe\x00")
     assert "Error" in room.grade(lesson, "mix").says
 
 
-def test_a_file_that_is_gone_is_told_of(room: Room, write, course: Course) -> None:
+def test_a_file_that_is_gone_is_told_of(room: Sandbox, write, course: Course) -> None:
     lesson = find_lesson("01")
     write(lesson, "")
     course.lesson_file(lesson).unlink()
@@ -421,14 +421,14 @@ def test_a_file_that_is_gone_is_told_of(room: Room, write, course: Course) -> No
     assert "dino reset 01" in verdict.facts
 
 
-def test_what_an_answer_prints_is_kept(room: Room, write) -> None:
+def test_what_an_answer_prints_is_kept(room: Sandbox, write) -> None:
     lesson, exercise = find_exercise("mix")
     code = "def mix(clean, noise, noise_level):\n    print('level', noise_level.shape)\n    return clean"
     write(lesson, solved_but(lesson, exercise, code))
     assert "level torch.Size([6, 1, 1, 1])" in room.grade(lesson, exercise).printed
 
 
-def test_a_wrong_signature_is_told_with_the_call_that_was_expected(room: Room, write) -> None:
+def test_a_wrong_signature_is_told_with_the_call_that_was_expected(room: Sandbox, write) -> None:
     lesson, exercise = find_exercise("mix")
     write(lesson, solved_but(lesson, exercise, "def mix(clean, noise):\n    return clean"))
     verdict = room.grade(lesson, exercise)
@@ -436,7 +436,7 @@ def test_a_wrong_signature_is_told_with_the_call_that_was_expected(room: Room, w
     assert "mix(clean, noise, noise_level)" in verdict.facts
 
 
-def test_one_mistake_does_not_count_twice(room: Room, write) -> None:
+def test_one_mistake_does_not_count_twice(room: Sandbox, write) -> None:
     # `add_noise` leans on `mix`, which is wrong here: it is graded with the reference's in its place.
     lesson, _ = find_exercise("mix")
     write(lesson, solved_but(lesson, "mix", "def mix(clean, noise, noise_level):\n    return clean"))
@@ -446,7 +446,7 @@ def test_one_mistake_does_not_count_twice(room: Room, write) -> None:
     assert "in place of others" in verdict.note
 
 
-def test_an_endless_loop_in_one_exercise_does_not_fail_another(room: Room, write) -> None:
+def test_an_endless_loop_in_one_exercise_does_not_fail_another(room: Sandbox, write) -> None:
     lesson, _ = find_exercise("mix")
     write(lesson, solved_but(lesson, "mix", "def mix(clean, noise, noise_level):\n    while True:\n        pass"))
     verdict = room.grade(lesson, "add_noise")
@@ -472,14 +472,14 @@ BUGS = {
 }
 
 
-def test_the_solutions_work_together(room: Room) -> None:
+def test_the_solutions_work_together(room: Sandbox) -> None:
     report = room.together()
     assert report["passed"], report
 
 
 @pytest.mark.parametrize("number", BUGS)
 def test_a_bug_in_one_lesson_leaves_the_later_ones_green_and_is_named_by_the_check_of_all_parts(
-    room: Room, write, number: str
+    room: Sandbox, write, number: str
 ) -> None:
     exercise, code = BUGS[number]
     lesson = find_lesson(number)

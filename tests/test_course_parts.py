@@ -14,16 +14,16 @@ from dino import denoiser, images, noise, sampler, training
 from dino.common.errors import DinoError
 from dino.course.card import card
 from dino.course.curriculum import LESSONS, Course, find_lesson
-from dino.course.grader.integration import try_together
+from dino.course.grader.combine import assemble, translate
+from dino.course.grader.integration import check_integration
 from dino.course.grader.loader import load
-from dino.course.grader.parts import assemble, translate
-from dino.course.own_parts import in_words, parts_of_the_course
+from dino.course.parts import in_words, parts_of_the_course
 from dino.course.stubs import stub
 from dino.trainer.config import Config
-from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.model_file import load_model
 from dino.trainer.run import train
-from tests.test_catalogue import right_answers
+from tests.test_catalog import right_answers
 
 REPOSITORY = Course(Path(__file__).parents[1])
 TINY = Config(size=8, widths=(4, 6), depths=(1, 1), n_images=12, batch_size=4, learning_rate=1e-3, precision="bfloat16")
@@ -62,7 +62,7 @@ def test_a_model_needs_no_part_of_the_lesson_that_measures_it(course: Course) ->
     for lesson in LESSONS[:5]:
         shutil.copy(course.solution(lesson), course.lesson_file(lesson))
     assert set(parts_of_the_course(course, strict=True).whose.items()) == {(x.name, "yours") for x in LESSONS[:5]}
-    assert try_together(course)["passed"]
+    assert check_integration(course)["passed"]
     course.lesson_file(find_lesson("05")).write_text("def")
     assert set(parts_of_the_course(course, strict=True).whose.values()) == {"yours"}
 
@@ -104,7 +104,7 @@ def test_the_trainer_runs_on_the_learners_parts_and_on_nothing_else(
     for module, name in ((training, "denoising_loss"), (training, "update_average"), (sampler, "denoise")):
         monkeypatch.setattr(module, name, refuse)
     monkeypatch.setattr(noise, "mix", refuse)
-    trainer = AssembledTrainer(TINY, device="cpu", images=blobs, parts=chosen.for_training())
+    trainer = CustomTrainer(TINY, device="cpu", images=blobs, parts=chosen.for_training())
     for _ in train(trainer, tmp_path):
         pass
     assert calls.keys() == {function for functions in wanted.values() for function in functions}
@@ -118,8 +118,8 @@ def test_the_trainer_runs_on_the_learners_parts_and_on_nothing_else(
 
 
 def test_a_run_on_own_parts_resumes_bit_for_bit_and_only_with_them(tmp_path: Path, blobs: Tensor) -> None:
-    def trainer(parts: Parts) -> AssembledTrainer:
-        return AssembledTrainer(TINY, device="cpu", images=blobs, parts=parts)
+    def trainer(parts: Parts) -> CustomTrainer:
+        return CustomTrainer(TINY, device="cpu", images=blobs, parts=parts)
 
     whole, first, second = (trainer(parts=assemble(all_solved()).for_training()) for _ in range(3))
     for _ in whole.steps():

@@ -87,7 +87,7 @@ def test_names_are_lower_case_and_without_skin_tones(table: pa.Table) -> None:
 
 
 def test_order_is_unicodes_and_then_the_style(table: pa.Table) -> None:
-    # One concept's drawings are neighbours, always in the same order of styles.
+    # One concept's drawings are neighbors, always in the same order of styles.
     styles = [build_emoji.STYLES.index(style) for style in table["style"].to_pylist()]
     codes = [path.partition("/")[2] for path in table["image"].combine_chunks().field("path").to_pylist()]
     runs = [code for i, code in enumerate(codes) if i == 0 or codes[i - 1] != code]
@@ -116,7 +116,7 @@ def test_datasets_reads_images_offline(tmp_path: Path, monkeypatch: pytest.Monke
     assert (data[0]["name"], data[0]["group"], data[0]["style"]) == ("grinning face", "faces", "noto")
 
 
-# --- the licences -------------------------------------------------------------------------------------------
+# --- the licenses -------------------------------------------------------------------------------------------
 
 
 def test_notice_counts_and_links_are_right(table: pa.Table) -> None:
@@ -127,14 +127,14 @@ def test_notice_counts_and_links_are_right(table: pa.Table) -> None:
     for name, version in build_emoji.PACKAGES.items():
         assert name in notice
         assert version in notice
-    links = set(re.findall(r"\((licences/[^)]+\.txt)\)", notice))
-    assert links == {f"licences/{path.name}" for path in (DATA / "licences").iterdir()}
+    links = set(re.findall(r"\((licenses/[^)]+\.txt)\)", notice))
+    assert links == {f"licenses/{path.name}" for path in (DATA / "licenses").iterdir()}
 
 
 def test_the_file_alone_says_whose_the_drawings_are(table: pa.Table) -> None:
     assert table.schema.metadata[b"attribution"].decode() == build_emoji.ATTRIBUTION
-    licences = ("Apache-2.0", "creativecommons.org/licenses/by/4.0", "MIT")
-    assert all(word in build_emoji.ATTRIBUTION for word in ("Google", "Twitter", "Microsoft", *licences))
+    licenses = ("Apache-2.0", "creativecommons.org/licenses/by/4.0", "MIT")
+    assert all(word in build_emoji.ATTRIBUTION for word in ("Google", "Twitter", "Microsoft", *licenses))
 
 
 def test_fluent_has_only_what_microsoft_published(table: pa.Table) -> None:
@@ -171,7 +171,7 @@ ENTRIES = [
 
 
 def save_drawing(path: Path, hue: int, size: int = 64) -> None:
-    """A coloured square on a transparent background, a quarter of the width from each edge."""
+    """A colored square on a transparent background, a quarter of the width from each edge."""
     drawing = Image.new("RGBA", (size, size), (0, 255, 0, 0))
     drawing.paste((hue, 40, 200, 255), (size // 4, size // 4, size - size // 4, size - size // 4))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +227,7 @@ def test_drawings_lie_on_white_at_the_right_scale(packages: Path) -> None:
     assert (fluent.mode, fluent.size, fluent.getpixel((32, 32))) == ("RGB", (64, 64), (60, 40, 200))
     left, _, right, _ = fluent.convert("L").point([255] * 250 + [0] * 6).getbbox() or (0, 0, 0, 0)
     assert abs((right - left) - 64 * 128 / 232) < 2.5  # 128 of 256 pixels, magnified by the smaller window
-    # Between the drawing and the white there is nothing but their mix: green, the colour of the transparent
+    # Between the drawing and the white there is nothing but their mix: green, the color of the transparent
     # pixels, has no part in it.
     assert all(green <= max(red, blue) for _, (red, green, blue) in fluent.getcolors(4096) or [])
 

@@ -19,22 +19,31 @@ from dino.common import grids
 from dino.common.errors import DinoError
 from dino.denoiser import UNet
 from dino.reports import symptoms
-from dino.reports.diagnosis import Recorded, band_signs, comparable, examine, healthy_bands, nearest, recorded, verdict
-from dino.reports.symptoms import Look, Run, look, loss_signs, read_log, smoothed
+from dino.reports.diagnosis import (
+    Recorded,
+    band_symptoms,
+    comparable,
+    examine,
+    healthy_bands,
+    nearest,
+    recorded,
+    verdict,
+)
+from dino.reports.symptoms import Look, Run, look, loss_symptoms, read_log, smoothed
 from dino.trainer import run
 from dino.trainer.config import Config
-from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.presets import PRESETS
 
 TINY = Config(
     data="no such pictures.parquet", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16,
-    learning_rate=3e-3, precision="float32", average_half_life=200, seed=3,
+    learning_rate=3e-3, precision="float32", ema_half_life=200, seed=3,
 )  # fmt: skip
 
 
 def trained(folder: Path, images: Tensor, parts: Parts | None = None, config: Config = TINY) -> Path:
     """A run that was really trained, on blobs."""
-    for _ in run.train(AssembledTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
+    for _ in run.train(CustomTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
         pass
     return folder
 
@@ -122,39 +131,39 @@ def run_with(losses: list[float], **other: Any) -> Run:
     """A run of quick with these losses, as many as its log has rows, and nothing else known of it."""
     config = PRESETS["quick"]
     curve = [(config.n_images * (k + 1) // len(losses), loss) for k, loss in enumerate(losses)]
-    about = {"looks": [], "mean_picture": 0.042, "one_colour": 0.11, "marks": [], "step": config.n_steps}
+    about = {"looks": [], "mean_picture": 0.042, "one_color": 0.11, "marks": [], "step": config.n_steps}
     return Run(config=config, log=curve, **about | other)
 
 
-def test_flat_at_the_mean_picture_or_colour_is_told_as_what_it_is() -> None:
-    for level, name in (0.042, "mean picture"), (0.11, "mean colour"):
+def test_flat_at_the_mean_picture_or_color_is_told_as_what_it_is() -> None:
+    for level, name in (0.042, "mean picture"), (0.11, "mean color"):
         flat = [0.2, 0.15, *[level * (1 + 0.02 * (-1) ** k) for k in range(60)]]
-        [sign] = loss_signs(run_with(flat))
+        [sign] = loss_symptoms(run_with(flat))
         assert f"always answering the {name}" in sign.what
         assert "noise level" in sign.advice
         on_its_way = [math.exp(math.log(level) + 0.03 * (20 - k)) for k in range(40)]  # passes that loss, falling
-        assert not loss_signs(run_with(on_its_way[:21]))
+        assert not loss_symptoms(run_with(on_its_way[:21]))
 
 
 def test_a_loss_that_rose_is_told_with_where_it_was_least() -> None:
     fallen = [0.1 * 0.95**k for k in range(60)]
-    assert not loss_signs(run_with(fallen))
-    [sign] = loss_signs(run_with([*fallen, *[0.03] * 20]))
+    assert not loss_symptoms(run_with(fallen))
+    [sign] = loss_symptoms(run_with([*fallen, *[0.03] * 20]))
     assert sign.what.startswith("the loss was down at 0.006")
     assert sign.what.endswith("and is up at 0.0300")
     assert "lower learning rate than 0.0015" in sign.advice
 
 
 def test_a_loss_above_all_reason_is_told_as_growth() -> None:
-    [sign] = loss_signs(run_with([0.2, 0.1, *[0.1 * 1.5**k for k in range(20)]]))
-    assert "far above that of always answering the mean colour (0.1100)" in sign.what
+    [sign] = loss_symptoms(run_with([0.2, 0.1, *[0.1 * 1.5**k for k in range(20)]]))
+    assert "far above that of always answering the mean color (0.1100)" in sign.what
     assert "gradients cleared" in sign.advice
 
 
 def test_healthy_losses_with_odd_samples_point_at_the_sampler() -> None:
     run = as_run(HEALTHY[0], 60_000, BASE)
     grainy = replace(run, looks=[(60_000, run.looks[-1][1]._replace(grain=6.0))])
-    [sign] = band_signs(grainy, healthy_bands(ENTRIES, run))
+    [sign] = band_symptoms(grainy, healthy_bands(ENTRIES, run))
     assert sign.what.startswith("the loss is healthy, but the samples are grainy")
     assert "look at the sampler" in sign.advice
 
@@ -166,10 +175,10 @@ def test_the_losses_of_always_the_mean_are_those_of_such_networks(
     real = run.to_unit(symptoms.load_images(str(picture_folder), 8, part="training"))
     both = torch.cat([real, real.flip(-1)])
     for answer, loss in (both.mean(dim=0, keepdim=True), run.mean_picture), (
-        both.mean(dim=(0, 2, 3), keepdim=True), run.one_colour,
+        both.mean(dim=(0, 2, 3), keepdim=True), run.one_color,
     ):  # fmt: skip
         assert F.mse_loss(answer.expand_as(both), both).item() == pytest.approx(loss, rel=1e-4)
-    assert run.one_colour > run.mean_picture
+    assert run.one_color > run.mean_picture
 
 
 # ---- what samples look like -----------------------------------------------------------------------------------------
@@ -235,7 +244,7 @@ def test_a_healthy_run_lies_in_the_band_of_the_others(left_out: Recorded, until:
     others = [entry for entry in ENTRIES if entry is not left_out]
     run = as_run(left_out, until, BASE)
     bands = healthy_bands(others, run)
-    assert not band_signs(run, bands)
+    assert not band_symptoms(run, bands)
     entry, _ = nearest(run, others)
     assert entry.healthy or entry.name in BY_WEIGHTS
     assert "inside the healthy band" in verdict(run, [], True)
@@ -247,7 +256,7 @@ def test_early_blur_is_called_normal_and_late_blur_is_not() -> None:
         said = verdict(run, [], True)
         assert ("blur is normal here" in said) is normal
     blurred = replace(run, looks=[(60_000, run.looks[-1][1]._replace(detail=0.4))])
-    [sign] = band_signs(blurred, healthy_bands(ENTRIES, run))
+    [sign] = band_symptoms(blurred, healthy_bands(ENTRIES, run))
     assert "blurred (detail 0.40, healthy " in sign.what
 
 
@@ -256,7 +265,7 @@ def test_losses_too_high_and_too_low_are_both_wrong() -> None:
     bands = healthy_bands(ENTRIES, run)
     for factor, told in (1.5, "times the highest that is healthy here"), (0.6, "too good to be true"):
         other = replace(run, log=[(images, factor * loss) for images, loss in run.log])
-        [sign] = band_signs(other, bands)
+        [sign] = band_symptoms(other, bands)
         assert told in sign.what
 
 
@@ -336,7 +345,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, blobs: Tensor, pi
     assert "there is no file" in refused(folder)
 
 
-def test_a_log_is_smoothed_by_its_neighbours(tmp_path: Path) -> None:
+def test_a_log_is_smoothed_by_its_neighbors(tmp_path: Path) -> None:
     rows = "".join(f"{k},{k * 10},{k % 2},5\n" for k in range(40))
     (tmp_path / "log.csv").write_text(f"step,images,loss,images_per_second\n{rows}")
     curve = smoothed(read_log(tmp_path / "log.csv"))

@@ -27,7 +27,7 @@ from dino.evaluation import (
     laplacian_pyramid,
     loss_by_noise_level,
     n_levels_for,
-    nearest_neighbours,
+    nearest_neighbors,
     sliced_distance,
     sliced_wasserstein,
 )
@@ -201,13 +201,13 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(faces: Tens
     assert once["draws"] != other["draws"]
 
 
-# ---- the neighbours -------------------------------------------------------------------------------------------------
+# ---- the neighbors -------------------------------------------------------------------------------------------------
 
 
 @given(seed=seeds, n=st.integers(1, 12), k=st.integers(1, 3))
-def test_the_nearest_neighbours_are_those_found_by_trying_all(seed: int, n: int, k: int) -> None:
+def test_the_nearest_neighbors_are_those_found_by_trying_all(seed: int, n: int, k: int) -> None:
     samples, images = torch.rand(2, n + k, 3, 2, 4, generator=chance(seed), dtype=torch.float64)
-    distances, indices = nearest_neighbours(samples[:n], images, k)
+    distances, indices = nearest_neighbors(samples[:n], images, k)
     apart = (samples[:n, None] - images[None]).square().mean(dim=(2, 3, 4)).sqrt()
     expected = apart.sort(dim=1)
     assert torch.allclose(distances, expected.values[:, :k], atol=1e-7)
@@ -215,12 +215,12 @@ def test_the_nearest_neighbours_are_those_found_by_trying_all(seed: int, n: int,
 
 
 def test_white_is_1_from_black() -> None:
-    assert nearest_neighbours(torch.ones(1, 3, 4, 5), torch.zeros(2, 3, 4, 5))[0].item() == pytest.approx(1)
+    assert nearest_neighbors(torch.ones(1, 3, 4, 5), torch.zeros(2, 3, 4, 5))[0].item() == pytest.approx(1)
 
 
 @settings(max_examples=30)
 @given(seed=seeds, n=st.integers(2, 12), at_once=st.integers(1, 5))
-def test_mirrored_pictures_are_neighbours_too_but_none_is_its_own(seed: int, n: int, at_once: int) -> None:
+def test_mirrored_pictures_are_neighbors_too_but_none_is_its_own(seed: int, n: int, at_once: int) -> None:
     images = torch.randint(256, (n, 3, 4, 4), generator=chance(seed), dtype=torch.uint8)
     floats = to_unit(images)
     both = torch.cat([floats, floats.flip(-1)])

@@ -1,7 +1,7 @@
 """Checks of dino.images: bytes become floats, batches keep their promises, and every oddity of a picture file is met.
 
-All files are made here, at run time. Most hold one picture, QUARTERS: four colours, one in each corner, so that a
-mirrored, turned, shifted or wrongly coloured picture can't pass for the right one.
+All files are made here, at run time. Most hold one picture, QUARTERS: four colors, one in each corner, so that a
+mirrored, turned, shifted or wrongly colored picture can't pass for the right one.
 """
 
 import io
@@ -44,8 +44,8 @@ def in_quarters(values: Iterable[Any], dtype: npt.DTypeLike = np.uint8) -> np.nd
     return pixels
 
 
-COLOURS = [RED, GREEN, BLUE, BLACK]
-QUARTERS = in_quarters(COLOURS)
+ColorS = [RED, GREEN, BLUE, BLACK]
+QUARTERS = in_quarters(ColorS)
 
 
 def encoded(picture: np.ndarray | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -55,25 +55,25 @@ def encoded(picture: np.ndarray | Image.Image, kind: str = "PNG", **options: Any
     return file.getvalue()
 
 
-def png(width: int, height: int, depth: int, colour: int, rows: bytes, transparent: bytes = b"") -> bytes:
+def png(width: int, height: int, depth: int, color: int, rows: bytes, transparent: bytes = b"") -> bytes:
     """A PNG file from its parts, for the kinds that Pillow reads and doesn't write, and for headers that lie."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     marks = chunk(b"tRNS", transparent) if transparent else b""
     return b"\x89PNG\r\n\x1a\n" + header + marks + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def deep_png(pixels: np.ndarray, colour: int, transparent: int | None = None) -> bytes:
+def deep_png(pixels: np.ndarray, color: int, transparent: int | None = None) -> bytes:
     """A PNG of 16 bits a channel. Every row begins with the number of its filter, 0 for none."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    return png(SIZE, SIZE, 16, colour, rows, b"" if transparent is None else struct.pack(">H", transparent))
+    return png(SIZE, SIZE, 16, color, rows, b"" if transparent is None else struct.pack(">H", transparent))
 
 
 def animated(kind: str, **options: Any) -> bytes:
-    later = [Image.new("RGB", (SIZE, SIZE), colour) for colour in ("yellow", "magenta")]
+    later = [Image.new("RGB", (SIZE, SIZE), color) for color in ("yellow", "magenta")]
     return encoded(QUARTERS, kind, save_all=True, append_images=later, duration=100, **options)
 
 
@@ -120,7 +120,7 @@ def test_every_byte_becomes_its_255th_to_the_last_bit() -> None:
     as_floats = to_unit(every_byte)
     exact = every_byte.double() / 255
     assert as_floats.dtype == torch.float32
-    assert (as_floats.double() - exact).abs().max() <= 2**-25  # half the distance of float32's neighbours below 1
+    assert (as_floats.double() - exact).abs().max() <= 2**-25  # half the distance of float32's neighbors below 1
     assert as_floats[[0, 255]].tolist() == [0, 1]
     assert torch.equal((as_floats * 255).round().to(torch.uint8), every_byte)
 
@@ -160,8 +160,8 @@ def test_flips_are_tossed_for_each_image_alone_and_come_up_half_of_the_time(gene
     tosses = torch.stack([mirrored(random_flip(arrow(1000), generator=generator)) for _ in range(40)])
     # 40,000 fair tosses: the share is within five standard deviations, 5 / (2 sqrt(40000)) = 0.0125, of a half
     assert abs(tosses.float().mean().item() - 0.5) < 0.0125
-    neighbours_agree = (tosses[:, 1:] == tosses[:, :-1]).float().mean().item()
-    assert abs(neighbours_agree - 0.5) < 0.0125
+    neighbors_agree = (tosses[:, 1:] == tosses[:, :-1]).float().mean().item()
+    assert abs(neighbors_agree - 0.5) < 0.0125
     draws_agree = (tosses[1:] == tosses[:-1]).float().mean().item()
     assert abs(draws_agree - 0.5) < 0.0125
 
@@ -273,17 +273,17 @@ def cmyk() -> Image.Image:
 GRAYS = [0, 85, 170, 255]  # in 8 bits
 DEEP = [gray * 257 for gray in GRAYS]  # the same in 16 bits: 255 * 257 = 65535
 ALPHAS = [128, 0, 255, 51]
-ON_WHITE = [(255, 127, 127), WHITE, BLUE, (204, 204, 204)]  # the COLOURS with these ALPHAS
+ON_WHITE = [(255, 127, 127), WHITE, BLUE, (204, 204, 204)]  # the ColorS with these ALPHAS
 SEE_THROUGH = np.concatenate([QUARTERS, in_quarters(ALPHAS)[..., None]], axis=-1)
 
-# The file's name, what is in it, and the colours of the four corners that are to come out of it.
+# The file's name, what is in it, and the colors of the four corners that are to come out of it.
 EXACT: dict[str, tuple[str, Callable[[], bytes], list[Any]]] = {
-    "RGB": ("a.png", lambda: encoded(QUARTERS), COLOURS),
+    "RGB": ("a.png", lambda: encoded(QUARTERS), ColorS),
     "gray": ("a.png", lambda: encoded(in_quarters(GRAYS)), GRAYS),
     "1 bit": ("a.png", lambda: encoded(in_quarters([0, 1, 1, 0], bool)), [0, 255, 255, 0]),
     "gray, alpha": ("a.png", lambda: encoded(in_quarters([(0, 255), (0, 128), (0, 0), (9, 255)])), [0, 127, 255, 9]),
     "gray, one transparent": ("a.png", lambda: encoded(in_quarters(GRAYS), transparency=85), [0, 255, 170, 255]),
-    "palette": ("a.png", lambda: encoded(palette()), COLOURS),
+    "palette": ("a.png", lambda: encoded(palette()), ColorS),
     "palette, one transparent": ("a.png", lambda: encoded(palette(), transparency=1), [RED, WHITE, BLUE, BLACK]),
     "palette, alpha": ("a.png", lambda: encoded(palette(), transparency=bytes(ALPHAS)), ON_WHITE),
     "RGB, one transparent": ("a.png", lambda: encoded(QUARTERS, transparency=BLUE), [RED, GREEN, WHITE, BLACK]),
@@ -295,48 +295,48 @@ EXACT: dict[str, tuple[str, Callable[[], bytes], list[Any]]] = {
     "16 bits, one transparent": ("a.png", lambda: deep_png(in_quarters(DEEP, int), 0, DEEP[1]), [0, 255, 170, 255]),
     "16-bit gray TIFF": ("a.tif", lambda: encoded(in_quarters(DEEP, np.uint16), "TIFF"), GRAYS),
     "16-bit gray TIFF, big end first": ("a.tif", lambda: encoded(in_quarters(DEEP, np.dtype(">u2")), "TIFF"), GRAYS),
-    "16-bit RGB": ("a.png", lambda: deep_png(QUARTERS.astype(int) * 257, 2), COLOURS),
+    "16-bit RGB": ("a.png", lambda: deep_png(QUARTERS.astype(int) * 257, 2), ColorS),
     "16-bit RGBA": ("a.png", lambda: deep_png(SEE_THROUGH.astype(int) * 257, 6), ON_WHITE),
     "32-bit whole numbers": ("a.tiff", lambda: encoded(in_quarters(DEEP, np.int32), "TIFF"), GRAYS),
     "floats, 0 to 1": ("a.tiff", lambda: encoded(in_quarters([0, 1 / 3, 2 / 3, 1], np.float32), "TIFF"), GRAYS),
     "floats, 0 to 255": ("a.tiff", lambda: encoded(in_quarters(GRAYS, np.float32), "TIFF"), GRAYS),
     "floats, one not": ("a.tiff", lambda: encoded(in_quarters([0, np.nan, 0.2, 1], "f4"), "TIFF"), [0, 0, 51, 255]),
-    "animated GIF": ("a.gif", lambda: animated("GIF"), COLOURS),
-    "animated WebP": ("a.webp", lambda: animated("WEBP", lossless=True), COLOURS),
-    "animated PNG": ("a.png", lambda: animated("PNG"), COLOURS),
-    "TIFF of several pages": ("a.tiff", lambda: animated("TIFF"), COLOURS),
+    "animated GIF": ("a.gif", lambda: animated("GIF"), ColorS),
+    "animated WebP": ("a.webp", lambda: animated("WEBP", lossless=True), ColorS),
+    "animated PNG": ("a.png", lambda: animated("PNG"), ColorS),
+    "TIFF of several pages": ("a.tiff", lambda: animated("TIFF"), ColorS),
     "GIF, one transparent": ("a.gif", lambda: encoded(palette(), "GIF", transparency=1), [RED, WHITE, BLUE, BLACK]),
-    "BMP": ("a.bmp", lambda: encoded(QUARTERS, "BMP"), COLOURS),
-    "TIFF": ("a.tiff", lambda: encoded(QUARTERS, "TIFF"), COLOURS),
-    "compressed TIFF": ("a.tiff", lambda: encoded(QUARTERS, "TIFF", compression="tiff_lzw"), COLOURS),
-    "CMYK TIFF": ("a.tiff", lambda: encoded(cmyk(), "TIFF"), COLOURS),
-    "lossless WebP": ("a.webp", lambda: encoded(QUARTERS, "WEBP", lossless=True), COLOURS),
-    "ICO": ("a.ico", lambda: encoded(QUARTERS, "ICO", sizes=[(SIZE, SIZE)]), COLOURS),
-    "PPM": ("a.ppm", lambda: encoded(QUARTERS, "PPM"), COLOURS),
-    "PNG named as a JPEG": ("a.jpg", lambda: encoded(QUARTERS), COLOURS),
-    "an upper-case ending": ("A.PNG", lambda: encoded(QUARTERS), COLOURS),
+    "BMP": ("a.bmp", lambda: encoded(QUARTERS, "BMP"), ColorS),
+    "TIFF": ("a.tiff", lambda: encoded(QUARTERS, "TIFF"), ColorS),
+    "compressed TIFF": ("a.tiff", lambda: encoded(QUARTERS, "TIFF", compression="tiff_lzw"), ColorS),
+    "CMYK TIFF": ("a.tiff", lambda: encoded(cmyk(), "TIFF"), ColorS),
+    "lossless WebP": ("a.webp", lambda: encoded(QUARTERS, "WEBP", lossless=True), ColorS),
+    "ICO": ("a.ico", lambda: encoded(QUARTERS, "ICO", sizes=[(SIZE, SIZE)]), ColorS),
+    "PPM": ("a.ppm", lambda: encoded(QUARTERS, "PPM"), ColorS),
+    "PNG named as a JPEG": ("a.jpg", lambda: encoded(QUARTERS), ColorS),
+    "an upper-case ending": ("A.PNG", lambda: encoded(QUARTERS), ColorS),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_a_lossless_picture_comes_out_exactly(tmp_path: Path, kind: str) -> None:
-    name, make, colours = EXACT[kind]
-    colours = [colour if isinstance(colour, tuple) else (colour,) * 3 for colour in colours]
-    assert np.array_equal(load_one(tmp_path, name, make()), in_quarters(colours))
+    name, make, colors = EXACT[kind]
+    colors = [color if isinstance(color, tuple) else (color,) * 3 for color in colors]
+    assert np.array_equal(load_one(tmp_path, name, make()), in_quarters(colors))
 
 
 @pytest.mark.parametrize("kind", EXACT)
-def test_a_gray_picture_has_the_brightness_of_the_coloured_one(tmp_path: Path, kind: str) -> None:
+def test_a_gray_picture_has_the_brightness_of_the_colored_one(tmp_path: Path, kind: str) -> None:
     name, make, _ = EXACT[kind]
-    coloured = load_one(tmp_path, name, make())
+    colored = load_one(tmp_path, name, make())
     gray = load_one(tmp_path, name, make(), channels=1)[..., 0]
-    assert np.abs(gray - coloured @ [0.299, 0.587, 0.114]).max() <= 0.51  # ITU-R 601, rounded
-    if (coloured == coloured[..., :1]).all():
-        assert np.array_equal(gray, coloured[..., 0])
+    assert np.abs(gray - colored @ [0.299, 0.587, 0.114]).max() <= 0.51  # ITU-R 601, rounded
+    if (colored == colored[..., :1]).all():
+        assert np.array_equal(gray, colored[..., 0])
 
 
 FINE = {"quality": 95, "subsampling": 0}  # each 8 x 8 block of QUARTERS is one block of the JPEG, so nothing bleeds
-NEAR = 3  # levels that a JPEG may be off: colours are rounded on the way to YCbCr and back, and each block's average
+NEAR = 3  # levels that a JPEG may be off: colors are rounded on the way to YCbCr and back, and each block's average
 NEARLY: dict[str, Callable[[], bytes]] = {
     "JPEG": lambda: encoded(QUARTERS, "JPEG", **FINE),
     "progressive JPEG": lambda: encoded(QUARTERS, "JPEG", progressive=True, **FINE),
@@ -383,7 +383,7 @@ def test_a_photo_that_is_decoded_at_a_part_of_its_size_is_whole_and_upright(tmp_
     photo = QUARTERS.repeat(64, axis=0).repeat(64, axis=1)  # 1024 x 1024, which is 64 times too large
     stored, exif = as_stored(photo, 6)
     off = np.abs(load_one(tmp_path, "a.jpg", encoded(stored, "JPEG", exif=exif, **FINE)) - QUARTERS)
-    off[5:11], off[:, 5:11] = 0, 0  # resizing looks at three pixels on either side, so it mixes colours at the middle
+    off[5:11], off[:, 5:11] = 0, 0  # resizing looks at three pixels on either side, so it mixes colors at the middle
     assert off.max() <= NEAR
 
 
@@ -396,7 +396,7 @@ def test_a_picture_is_cut_as_center_square_cuts_it(tmp_path: Path, height: int, 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 900), (900, 1), (3, 2), (16, 16), (70, 50)])
 @pytest.mark.parametrize("size", [1, 8, 33])
-def test_a_picture_of_one_colour_keeps_it_at_any_size(tmp_path: Path, height: int, width: int, size: int) -> None:
+def test_a_picture_of_one_color_keeps_it_at_any_size(tmp_path: Path, height: int, width: int, size: int) -> None:
     plain = np.full((height, width, 3), (1, 130, 254), dtype=np.uint8)
     assert (load_one(tmp_path, "a.png", encoded(plain), size=size) == (1, 130, 254)).all()
 
@@ -592,7 +592,7 @@ def test_a_name_that_is_not_valid_unicode_is_no_obstacle(tmp_path: Path) -> None
         assert "skipped 1 of 2" in warning
 
 
-def test_gray_and_coloured_pictures_can_be_mixed(tmp_path: Path) -> None:
+def test_gray_and_colored_pictures_can_be_mixed(tmp_path: Path) -> None:
     write(tmp_path / "a.png", plain(7))
     write(tmp_path / "b.png", encoded(np.full((3, 5, 4), 255, dtype=np.uint8)))
     assert levels(load_images(tmp_path, 2)) == [7, 255]
@@ -956,9 +956,9 @@ def test_a_tenth_is_held_out_and_the_rest_is_for_training() -> None:
 
 
 def test_the_same_pictures_are_held_out_at_any_size_among_any_others_and_from_the_cache(tmp_path: Path) -> None:
-    colours = [(x, 255 - x, x * 7 % 256) for x in range(60)]
-    for x, colour in enumerate(colours):
-        (tmp_path / f"{x:02d}.png").write_bytes(encoded(np.full((8, 8, 3), colour, dtype=np.uint8)))
+    colors = [(x, 255 - x, x * 7 % 256) for x in range(60)]
+    for x, color in enumerate(colors):
+        (tmp_path / f"{x:02d}.png").write_bytes(encoded(np.full((8, 8, 3), color, dtype=np.uint8)))
 
     def held_out(size: int, **options: object) -> set[tuple[int, ...]]:
         return {tuple(image[:, 0, 0].tolist()) for image in load_images(tmp_path, size, part="held out", **options)}
@@ -970,7 +970,7 @@ def test_the_same_pictures_are_held_out_at_any_size_among_any_others_and_from_th
         (tmp_path / f"{x:02d}.png").rename(tmp_path / f"moved-{x}.png")
     for x in range(30, 60):
         (tmp_path / f"{x:02d}.png").unlink()
-    assert held_out(8) == first & set(colours[:30])
+    assert held_out(8) == first & set(colors[:30])
 
 
 def test_a_single_picture_is_for_training(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from dino.trainer.trainer import Trainer
 
 PICTURES = torch.arange(16 * 3 * 8 * 8).reshape(16, 3, 8, 8).to(torch.uint8)
 TINY = Config("emoji:face-hat", size=8, widths=(4, 4), depths=(1, 0), n_images=32, batch_size=8, precision="float32")
-ESCAPE = "\x1b[31m\nred\x07\r\x9b2J"  # what would colour, ring and clear a terminal, or look like a line of ours
+ESCAPE = "\x1b[31m\nred\x07\r\x9b2J"  # what would color, ring and clear a terminal, or look like a line of ours
 KINDS = {WEIGHTS: "weights", STATE: "state"}
 NESTED: Any = 1  # half a million numbers once written out
 for _ in range(6):
@@ -151,7 +151,7 @@ def test_what_is_no_safetensors_file_is_told_by_what_it_is(file: Path, run: Path
     other_kind = (run / (STATE if file.name == WEIGHTS else WEIGHTS)).read_bytes()
     for blob, told in (
         (b"<!DOCTYPE html>\n<html><title>404\x1b[2J</title></html>\n" * 99, "is a web page"),
-        (b"\n\n  <html>Sign in</html>", "is a web page"),
+        (b"\n\n  <html>Symptom in</html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "is a git-LFS pointer"),
         (b'{"error": "Repository not found\\u001b[2J"}', "no safetensors file"),
         (ESCAPE.encode() * 99, "no safetensors file"),
@@ -254,7 +254,7 @@ def test_a_description_that_lies_is_refused(file: Path) -> None:
 
 LIES: list[tuple[str, Any, str]] = [
     ("step", NESTED, "not all are counts"), ("step", -1, "not all are counts"), ("config", NESTED, "its config lacks"),
-    ("images_seen", {ESCAPE * 99: NESTED}, "not all are counts"), ("n_pictures", ESCAPE, "not all are counts"),
+    ("images_seen", {ESCAPE * 99: NESTED}, "not all are counts"), ("n_training_images", ESCAPE, "not all are counts"),
     ("config", {ESCAPE: 1}, "its config lacks"), ("data", NESTED, "data should be"), 
     ("size", 10**4000, "size should be"),
     ("widths", NESTED, "widths should be"), ("widths", {ESCAPE * 99: NESTED}, "widths should be"),
@@ -371,11 +371,11 @@ def test_what_is_told_of_a_file_cannot_write_on_the_terminal(
 
 # ---- names ----------------------------------------------------------------------------------------------------------
 
-GOOD, SECRET = (1, 2, 3), (200, 10, 20)  # the colours of pictures that may and may not be seen
+GOOD, SECRET = (1, 2, 3), (200, 10, 20)  # the colors of pictures that may and may not be seen
 
 
-def picture(path: Path, colour: tuple[int, int, int]) -> bytes:
-    Image.new("RGB", (8, 8), colour).save(path)
+def picture(path: Path, color: tuple[int, int, int]) -> bytes:
+    Image.new("RGB", (8, 8), color).save(path)
     return path.read_bytes()
 
 

@@ -18,14 +18,14 @@ def pixels(image: Image.Image) -> torch.Tensor:
 
 
 def test_a_grid_shows_every_picture_in_reading_order_enlarged_without_blur() -> None:
-    colours = torch.rand(5, 3, 1, 1).expand(5, 3, 8, 8)
-    image = pixels(grids.grid(colours, columns=3))
+    colors = torch.rand(5, 3, 1, 1).expand(5, 3, 8, 8)
+    image = pixels(grids.grid(colors, columns=3))
     cell = 64 + 2  # eight times as large, and a gap
     assert image.shape == (3, 2 * cell + 2, 3 * cell + 2)
-    for index, colour in enumerate(colours):
+    for index, color in enumerate(colors):
         top, left = 2 + cell * (index // 3), 2 + cell * (index % 3)
         shown = image[:, top : top + 64, left : left + 64] / 255
-        assert (shown - colour[:, :1, :1]).abs().max() <= 0.51 / 255
+        assert (shown - color[:, :1, :1]).abs().max() <= 0.51 / 255
     assert (image[:, -30, -30] == 255).all()  # the place that is left is white
 
 
@@ -54,11 +54,11 @@ def test_a_denoising_strip_has_the_models_answer_below_each_mix(denoiser_of: typ
 def test_a_sampling_strip_runs_from_the_first_step_to_the_last(denoiser_of: type) -> None:
     path = list(denoise(denoiser_of(lambda noisy, level: noisy.round()), torch.rand(2, 3, 8, 8), noise_schedule(30)))
     strip = strips.sampling_strip(path)
-    assert strip.shape == (2 * strips.STRIP, 3, 8, 8)
+    assert strip.shape == (2 * strips.STRIP_COLUMNS, 3, 8, 8)
     assert torch.equal(strip[0], path[0].noisy[0])
-    assert torch.equal(strip[strips.STRIP - 1], path[-1].noisy[0])
+    assert torch.equal(strip[strips.STRIP_COLUMNS - 1], path[-1].noisy[0])
     assert torch.equal(strip[-1], path[-1].denoised[0])
-    assert strips.sampling_strip(path[:1]).shape[0] == 2 * strips.STRIP  # a single step is repeated
+    assert strips.sampling_strip(path[:1]).shape[0] == 2 * strips.STRIP_COLUMNS  # a single step is repeated
 
 
 def test_real_pictures_stand_left_and_generated_ones_right() -> None:
@@ -101,13 +101,13 @@ def test_labelled_rows_show_each_picture_in_its_place_and_leave_the_style_as_it_
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    rows = {"colour": torch.rand(3, 3, 4, 4), "gray": torch.rand(2, 1, 4, 4)}
-    figure = plots.labelled(rows, ["a", "b", "c"])
+    rows = {"color": torch.rand(3, 3, 4, 4), "gray": torch.rand(2, 1, 4, 4)}
+    figure = plots.labeled(rows, ["a", "b", "c"])
     shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     expected = [image.permute(1, 2, 0) if len(image) == 3 else image[0] for row in rows.values() for image in row]
     assert len(shown) == 5
     for array, image in zip(shown, expected, strict=True):
         torch.testing.assert_close(torch.tensor(array), image)
-    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["colour", "gray"]
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["color", "gray"]
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["a", "b", "c"]
     assert dict(mpl.rcParams) == before

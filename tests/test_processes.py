@@ -33,7 +33,7 @@ config = Config(
     warmup=10, anneal=True, precision="float32", seed=3,
 )
 pictures = load_file(folder / "blobs")["blobs"]
-with processes.leaving_at_once(), processes.joined(torch.device("cpu")):
+with processes.exit_at_once(), processes.joined(torch.device("cpu")):
     for name, accumulate, *stops in (word.split(":") for word in sys.argv[2:]):
         for stop in [*map(int, stops), config.n_steps]:
             trainer = Trainer(config, device="cpu", images=pictures, accumulate=int(accumulate))

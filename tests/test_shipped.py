@@ -13,17 +13,17 @@ from dino.evaluation import loss_by_noise_level
 from dino.images import to_unit
 from dino.reports.evaluate import LEVELS
 from dino.trainer.model_file import load_model, save_model
-from dino.trainer.run_folder import SHIPPED, find_weights
+from dino.trainer.run_folder import PRETRAINED, find_weights
 
 CARD = (Path(__file__).parents[1] / "docs" / "model.md").read_text()
 
 
 def test_it_is_at_most_5_megabytes() -> None:
-    assert SHIPPED.stat().st_size <= 5_000_000
+    assert PRETRAINED.stat().st_size <= 5_000_000
 
 
 def test_it_learned_from_the_training_pictures_alone_and_its_card_has_its_true_losses() -> None:
-    model, about = load_model(SHIPPED)
+    model, about = load_model(PRETRAINED)
     config = about["config"]
     losses = []
     for part in "training", "held out":
@@ -52,7 +52,7 @@ def test_a_newcomer_draws_with_it_until_there_is_a_run(tmp_path: Path, monkeypat
     assert "the one that comes with dino" in invoke("sample", "-n", "2", "--steps", "2")
     assert (tmp_path / "runs" / "shipped" / "generated.png").exists()
     assert "emoji:faces,animals" in invoke("info")
-    model, about = load_model(SHIPPED)
+    model, about = load_model(PRETRAINED)
     save_model(tmp_path / "runs" / "quick-1" / "model.safetensors", model, about)
     assert "runs/quick-1" in invoke("sample", "-n", "2", "--steps", "2")
     assert (tmp_path / "runs" / "quick-1" / "generated.png").exists()
@@ -69,7 +69,7 @@ def test_its_pictures_are_pictures_and_not_one_of_them_twice() -> None:
     from dino.trainer.batched_sampling import draw
     from dino.trainer.model_file import shape_of
 
-    model, about = load_model(SHIPPED)
+    model, about = load_model(PRETRAINED)
     real = to_unit(load_images(about["config"]["data"], about["config"]["size"], part="training"))
     torch.manual_seed(0)
     samples = draw(model, 16, image_shape=shape_of(about), n_steps=20)

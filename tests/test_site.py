@@ -359,7 +359,7 @@ def test_the_film_stands_still_for_who_asks_for_less_motion(visitor: Visitor) ->
 
 @pytest.mark.parametrize(
     ("visitor", "left_out"),
-    # The pages of the code are all made alike, so in dark, where only colours differ, one of them is enough.
+    # The pages of the code are all made alike, so in dark, where only colors differ, one of them is enough.
     [({"color_scheme": "light"}, "404"), ({"color_scheme": "dark"}, "404|reference/(?!noise|command-line|files)")],
     indirect=["visitor"],
     ids=["light", "dark"],
@@ -508,7 +508,7 @@ def test_a_figure_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_code_comes_from_the_file_without_its_docstring() -> None:
-    shown = reference.code("guard.Guard._before_a_step")
+    shown = reference.code("guard.NonfiniteGuard._before_a_step")
     lines = shown.splitlines()
     assert lines[:2] == ['```{ .python title="dino/guard.py" }', "@torch.no_grad()"]
     assert lines[-2:] == ["    optimizer.found_inf = self.broken.float()", "```"]

@@ -27,7 +27,7 @@ from dino.common.errors import DinoError
 from dino.data.loading import load_images
 from dino.trainer import run, run_folder, tensor_file
 from dino.trainer.config import Config
-from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.device import choose_device
 from dino.trainer.model_file import load_model
 from dino.trainer.presets import PRESETS
@@ -124,7 +124,7 @@ def test_training_that_steps_twice_is_told_the_step_at_which_it_broke(blobs: Ten
         return loss
 
     own = SimpleNamespace(train_step=train_step, update_average=training.update_average)
-    trainer = AssembledTrainer(TINY, images=blobs, parts=Parts(training=own))
+    trainer = CustomTrainer(TINY, images=blobs, parts=Parts(training=own))
     for _ in zip(range(20), trainer.steps(), strict=False):
         pass
     with pytest.raises(DinoError, match="at step 7 the loss was not a finite number"):
@@ -205,11 +205,11 @@ def test_training_lowers_the_loss(tmp_path: Path, blobs: Tensor) -> None:
 
 
 def test_the_average_and_the_learning_rate_follow_the_images_not_the_steps(blobs: Tensor) -> None:
-    config = replace(TINY, average_half_life=64)
+    config = replace(TINY, ema_half_life=64)
     for batch_size in (8, 32):
         trainer = Trainer(replace(config, batch_size=batch_size), images=blobs)
         trainer.step = 10_000 // batch_size
-        assert trainer.config.decay_at(trainer.step) ** (64 / batch_size) == pytest.approx(0.5)
+        assert trainer.config.ema_decay_at(trainer.step) ** (64 / batch_size) == pytest.approx(0.5)
     trainer = Trainer(TINY, images=blobs, device="cpu")
     rates = []
     for step in range(60):
@@ -221,7 +221,7 @@ def test_the_average_and_the_learning_rate_follow_the_images_not_the_steps(blobs
 
 
 def test_every_step_sets_its_learning_rate_and_averages_with_its_decay(blobs: Tensor) -> None:
-    trainer = Trainer(replace(TINY, average_half_life=200), images=blobs)
+    trainer = Trainer(replace(TINY, ema_half_life=200), images=blobs)
     expected = [weight.detach().clone() for weight in trainer.average.parameters()]
     rates = set()
     for _, _ in zip(range(40), trainer.steps(), strict=False):
@@ -385,7 +385,7 @@ def test_a_size_the_network_cannot_halve_is_refused_with_the_nearest_that_it_can
         assert abs(side - size) < step
 
 
-@pytest.mark.parametrize("name", ["n_images", "batch_size", "learning_rate", "average_half_life"])
+@pytest.mark.parametrize("name", ["n_images", "batch_size", "learning_rate", "ema_half_life"])
 def test_nonsense_settings_are_refused(name: str) -> None:
     with pytest.raises(DinoError, match=f"{name.replace('_', ' ')} must be more than 0"):
         replace(TINY, **{name: 0})

@@ -101,7 +101,7 @@ def test_training_averages_after_each_step_if_asked_to() -> None:
 
 def test_one_batch_is_learned_by_heart(blobs: Tensor) -> None:
     clean = to_unit(blobs[:4])
-    constant = clean.var(dim=(0, 2, 3), correction=0).mean().item()  # the loss of the best single colour
+    constant = clean.var(dim=(0, 2, 3), correction=0).mean().item()  # the loss of the best single color
     torch.manual_seed(0)
     model = UNet(3, (16, 32), (1, 1))
     losses = list(train(model, torch.optim.AdamW(model.parameters(), 2e-3), [clean.repeat(4, 1, 1, 1)] * 400))

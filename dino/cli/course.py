@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..common.atomic_file import replacing
-from ..common.errors import DinoError, typed
+from ..common.errors import DinoError, shell_command
 from ..course.curriculum import LESSONS, Course, Lesson, find_course, find_exercise, find_lesson
 from ..course.hints import next_hint
 from ..course.progress import Record, regrade
@@ -66,9 +66,11 @@ def hint(exercise: ExerciseName, debug: Debug = False) -> None:
         console.print(Markdown(text))
         console.print()
     if len(given) < count:
-        console.print(f"For the next one, ask again: {typed('dino hint')} {number}", highlight=False)
+        console.print(f"For the next one, ask again: {shell_command('dino', 'hint', number)}", highlight=False)
     else:
-        console.print(f"That was the last hint. The whole answer: {typed('dino solution')} {number}", highlight=False)
+        console.print(
+            f"That was the last hint. The whole answer: {shell_command('dino', 'solution', number)}", highlight=False
+        )
 
 
 @app.command(rich_help_panel=PANEL)
@@ -95,7 +97,7 @@ def solution(
 
 
 def _show_code(code: str, language: str) -> None:
-    """In colour on a screen, and as it is into a file."""
+    """In color on a screen, and as it is into a file."""
     from rich.console import Console
     from rich.syntax import Syntax
 
@@ -127,7 +129,7 @@ def reset(lesson: LessonName, debug: Debug = False) -> None:
         typer.echo(f"{_short(file)} is as it was at the beginning; there is nothing to reset")
         return
     if attempt.strip():
-        kept = course.desk / "attempts" / f"{which.number}-{which.name}-{time.strftime('%Y%m%d-%H%M%S')}.py"
+        kept = course.output_folder / "attempts" / f"{which.number}-{which.name}-{time.strftime('%Y%m%d-%H%M%S')}.py"
         with replacing(kept) as temporary:
             temporary.write_bytes(attempt)
         typer.echo(f"kept      {_short(kept)}")

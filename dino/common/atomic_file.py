@@ -1,9 +1,9 @@
-"""Files that are either the old one or the new one, whole: never a torn one, whatever happens in between."""
+"""Atomic file replacement: a file is the old one or the new one, and whole, whatever happens in between."""
 
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .errors import DinoError
@@ -11,13 +11,13 @@ from .errors import DinoError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; on leaving, it takes the place of `path` in one move.
+    """Yield a temporary path beside `path` to write to, and move it to `path` at the end.
 
-    If the body fails or the process dies, `path` is as it was. The bytes are on the disk before the name moves, so a
+    If the body fails or the process dies, `path` is unchanged. The bytes reach the disk before the name moves, so a
     power cut can't leave an empty file with the right name.
 
     Raises:
-        DinoError: it could not be written, say as the disk is full.
+        DinoError: if the file can't be written, for example because the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explaining(path):
@@ -34,8 +34,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def explaining(path: Path, then: str = "try again") -> Iterator[None]:
-    """Tell in one line why `path` could not be written to, and what to do.
+def explaining(
+    path: Path, then: str = "try again", *, settings: Mapping[str, object] | None = None, command: str | None = None
+) -> Iterator[None]:
+    """Explain in one line why `path` can't be written.
+
+    Args:
+        path: the file or folder.
+        then: what to do once the cause is gone, as the end of a sentence.
+        settings, command: of the `DinoError`.
 
     Raises:
         DinoError: in place of the operating system's error.
@@ -44,12 +51,14 @@ def explaining(path: Path, then: str = "try again") -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DinoError(f"the disk is full: could not write {path}. Free some space, then {then}") from error
-        why = error.strerror or type(error).__name__
-        raise DinoError(f"could not write {path}: {why}. Choose a place you can write to, then {then}") from error
+            message = f"the disk is full: could not write {path}. Free some space, then {then}"
+        else:
+            why = error.strerror or type(error).__name__
+            message = f"could not write {path}: {why}. Choose a place you can write to, then {then}"
+        raise DinoError(message, settings=settings, command=command) from error
 
 
-def sweep(folder: Path) -> None:
+def delete_leftovers(folder: Path) -> None:
     """Delete the temporary files that a killed process left in `folder` and the folders in it."""
     for leftover in folder.rglob(".*.tmp"):
         leftover.unlink(missing_ok=True)

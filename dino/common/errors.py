@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 
 
-class _Fixable:
+class _Fixable(Exception):
     """A message, and the settings that would fix what it says.
 
     Library code states the facts and names settings. Only the command line knows how an option is spelled, and adds it
@@ -27,7 +27,7 @@ class _Fixable:
         self.settings, self.command = dict(settings or {}), command
 
 
-class DinoError(_Fixable, Exception):
+class DinoError(_Fixable):
     """A problem that the user can fix.
 
     The command line prints the message alone. Every other exception is a bug in dino and keeps its traceback.

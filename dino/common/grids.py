@@ -1,4 +1,4 @@
-"""Looking at things: grids, strips, films and curves. All images in [0, 1], shape (N, C, H, W), on any device."""
+"""Image grids, and the image files made of them. All images are in [0, 1], shape (N, C, H, W), on any device."""
 
 import math
 from collections.abc import Sequence
@@ -10,77 +10,102 @@ from torch import Tensor
 from .atomic_file import replacing
 from .errors import DinoError
 
-if TYPE_CHECKING:  # imported where they are used: together they cost a learner three seconds
+if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from PIL.Image import Image
 
-
-SIDE = 64  # pictures that fit in here twice are shown enlarged, or nobody could see them
+CELL = 64  # pixels; images that fit into a cell of this side twice or more are enlarged
+GAP = 2  # pixels between the images of a grid
 
 
 def grid(images: Tensor, columns: int | None = None) -> "Image":
-    """Pictures side by side with white gaps of 2 pixels, as square as it gets or with `columns` in each row.
+    """Lay images out in a grid with white gaps.
 
-    Small ones are enlarged, by the largest whole number that keeps them within 64 pixels a side.
+    Small images are enlarged by the largest whole number that keeps them within 64 pixels a side.
 
     Args:
-        images: in [0, 1], (N, C, H, W). What lies beyond is cut off.
+        images: in [0, 1], (N, C, H, W). Values outside that range are clamped.
+        columns: how many images in a row. By default the grid is as square as it can be.
     """
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
 
     pixels = images.detach().float().cpu().clamp(0, 1).mul(255).round().byte()
-    zoom = max(1, SIDE // images.shape[-1])
+    zoom = _zoom(images.shape[-1])
     pixels = pixels.repeat_interleave(zoom, dim=-2).repeat_interleave(zoom, dim=-1)
-    return to_pil_image(make_grid(pixels, nrow=columns or math.ceil(math.sqrt(len(images))), pad_value=255))
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    return to_pil_image(make_grid(pixels, nrow=columns, padding=GAP, pad_value=255))
 
 
-def cut_up(sheet: "Image", size: int, channels: int = 3) -> Tensor:
-    """The pictures of a `grid` again: (N, channels, size, size), in [0, 1]. White ones fill up its last row.
+def split_grid(image: "Image", size: int, channels: int = 3) -> Tensor:
+    """Return the images of a `grid`: (N, channels, size, size), in [0, 1]. White images fill up its last row.
 
     Args:
-        size: of one picture before it was enlarged, in pixels.
+        image: as `grid` made it.
+        size: side of one image before it was enlarged, in pixels.
+        channels: 3, or 1 for gray.
     """
     from torchvision.transforms.functional import pil_to_tensor
 
-    zoom, gap = max(1, SIDE // size), 2
-    pixels = pil_to_tensor(sheet.convert("RGB"))[:channels, gap:, gap:]
-    pitch = size * zoom + gap
+    zoom = _zoom(size)
+    pixels = pil_to_tensor(image.convert("RGB"))[:channels, GAP:, GAP:]
+    pitch = size * zoom + GAP
     cells = pixels.unfold(1, pitch, pitch).unfold(2, pitch, pitch)[..., : size * zoom : zoom, : size * zoom : zoom]
     return cells.flatten(1, 2).transpose(0, 1).float() / 255
 
 
+def _zoom(size: int) -> int:
+    return max(1, CELL // size)
+
+
 def comparison(real: Tensor, generated: Tensor) -> "Image":
-    """The comparison sheet: a `grid` of real pictures on the left, one of generated ones on the right."""
+    """Lay out a grid of real images on the left and a grid of generated ones on the right."""
     from PIL import Image
 
     left, right = grid(real), grid(generated)
-    gap = SIDE // 2
-    sheet = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
-    sheet.paste(left, (0, 0))
-    sheet.paste(right, (left.width + gap, 0))
-    return sheet
+    gap = CELL // 2
+    both = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width + gap, 0))
+    return both
 
 
-def save(image: "Image", path: Path) -> Path:
-    """Write a picture file, whole or not at all. The name's ending decides the format. Returns the path.
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def save_image(image: "Image", path: Path) -> Path:
+    """Write an image file atomically, in the format that its name ends in. Returns the path.
 
     Raises:
-        DinoError: no such format is known, or the file can't be written.
+        DinoError: if the format is unknown or the file can't be written.
     """
     from PIL import Image
 
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
     if kind not in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
-        raise DinoError(f"{path} is no name for a picture. End it in .png, .jpg or .webp")
+        raise DinoError(f"{path} does not end like the name of an image. End it in .png, .jpg or .webp")
     with replacing(path) as temporary:
         image.save(temporary, kind)
     return path
 
 
-def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) -> Path:
-    """Write a GIF film that lasts `seconds` and rests two more on its last frame, again and again. Returns the path.
+def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> Path:
+    """Lay images out in a grid and write it to an image file. Returns the path.
 
-    It lasts longer where there are more than 50 frames for a second, which browsers don't show.
+    Args:
+        images: in [0, 1], (N, C, H, W), on any device.
+        path: ends in .png, .jpg or .webp.
+        columns: how many images in a row. By default the grid is as square as it can be.
+
+    Raises:
+        DinoError: if the format is unknown or the file can't be written.
+    """
+    return save_image(grid(images, columns), Path(path))
+
+
+def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) -> Path:
+    """Write a GIF that plays for `seconds`, rests for two more on its last frame, and repeats. Returns the path.
+
+    It plays longer if there are more than 50 frames for a second, because browsers don't show more.
     """
     each = max(20, round(1000 * seconds / len(frames)))  # browsers slow down anything under 20 milliseconds
     with replacing(path) as temporary:

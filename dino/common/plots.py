@@ -1,4 +1,4 @@
-"""Looking at things: grids, strips, films and curves. All images in [0, 1], shape (N, C, H, W), on any device."""
+"""Plots: labeled rows of images, and loss curves."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,11 @@ from torch import Tensor
 
 from .atomic_file import replacing
 
-if TYPE_CHECKING:  # imported where they are used: together they cost a learner three seconds
+if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
 
-
-INK = "#808080"  # of letters and lines: it can be read on white and on black
-
-
-STYLE: dict[Any, Any] = {  # for matplotlib, of all figures of the course
+INK = "#808080"  # of letters and lines: readable on white and on black
+STYLE: dict[Any, Any] = {  # for matplotlib, in all figures of the course
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.framealpha": 0,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.titlecolor": INK, "grid.color": INK,
     "xtick.color": INK, "ytick.color": INK, "font.size": 11, "svg.fonttype": "none",
@@ -24,13 +21,13 @@ STYLE: dict[Any, Any] = {  # for matplotlib, of all figures of the course
 }  # fmt: skip
 
 
-def labelled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *, inch: float = 0.9) -> "Figure":
-    """Rows of pictures, each row with its name on the left, and labels above the columns.
+def labeled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *, inch: float = 0.9) -> "Figure":
+    """Plot rows of images, each row with its name on the left, and labels above the columns.
 
     Args:
-        rows: in [0, 1], each (N, C, H, W); they may differ in N.
-        columns: as many labels as the longest row has pictures, or none.
-        inch: the side of a picture, in inches.
+        rows: images in [0, 1], each (N, C, H, W). N may differ from row to row.
+        columns: one label for each image of the longest row, or none.
+        inch: the side of an image, in inches.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -53,7 +50,7 @@ def labelled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *
 
 
 def loss_curve(log: Path) -> "Figure":
-    """The loss against the images seen, on a logarithmic axis: every row of a log faintly, and smoothed.
+    """Plot the loss against the images seen, on a logarithmic axis: every row of a log faintly, and smoothed.
 
     Args:
         log: the path of a run's log.csv.
@@ -73,14 +70,14 @@ def loss_curve(log: Path) -> "Figure":
     return figure
 
 
+def smooth(values: list[float], reach: int = 5) -> list[float]:
+    """Return the mean of each value and its neighbors, up to `reach` of them on either side."""
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
 def save_figure(figure: "Figure", path: Path) -> Path:
-    """Write a matplotlib figure as a PNG, whole or not at all. Returns the path."""
+    """Write a matplotlib figure as a PNG, atomically. Returns the path."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return path
-
-
-def smooth(values: list[float], reach: int = 5) -> list[float]:
-    """The mean of each value and its neighbours, up to `reach` of them on either side."""
-    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
-    return [sum(window) / len(window) for window in windows]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ..common import grids
 from .curriculum import MAKING
-from .grader.parts import Parts
+from .grader.combine import Parts
 
 if TYPE_CHECKING:
     from PIL.Image import Image

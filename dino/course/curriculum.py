@@ -38,7 +38,7 @@ LESSONS = (
             "patches",
             "sliced_distance",
             "sliced_wasserstein",
-            "nearest_neighbours",
+            "nearest_neighbors",
         ),
         "is it any good?",
     ),
@@ -77,6 +77,19 @@ def find_exercise(name: str) -> tuple[Lesson, str]:
     )
 
 
+CATALOG = Path(__file__).parent / "catalog"
+
+
+def mistakes_file(lesson: Lesson) -> Path:
+    """Return the file of a lesson's common mistakes."""
+    return CATALOG / "mistakes" / f"{lesson.name}.py"
+
+
+def hints_file(lesson: Lesson) -> Path:
+    """Return the file of a lesson's hints: three for each exercise."""
+    return CATALOG / "hints" / f"{lesson.name}.md"
+
+
 @dataclass(frozen=True)
 class Course:
     """A copy of the course on disk: the folder that holds `lessons` and `solutions`."""
@@ -91,31 +104,23 @@ class Course:
         """The tests of the learner's file."""
         return self.root / "lessons" / lesson.number / f"test_{lesson.name}.py"
 
-    def mistakes(self, lesson: Lesson) -> Path:
-        """The named wrong answers."""
-        return self.root / "lessons" / lesson.number / "mistakes.py"
-
-    def hints(self, lesson: Lesson) -> Path:
-        """Three steps of help with each exercise."""
-        return self.root / "lessons" / lesson.number / "hints.md"
-
     def solution(self, lesson: Lesson) -> Path:
         """The same file, solved and explained."""
         return self.root / "solutions" / lesson.number / f"{lesson.name}.py"
 
     @property
-    def together(self) -> Path:
-        """The test of all parts together."""
-        return self.root / "lessons" / "test_together.py"
+    def integration_test(self) -> Path:
+        """The test that trains with all parts."""
+        return self.root / "lessons" / "test_integration.py"
 
     @property
-    def desk(self) -> Path:
+    def output_folder(self) -> Path:
         """What grading leaves: pictures, verdicts, old attempts."""
         return self.root / "runs" / "lessons"
 
-    def picture(self, lesson: Lesson) -> Path:
+    def contact_sheet(self, lesson: Lesson) -> Path:
         """The learner's output beside the expected one."""
-        return self.desk / f"{lesson.number}.png"
+        return self.output_folder / f"{lesson.number}.png"
 
     @property
     def is_here(self) -> bool:

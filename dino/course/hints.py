@@ -7,7 +7,7 @@ import textwrap
 
 from ..common.atomic_file import replacing
 from ..common.errors import DinoError
-from .curriculum import Course, Lesson
+from .curriculum import Course, Lesson, hints_file
 
 
 def hints(course: Course, lesson: Lesson, exercise: str) -> list[str]:
@@ -16,7 +16,7 @@ def hints(course: Course, lesson: Lesson, exercise: str) -> list[str]:
     Raises:
         DinoError: its file isn't there, or holds none.
     """
-    path = course.hints(lesson)
+    path = hints_file(lesson)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -31,7 +31,7 @@ def hints(course: Course, lesson: Lesson, exercise: str) -> list[str]:
 
 def next_hint(course: Course, lesson: Lesson, exercise: str) -> tuple[list[str], int]:
     """The hints asked for so far and one more, and how many there are in all. How far a learner is, is kept."""
-    every, path = hints(course, lesson, exercise), course.desk / "hints.json"
+    every, path = hints(course, lesson, exercise), course.output_folder / "hints.json"
     given: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         given = {str(number): int(count) for number, count in dict(json.loads(path.read_text())).items()}

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..common.atomic_file import replacing
-from ..common.errors import DinoError, typed
-from .curriculum import LESSONS, N_EXERCISES, Course, Lesson
-from .sandbox import Room
+from ..common.errors import DinoError, shell_command
+from .curriculum import LESSONS, N_EXERCISES, Course, Lesson, mistakes_file
+from .sandbox import Sandbox
 from .verdict import Verdict
 
 
@@ -20,7 +20,7 @@ class Record:
     """The verdicts in runs/lessons/verdicts.json. One counts only while the files that led to it are the same."""
 
     def __init__(self, course: Course) -> None:
-        self.course, self.path = course, course.desk / "verdicts.json"
+        self.course, self.path = course, course.output_folder / "verdicts.json"
         self.verdicts = self._saved()
         self._new: set[str] = set()
 
@@ -74,10 +74,10 @@ class Record:
                 outcome, number = self.outcome(lesson, exercise), lesson.exercise_number(exercise)
                 if outcome != "passed":
                     changed = outcome is None and number in self.verdicts
-                    again = typed(f"pytest lessons/{lesson.number}")
+                    again = shell_command("pytest", f"lessons/{lesson.number}")
                     stale = f" (lesson {lesson.number} has changed: {again})" * changed
                     return f"next: {number} {exercise}{stale}"
-        return f"all done: now train on your own parts with {typed('dino train --mine')}"
+        return f"all done: now train on your own parts with {shell_command('dino', 'train', '--mine')}"
 
 
 def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
@@ -87,7 +87,7 @@ def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
         return
     from tqdm.auto import tqdm
 
-    with Room(record.course) as room:
+    with Sandbox(record.course) as room:
         for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1, disable=None):
             before = fingerprint(record.course, lesson)
             record.keep(room.grade(lesson, exercise), before)
@@ -113,9 +113,12 @@ def grading_files(course: Course, lesson: Lesson) -> list[Path]:
     """
     package = Path(__file__).parents[1]
     reference = [package / f"{each.name}.py" for each in LESSONS]
-    shared = [package / f"{name}.py" for name in ("__init__", "errors", "files", "sources")]
+    shared = [
+        package / f"{name}.py"
+        for name in ("__init__", "common/__init__", "common/errors", "common/atomic_file", "common/version")
+    ]
     course_code = [path for path in sorted((package / "course").rglob("*")) if path.suffix in (".py", ".png")]
-    return [course.grader(lesson), course.mistakes(lesson), *reference, *shared, *course_code]
+    return [course.grader(lesson), mistakes_file(lesson), *reference, *shared, *course_code]
 
 
 @lru_cache

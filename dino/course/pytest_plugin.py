@@ -17,19 +17,19 @@ from _pytest._io import TerminalWriter
 from ..common.errors import DinoError
 from .curriculum import LESSONS, Course, Lesson
 from .progress import fingerprint
-from .sandbox import LIMIT, Room
+from .sandbox import LIMIT, Sandbox
 from .tutor import Tutor, in_words
 from .verdict import Verdict
 
-ROOM = pytest.StashKey[Room]()
+SANDBOX = pytest.StashKey[Sandbox]()
 
 
-def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "LessonFile | TogetherFile | None":
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "LessonFile | IntegrationFile | None":
     """Collect a lesson's grader without importing it, as that would take torch."""
-    if module_path == Course(module_path.parents[1]).together:
-        together: TogetherFile = TogetherFile.from_parent(parent, path=module_path)
-        together.course = Course(module_path.parents[1])
-        return together
+    if module_path == Course(module_path.parents[1]).integration_test:
+        integration: IntegrationFile = IntegrationFile.from_parent(parent, path=module_path)
+        integration.course = Course(module_path.parents[1])
+        return integration
     course = Course(module_path.parents[2])
     for lesson in LESSONS:
         if module_path in (course.grader(lesson), course.lesson_file(lesson)):  # either names the lesson
@@ -78,7 +78,7 @@ class Exercise(Graded):
         file = self.parent
         self.user_properties.append(("fingerprint", fingerprint(file.course, file.lesson)))
         try:
-            verdict = _room(self.config, file.course).grade(file.lesson, self.exercise)
+            verdict = _sandbox(self.config, file.course).grade(file.lesson, self.exercise)
         except DinoError as error:
             verdict = Verdict(file.lesson.exercise_number(self.exercise), self.exercise, "ungraded", str(error))
         self.user_properties.append(("dino", verdict.as_dict()))
@@ -90,28 +90,28 @@ class Exercise(Graded):
         return self.path, self.line, self.name
 
 
-class TogetherFile(pytest.File):
+class IntegrationFile(pytest.File):
     """The integration check: all of the learner's parts in one small training run."""
 
     course: Course
 
-    def collect(self) -> Iterator["Together"]:
+    def collect(self) -> Iterator["Integration"]:
         """One item."""
-        yield Together.from_parent(self, name="test_together")
+        yield Integration.from_parent(self, name="test_integration")
 
 
-class Together(Graded):
+class Integration(Graded):
     """The learner's parts together."""
 
-    parent: TogetherFile
+    parent: IntegrationFile
 
     def runtest(self) -> None:
         """Try them in the room."""
         try:
-            facts = _room(self.config, self.parent.course).together()
+            facts = _sandbox(self.config, self.parent.course).integrate()
         except DinoError as error:
             facts = {"passed": False, "says": str(error), "facts": []}
-        self.user_properties.append(("together", facts))
+        self.user_properties.append(("integration", facts))
         if not facts["passed"]:
             raise NotPassed([facts["says"], *facts["facts"]])
 
@@ -128,11 +128,11 @@ class NotPassed(Exception):
         self.lines = lines
 
 
-def _room(config: pytest.Config, course: Course) -> Room:
-    if ROOM not in config.stash:
+def _sandbox(config: pytest.Config, course: Course) -> Sandbox:
+    if SANDBOX not in config.stash:
         watched = sys.gettrace() is not None or "debugpy" in sys.modules  # a debugger may stop for as long as it likes
-        config.stash[ROOM] = Room(course, limit=None if watched else LIMIT)
-    return config.stash[ROOM]
+        config.stash[SANDBOX] = Sandbox(course, limit=None if watched else LIMIT)
+    return config.stash[SANDBOX]
 
 
 @pytest.hookimpl(trylast=True)
@@ -145,8 +145,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     course = next(course for course in courses if course)
     if not getattr(config.option, "numprocesses", None):  # xdist's workers have rooms of their own
-        _room(config, course)
-    tutor = Tutor(config, course, reporter._tw)
+        _sandbox(config, course)
+    tutor = Tutor(config, course, reporter._tw, lambda: _sandbox(config, course))
     # pytest's own reporter stays, as other plug-ins lean on it, but speaks into the void.
     reporter._tw = TerminalWriter(Path(os.devnull).open("w"))  # noqa: SIM115 - it lives as long as the process
     config.pluginmanager.register(tutor, "dino-tutor")
@@ -161,5 +161,5 @@ def _course_of(path: Path) -> Course | None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave no process behind."""
-    if ROOM in config.stash:
-        config.stash[ROOM].close()
+    if SANDBOX in config.stash:
+        config.stash[SANDBOX].close()

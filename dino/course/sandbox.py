@@ -1,6 +1,6 @@
 """The room in which learners' code runs: a process of its own, which may hang, exit or crash and takes nothing along.
 
-`Room` is the side that asks and is free of torch; `python -m dino.course.room` is the side that answers. One question
+`Sandbox` is the side that asks and is free of torch; `python -m dino.course.room` is the side that answers. One question
 and one answer are one line of JSON each. A watchdog ends a room that thinks too long, and says in which line it was.
 """
 
@@ -23,10 +23,11 @@ from .verdict import Verdict
 LIMIT = 20.0  # seconds for one exercise; a right answer needs less than one, but a slow disk may take its time
 
 
-TOGETHER = 6  # how many times as long all parts together may take
+WORKER = "dino.course.grader.worker"  # started by its name, because importing it would import torch
+INTEGRATION = 6  # how many times as long all parts together may take
 
 
-class Room:
+class Sandbox:
     """Grades in a process of its own, started at once, as importing torch takes seconds, and anew when it died."""
 
     def __init__(self, course: Course, *, limit: float | None = LIMIT) -> None:
@@ -43,7 +44,7 @@ class Room:
             self._ready = False
             # A session of its own keeps Ctrl-C for us: the room ends when its input does.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(self.course.root), str(self._trace), str(self.limit or 0)],
+                [sys.executable, "-m", WORKER, str(self.course.root), str(self._trace), str(self.limit or 0)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -57,11 +58,11 @@ class Room:
         """Grade one exercise of the learner's."""
         file = self.course.lesson_file(lesson)
         # Once an exercise of the file has hung, the others are graded without it, or each would wait for it again.
-        answer, why = self._ask(grade=exercise, lesson=lesson.number, alone=lesson.number in self._hung)
+        answer, why = self._request(grade=exercise, lesson=lesson.number, alone=lesson.number in self._hung)
         place = None if answer else self._place_in(file)
         if answer is None and place and place.function in lesson.exercises and place.function != exercise:
             # It was another exercise of the file that never came back. Has this one a fault of its own?
-            answer, _ = self._ask(grade=exercise, lesson=lesson.number, alone=True)
+            answer, _ = self._request(grade=exercise, lesson=lesson.number, alone=True)
         if place:
             self._hung.add(lesson.number)
         if answer is not None:
@@ -78,19 +79,19 @@ class Room:
 
     def draw(self, lesson: Lesson, skip: list[str]) -> Path | str:
         """Draw the lesson's picture, without the learner's output for the exercises in `skip`. Or why there is none."""
-        answer, why = self._ask(draw=lesson.number, skip=skip)
+        answer, why = self._request(draw=lesson.number, skip=skip)
         if answer is None:
             return "none: your code took too long or ended Python" if why else "none"
-        return self.course.picture(lesson) if answer["drawn"] else f"none: {answer['why']}"
+        return self.course.contact_sheet(lesson) if answer["drawn"] else f"none: {answer['why']}"
 
-    def together(self) -> dict[str, Any]:
+    def integrate(self) -> dict[str, Any]:
         """Run the learner's parts together; see `together`."""
-        answer, why = self._ask(together=True)
+        answer, why = self._request(integration=True)
         return answer or {"passed": False, "says": f"the parts together did not come to an end ({why})", "facts": []}
 
     def setup(self) -> list[tuple[str, str, bool]]:
         """What the course needs and what was found of it; see `setup_check`."""
-        answer, why = self._ask(setup=True)
+        answer, why = self._request(setup=True)
         return [(what, found, fine) for what, found, fine in answer["setup"]] if answer else [("set-up", why, False)]
 
     def close(self) -> None:
@@ -100,20 +101,20 @@ class Room:
             self._trace.unlink(missing_ok=True)
             self._trace.parent.rmdir()
 
-    def __enter__(self) -> "Room":
+    def __enter__(self) -> "Sandbox":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, **question: Any) -> tuple[dict[str, Any] | None, str]:
+    def _request(self, **request: Any) -> tuple[dict[str, Any] | None, str]:
         """The answer, or None and why the room died: "time" or how the process ended."""
         self.open()
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: PT018
         # The room watches itself and can say where it hangs. Should its watchdog be put to sleep, there is this one.
         out_of_time = threading.Event()
-        patience = _patience(self.limit, question) + 5 if self.limit else None
+        patience = time_limit(self.limit, request) + 5 if self.limit else None
 
         def put_an_end_to_it() -> None:
             out_of_time.set()
@@ -125,7 +126,7 @@ class Room:
                 self._ready = bool(process.stdout.readline())
             if patience:
                 watchdog.start()
-            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
@@ -177,9 +178,9 @@ class Place(NamedTuple):
     code: str
 
 
-def _patience(limit: float, question: dict[str, Any]) -> float:
+def time_limit(limit: float, request: dict[str, Any]) -> float:
     """How many seconds the answer to a question may take."""
-    return limit * (TOGETHER if "together" in question else 1)
+    return limit * (INTEGRATION if "integration" in request else 1)
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:

@@ -92,8 +92,8 @@ def check_torch() -> str:
         why = first_line(error)
         raise DinoError(f"can't be imported ({why}); try: pip install --force-reinstall torch torchvision") from error
     square = torch.ones(1, 1, 3, 3)
-    neighbours = F.conv2d(square, square, padding=1)  # how many pixels of the square are near each of its pixels
-    if neighbours.flatten().tolist() != [4, 6, 4, 6, 9, 6, 4, 6, 4]:
+    neighbors = F.conv2d(square, square, padding=1)  # how many pixels of the square are near each of its pixels
+    if neighbors.flatten().tolist() != [4, 6, 4, 6, 9, 6, 4, 6, 4]:
         raise DinoError(f"{torch.__version__} calculates wrongly; try: pip install --force-reinstall torch torchvision")
     return f"{torch.__version__}, and a convolution comes out right"
 
@@ -158,7 +158,7 @@ def check_pictures() -> str:
 
 def check_folder(course: Course) -> str:
     """What the lessons leave behind can be written."""
-    desk = course.desk
+    desk = course.output_folder
     try:
         desk.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=desk) as file:

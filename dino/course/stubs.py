@@ -16,7 +16,7 @@ def stub(course: Course, lesson: Lesson) -> str:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in lesson.exercises:
             functions = [node] if isinstance(node, ast.FunctionDef) else _methods(node)
             for function in reversed(functions):
-                _empty(function, lines, is_init=function.name == "__init__")
+                _empty(function, lines, lesson.exercise_number(node.name))
     return "\n".join(lines) + "\n"
 
 
@@ -37,14 +37,15 @@ def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
     return [child for child in node.body if isinstance(child, ast.FunctionDef)]
 
 
-def _empty(function: ast.FunctionDef, lines: list[str], *, is_init: bool) -> None:
-    """Replace what a function does by `raise NotImplementedError`; its docstring stays."""
+def _empty(function: ast.FunctionDef, lines: list[str], number: str) -> None:
+    """Replace the body of a function by a TODO line and `raise NotImplementedError`. Its docstring stays."""
     has_docstring = ast.get_docstring(function) is not None
     # Comments between the docstring and the first statement explain the answer, and go as well.
     start = function.body[0].end_lineno if has_docstring else _end_of_signature(function)
     indent = " " * (function.col_offset + 4)
-    begin = [f"{indent}super().__init__()"] if is_init else []
-    lines[start : function.end_lineno] = [*begin, f"{indent}raise NotImplementedError"]
+    begin = [f"{indent}super().__init__()"] if function.name == "__init__" else []
+    todo = f"{indent}# TODO {number}: write your code here, in place of the next line"
+    lines[start : function.end_lineno] = [*begin, todo, f"{indent}raise NotImplementedError"]
 
 
 def _end_of_signature(function: ast.FunctionDef) -> int:

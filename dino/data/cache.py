@@ -10,15 +10,11 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..common.atomic_file import replacing
 from ..common.errors import DinoError, DinoWarning, first_line
-from .sources import Picture
-
-if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
-    pass
 from .decoding import Decoded
+from .encoded_image import EncodedImage
 
 CACHE_FORMAT = 2  # raise it when decoding changes, so that older cached pictures are made anew
 
@@ -30,7 +26,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dino-diffusion"
 
 
-def _cache_file(pictures: list[Picture], size: int, channels: int) -> Path:
+def cache_file(pictures: list[EncodedImage], size: int, channels: int) -> Path:
     """Named by all that decides the decoded bytes, so that a changed picture can never meet an old cache."""
     import PIL
 
@@ -45,7 +41,7 @@ def _cache_file(pictures: list[Picture], size: int, channels: int) -> Path:
     return cache_folder() / f"{digest.hexdigest()[:32]}.safetensors"
 
 
-def _read_cache(path: Path) -> Decoded | None:
+def read_cache(path: Path) -> Decoded | None:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -56,7 +52,7 @@ def _read_cache(path: Path) -> Decoded | None:
         return None  # not there, or damaged: it is made again
 
 
-def _write_cache(path: Path, decoded: Decoded) -> None:
+def write_cache(path: Path, decoded: Decoded) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..common.errors import first_line
-from .sources import Picture
+from .encoded_image import EncodedImage
 
 if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
     from PIL.Image import Image
@@ -35,10 +35,10 @@ class Decoded(NamedTuple):
     skipped: list[str]
 
 
-def _decode_all(pictures: list[Picture], size: int, channels: int) -> Decoded:
+def decode_all(pictures: list[EncodedImage], size: int, channels: int) -> Decoded:
     from tqdm.auto import tqdm
 
-    def attempt(picture: Picture) -> tuple[Tensor, bool] | str:
+    def attempt(picture: EncodedImage) -> tuple[Tensor, bool] | str:
         try:
             blob = picture.read()
             return _decode(blob, size, channels), _is_held_out(blob)

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..common.errors import DinoError, first_line, shown
+from ..common.errors import DinoError, first_line, printable
 
 if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
     import datasets
-from .sources import Picture
+from .encoded_image import EncodedImage
 
 
-def _download(name: str, split: str) -> "datasets.Dataset":
+def download(name: str, split: str) -> "datasets.Dataset":
     """One split of a data set of the Hugging Face hub, from the local cache or downloaded."""
     import huggingface_hub.constants as hub
 
     was_offline = hub.HF_HUB_OFFLINE
-    offline = _must_work_offline(name)
+    offline = must_work_offline(name)
     import datasets
     from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as READERS  # csv, imagefolder and the like
 
@@ -33,13 +33,13 @@ def _download(name: str, split: str) -> "datasets.Dataset":
         return datasets.load_dataset(name, split=split)
     except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
         raise DinoError(
-            f"could not load the data set {name}, split {shown(split)}: {shown(first_line(error))}"
+            f"could not load the data set {name}, split {printable(split)}: {printable(first_line(error))}"
         ) from error
     finally:
         hub.HF_HUB_OFFLINE = was_offline  # the network may be back at the next call
 
 
-def _must_work_offline(name: str) -> bool:
+def must_work_offline(name: str) -> bool:
     """Whether only the local cache can give this data set.
 
     Raises:
@@ -87,13 +87,13 @@ def _hub_answers(address: str) -> bool:
     return answered.is_set()
 
 
-def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
+def dataset_images(dataset: "datasets.Dataset") -> list[EncodedImage]:
     """The pictures of a data set: its first column of type Image, still encoded."""
     import datasets
 
     columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
     if not columns:
-        raise DinoError(f"this data set has no column of pictures, only {shown(', '.join(dataset.features))}")
+        raise DinoError(f"this data set has no column of pictures, only {printable(', '.join(dataset.features))}")
     encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
 
     def reader(i: int) -> Callable[[], bytes]:
@@ -103,7 +103,7 @@ def _dataset(dataset: "datasets.Dataset") -> list[Picture]:
 
         return read
 
-    return [Picture(f"row {i}", reader(i)) for i in range(len(encoded))]
+    return [EncodedImage(f"row {i}", reader(i)) for i in range(len(encoded))]
 
 
 def _downloaded(path: str) -> bytes:

@@ -8,18 +8,15 @@ made from it as training asks for them.
 import hashlib
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..common.errors import DinoError, DinoWarning, shown
-from .sources import find_pictures
-
-if TYPE_CHECKING:  # these are imported where they are used: each costs every start of dino up to a second
-    pass
-from .cache import _cache_file, _read_cache, _write_cache
-from .decoding import MAX_SIZE, _decode_all
+from ..common.errors import DinoError, DinoWarning, printable
+from .cache import cache_file, read_cache, write_cache
+from .decoding import MAX_SIZE, decode_all
+from .sources import find_images
 
 Part = Literal["all", "training", "held out"]
 
@@ -43,7 +40,7 @@ def load_images(
             its symbols, flags and keycaps too; a folder of pictures; a Parquet file; or a Hugging Face data set by its
             name, such as "huggan/pokemon".
         size: the side of the square, in pixels, 1 to 4096.
-        channels: 3 for colour, 1 for gray.
+        channels: 3 for color, 1 for gray.
         split: which part of a Hugging Face data set.
         part: "training" leaves out about a tenth of the pictures, to test on what the network has never seen, and
             "held out" is that tenth. The bytes of each picture's file decide, so it is always the same ones, at any
@@ -57,25 +54,25 @@ def load_images(
         DinoWarning: some pictures could not be read and are left out, or nothing could be written to the cache.
     """
     if channels not in (1, 3):
-        raise DinoError(f"pictures have 3 channels (colour) or 1 (gray), not {channels}")
+        raise DinoError(f"pictures have 3 channels (color) or 1 (gray), not {channels}")
     if not 1 <= size <= MAX_SIZE:
         raise DinoError(f"the size of a picture is 1 to {MAX_SIZE} pixels, not {size}")
     if not str(source):
         raise DinoError("no pictures were named. Give a folder, or use the embedded set: --data emoji")
-    pictures = find_pictures(str(source), split)
-    cached = _cache_file(pictures, size, channels) if cache else None
-    loaded = _read_cache(cached) if cached else None
+    pictures = find_images(str(source), split)
+    cached = cache_file(pictures, size, channels) if cache else None
+    loaded = read_cache(cached) if cached else None
     if loaded is None:
-        loaded = _decode_all(pictures, size, channels)
+        loaded = decode_all(pictures, size, channels)
         if cached and len(loaded.images):
-            _write_cache(cached, loaded)
+            write_cache(cached, loaded)
     images, held_out, skipped = loaded
     if not pictures:
-        raise DinoError(f"there are no pictures in {shown(str(source))}: it has no rows")
+        raise DinoError(f"there are no pictures in {printable(str(source))}: it has no rows")
     if skipped:
-        names = ", ".join(shown(name, 100) for name in skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        names = ", ".join(printable(name, 100) for name in skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         if not len(images):
-            raise DinoError(f"none of the {len(skipped)} pictures of {shown(str(source))} could be read: {names}")
+            raise DinoError(f"none of the {len(skipped)} pictures of {printable(str(source))} could be read: {names}")
         told = f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}"
         warnings.warn(told, DinoWarning, stacklevel=2)
     if held_out.all():

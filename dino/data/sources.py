@@ -7,13 +7,10 @@ that can't be had is told at once.
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-from ..common.errors import DinoError, first_line, shown
-
-if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
-    pass
-from .hub import _dataset, _download, _must_work_offline
+from ..common.errors import DinoError, first_line, printable
+from .encoded_image import EncodedImage
+from .hub import dataset_images, download, must_work_offline
 
 NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow knows these endings, to no use here
 
@@ -21,17 +18,10 @@ NOT_PICTURES = {".pdf", ".ps", ".eps", ".h5", ".hdf", ".mpg", ".mpeg"}  # Pillow
 FROM_PHONES = {".heic", ".heif"}  # Pillow can't read these, and whoever has them wants to be told
 
 
-EMBEDDED = Path(__file__).parent / "data" / "emoji.parquet"
+EMBEDDED = Path(__file__).parent / "emoji.parquet"
 
 
 LEFT_OUT_GROUPS = ("symbols", "flags", "keycaps")  # of the emoji, unless asked for: signs and letters, not drawings
-
-
-class Picture(NamedTuple):
-    """A picture not yet decoded."""
-
-    name: str  # for messages
-    read: Callable[[], bytes]  # gives the encoded bytes; raises OSError where they can't be had
 
 
 def _on_disk(source: str) -> Path | None:
@@ -43,7 +33,7 @@ def _on_disk(source: str) -> Path | None:
         return None
 
 
-def located(source: str | None) -> str | None:
+def absolute(source: str | None) -> str | None:
     """The source as it can be found from any working directory: paths that exist become absolute, the rest stays."""
     path = _on_disk(source) if source and not source.startswith("emoji") else None
     return str(path.resolve()) if path else source
@@ -56,10 +46,10 @@ def check(source: str) -> None:
         DinoError: it does.
     """
     if not source.startswith("emoji") and not _on_disk(source) and _is_hub_name(source):
-        _must_work_offline(source)
+        must_work_offline(source)
 
 
-def find_pictures(source: str, split: str) -> list[Picture]:
+def find_images(source: str, split: str) -> list[EncodedImage]:
     """The pictures of a source, as `load_images` describes them, in an order that stays. `split` is of a data set.
 
     Raises:
@@ -73,12 +63,12 @@ def find_pictures(source: str, split: str) -> list[Picture]:
     if path and path.is_file() and path.suffix == ".parquet":
         return _parquet(path)
     if path and path.is_file():
-        raise DinoError(f"{shown(source)} is a single file. Give a folder of pictures or a .parquet file")
+        raise DinoError(f"{printable(source)} is a single file. Give a folder of pictures or a .parquet file")
     if not _is_hub_name(source):
         raise DinoError(
-            f"there is no folder or file {shown(source)}. Check the path, or use the embedded set: --data emoji"
+            f"there is no folder or file {printable(source)}. Check the path, or use the embedded set: --data emoji"
         )
-    return _dataset(_download(source, split))
+    return dataset_images(download(source, split))
 
 
 def _is_hub_name(source: str) -> bool:
@@ -87,7 +77,7 @@ def _is_hub_name(source: str) -> bool:
     return bool(is_name) and not Path(source).suffix[1:].isalpha()
 
 
-def _emoji(terms: str) -> list[Picture]:
+def _emoji(terms: str) -> list[EncodedImage]:
     """The embedded set. Terms are groups, subgroups or styles; different kinds of them narrow each other down."""
     import pyarrow.parquet as parquet
 
@@ -101,18 +91,18 @@ def _emoji(terms: str) -> list[Picture]:
         if column is None:
             known = {c: ", ".join(sorted({row[c] for row in rows})) for c in ("group", "style")}
             raise DinoError(
-                f"no emoji are called '{shown(term, 80)}'. Groups: {known['group']}; styles: {known['style']}"
+                f"no emoji are called '{printable(term, 80)}'. Groups: {known['group']}; styles: {known['style']}"
             )
         wanted.setdefault(column, set()).add(term)
     if not wanted.keys() & {"group", "subgroup"}:
         wanted["group"] = {row["group"] for row in rows} - set(LEFT_OUT_GROUPS)
     chosen = [row for row in rows if all(row[column] in values for column, values in wanted.items())]
     if not chosen:
-        raise DinoError(f"no emoji are in all of {shown(terms)}. Name fewer groups, subgroups or styles")
-    return [Picture(f"{row['name']} ({row['style']})", _constant(row["image"]["bytes"])) for row in chosen]
+        raise DinoError(f"no emoji are in all of {printable(terms)}. Name fewer groups, subgroups or styles")
+    return [EncodedImage(f"{row['name']} ({row['style']})", _constant(row["image"]["bytes"])) for row in chosen]
 
 
-def _folder(folder: Path) -> list[Picture]:
+def _folder(folder: Path) -> list[EncodedImage]:
     from PIL import Image
 
     Image.init()
@@ -123,13 +113,13 @@ def _folder(folder: Path) -> list[Picture]:
         tables = [p for p in paths if p.suffix == ".parquet"]
         if not tables:
             raise DinoError(
-                f"there are no pictures in the folder {shown(str(folder))} (looked for .png, .jpg, .webp and the like)"
+                f"there are no pictures in the folder {printable(str(folder))} (looked for .png, .jpg, .webp and the like)"
             )
         return [picture for table in tables for picture in _parquet(table)]
-    return [Picture(str(p.relative_to(folder)), p.read_bytes) for p in pictures]
+    return [EncodedImage(str(p.relative_to(folder)), p.read_bytes) for p in pictures]
 
 
-def _parquet(path: Path) -> list[Picture]:
+def _parquet(path: Path) -> list[EncodedImage]:
     """The first column that holds pictures: their encoded bytes, as Hugging Face lays them out or else bare."""
     import pyarrow
     import pyarrow.parquet as parquet
@@ -145,12 +135,12 @@ def _parquet(path: Path) -> list[Picture]:
             schema = file.schema_arrow
             columns = [f.name for f in schema if is_nested(f.type)] + [f.name for f in schema if is_bytes(f.type)]
             if not columns:
-                raise DinoError(f"{path} has no column of pictures, only {shown(', '.join(schema.names))}")
+                raise DinoError(f"{path} has no column of pictures, only {printable(', '.join(schema.names))}")
             cells = file.read(columns=columns[:1])[columns[0]].to_pylist()
     except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:  # the latter two where names come twice
-        raise DinoError(f"{path} is no readable Parquet file: {shown(first_line(error))}") from error
+        raise DinoError(f"{path} is no readable Parquet file: {printable(first_line(error))}") from error
     blobs = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
-    return [Picture(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
+    return [EncodedImage(f"{path.name} row {i}", _constant(blob or b"")) for i, blob in enumerate(blobs)]
 
 
 def _constant(blob: bytes) -> Callable[[], bytes]:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..common.errors import shown, typed
+from ..common.errors import printable, shell_command
 from ..trainer.config import Config
 from .report import Report, circumstances, table
-from .symptoms import Curve, Look, Run, Sign, loss_signs, read_run, recent, smoothed
+from .symptoms import Curve, Look, Run, Symptom, loss_symptoms, read_run, recent, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-RECORDED = Path(__file__).parent / "data" / "recorded.json"  # made by docs/benchmarks/gallery.py
-FREE = ("seed", "precision", "learning_rate", "warmup", "anneal", "average_half_life")  # may differ from a recorded run
+RECORDED = Path(__file__).parent / "recorded_runs.json"  # made by scripts/benchmarks/gallery.py
+FREE = ("seed", "precision", "learning_rate", "warmup", "anneal", "ema_half_life")  # may differ from a recorded run
 
 
 # ---- the recorded runs ----------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def nearest(run: Run, entries: Sequence[Recorded]) -> tuple[Recorded, bool]:
 
 # ---- the verdict ----------------------------------------------------------------------------------------------------
 
-MOST_SIGNS = 3  # told; the gravest come first
+MOST_SYMPTOMS = 3  # told; the gravest come first
 # What is plausible of any pictures, where no healthy run of the same settings is recorded. Wide, and from experience.
 PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 5.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
 SETTLED = 1_000  # steps; before, anything is plausible
@@ -166,7 +166,7 @@ HIGH = {
 }  # fmt: skip
 
 
-def examine(folder: Path) -> tuple[Report, "Figure"]:
+def diagnose(folder: Path) -> tuple[Report, "Figure"]:
     """Look at the run in a folder.
 
     Returns:
@@ -181,13 +181,15 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     fits, changed = comparable(run.config, base), differences(run.config, base)
     bands = healthy_bands(entries, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
     like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
-    signs = loss_signs(run) or band_signs(run, bands)  # the band says less, where a loss tells what it is by itself
+    signs = loss_symptoms(run) or band_symptoms(
+        run, bands
+    )  # the band says less, where a loss tells what it is by itself
     if signs and fits and changed:
-        signs.insert(0, Sign(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
+        signs.insert(0, Symptom(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
     if signs and like and sure and not like.healthy:
-        named = Sign(f"it goes like the recorded run {like.name}: {like.told}", like.advice)
+        named = Symptom(f"it goes like the recorded run {like.name}: {like.told}", like.advice)
         signs = [named, *(sign._replace(advice=like.advice) for sign in signs)]
-    signs = [*run.marks, *signs]
+    signs = [*run.symptoms, *signs]
     report = circumstances(torch.device("cpu")) | {
         "run": str(folder),
         "step": run.step,
@@ -196,7 +198,7 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
         "data": run.config.data,
         "loss": run.loss,
         "loss_of_mean_picture": run.mean_picture if run.looks else None,
-        "loss_of_mean_colour": run.one_colour if run.looks else None,
+        "loss_of_mean_color": run.one_color if run.looks else None,
         "look": run.looks[-1][1]._asdict() if run.looks else None,
         "healthy": {name: list(limits) for name, limits in bands.items()},
         "comparable": fits,
@@ -208,22 +210,22 @@ def examine(folder: Path) -> tuple[Report, "Figure"]:
     return report, plot(run, entries if fits else [], None if not signs else like)
 
 
-def band_signs(run: Run, bands: Bands) -> list[Sign]:
+def band_symptoms(run: Run, bands: Bands) -> list[Symptom]:
     """What lies outside of what is healthy or plausible."""
-    signs: list[Sign] = []
+    signs: list[Symptom] = []
     if "loss" in bands:
         low, high = bands["loss"]
         said = f"(healthy: {low:.4f} to {high:.4f})"
         if run.loss > high:
             signs.append(
-                Sign(
+                Symptom(
                     f"the loss is {run.loss / high:.2f} times the highest that is healthy here: {run.loss:.4f} {said}",
                     "if it still falls, train on; else something is in the way of learning",
                 )
             )
         elif run.loss < low:
             signs.append(
-                Sign(
+                Symptom(
                     f"the loss is lower than in any healthy run: {run.loss:.4f} {said}, too good to be true",
                     "does the noise reach level 1, fresh for each picture? Does the network see the clean picture?",
                 )
@@ -236,15 +238,15 @@ def band_signs(run: Run, bands: Bands) -> list[Sign]:
             words, advice = (LOW if value < low else HIGH)[name]
             but = "the loss is healthy, but " if learned and not signs else ""
             what = f"{but}the samples are {words} ({name} {value:.2f}, {usual} {low:.2f} to {high:.2f})"
-            signs.append(Sign(what, SAMPLER if learned else advice))
+            signs.append(Symptom(what, SAMPLER if learned else advice))
     return signs
 
 
-def verdict(run: Run, signs: list[Sign], fits: bool) -> str:
+def verdict(run: Run, signs: list[Symptom], fits: bool) -> str:
     """The run in a sentence or two."""
     where = f"step {run.step:,}"
     if signs:
-        return f"{where}: " + "; ".join(sign.what for sign in signs[:MOST_SIGNS])
+        return f"{where}: " + "; ".join(sign.what for sign in signs[:MOST_SYMPTOMS])
     if not fits:
         return f"{where}: nothing looks broken, as far as that can be told without healthy runs of the same settings"
     blurred = run.looks and (run.looks[-1][1].detail < 0.8 or run.looks[-1][1].variety < 0.5)
@@ -252,7 +254,7 @@ def verdict(run: Run, signs: list[Sign], fits: bool) -> str:
         return f"{where}: inside the healthy band; " + (
             "blur is normal here" if blurred else "what is still missing comes with more training"
         )
-    return f"{where}: inside the healthy band to the end. How good that is, {typed('dino evaluate')} tells"
+    return f"{where}: inside the healthy band to the end. How good that is, {shell_command('dino', 'evaluate')} tells"
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
@@ -280,7 +282,7 @@ def facts(report: Report) -> dict[str, str]:
         else f"no recorded run, as these settings are others than quick's ({', '.join(report['settings'][:4])})"
     )
     told = {
-        "run": f"{shown(report['run'])}, step {report['step']:,} of {report['of_steps']:,}, "
+        "run": f"{printable(report['run'])}, step {report['step']:,} of {report['of_steps']:,}, "
         f"{report['images']:,} images",
         "beside": compared,
     }
@@ -289,14 +291,14 @@ def facts(report: Report) -> dict[str, str]:
         told["samples"] = f"their numbers are ratios to real pictures: 1 is as real ones are{early}"
         told["losses"] = (
             f"{report['loss_of_mean_picture']:.4f} for always answering the mean picture, "
-            f"{report['loss_of_mean_colour']:.4f} for the mean colour"
+            f"{report['loss_of_mean_color']:.4f} for the mean color"
         )
     else:
-        told["samples"] = f"not compared, as the pictures of {shown(report['data'])} or the grids are not to be had"
+        told["samples"] = f"not compared, as the pictures of {printable(report['data'])} or the grids are not to be had"
     if report["like"]:
         told["like"] = f"of the recorded runs, {report['like']} is most like it"
     told["verdict"] = report["verdict"]
-    advice = dict.fromkeys(sign["advice"] for sign in report["signs"][:MOST_SIGNS])
+    advice = dict.fromkeys(sign["advice"] for sign in report["signs"][:MOST_SYMPTOMS])
     return told | {"try" if k == 1 else f"try {k}": each for k, each in enumerate(advice, start=1)}
 
 
@@ -319,7 +321,7 @@ def plot(run: Run, entries: Sequence[Recorded], like: Recorded | None) -> "Figur
     if like and not like.healthy:
         axes.plot(*zip(*smoothed(like.log), strict=True), color="C1", linestyle="--", label=f"recorded: {like.name}")
     axes.plot(*zip(*smoothed(run.log), strict=True), color="black", label="this run")
-    for name, level in (("mean picture", run.mean_picture), ("mean colour", run.one_colour)):
+    for name, level in (("mean picture", run.mean_picture), ("mean color", run.one_color)):
         if math.isfinite(level):
             axes.axhline(level, color="gray", linestyle=":", linewidth=1)
             axes.annotate(f"always the {name}", (run.log[0][0], level), va="bottom", fontsize=8, color="gray")

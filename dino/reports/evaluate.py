@@ -16,15 +16,17 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..common import grids
-from ..common.errors import DinoError, shown
+from ..common.errors import DinoError, printable
+from ..common.grids import grid, save_image
 from ..data.loading import Part, fingerprint, load_images
 from ..evaluation import PATCH, loss_by_noise_level, sliced_wasserstein
 from ..images import seeded, to_unit
-from ..trainer.batched_sampling import draw
-from ..trainer.model_file import shape_of
-from . import fid, memorization
+from ..trainer.batched_sampling import generate_batched
+from ..trainer.model_file import image_shape
+from . import memorization
 from . import report as reports
+from .fid import distances as fid_and_kid
+from .fid import metrics as fid_metrics
 from .report import Report
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ LEAST_REAL, LEAST_HELD_OUT = 8, 4  # pictures; with fewer all would be chance
 
 
 @dataclass(frozen=True)
-class Real:
+class RealImages:
     """The real pictures, uint8 (N, C, size, size) on the CPU, in the two parts of `load_images`."""
 
     source: str  # as `load_images` takes it
@@ -58,19 +60,19 @@ class Real:
         return torch.cat([self.training, self.held_out])
 
     @classmethod
-    def of(cls, source: str, split: str, about: dict[str, Any]) -> "Real":
+    def of(cls, source: str, split: str, about: dict[str, Any]) -> "RealImages":
         """Load those of a source that are to be set beside a network's, of which its file says `about`.
 
         Raises:
             DinoError: they can't be loaded, or are too few or too small to compare.
         """
-        channels, size, _ = shape_of(about)
+        channels, size, _ = image_shape(about)
         if size < PATCH:
             raise DinoError(f"the pictures are {size} pixels a side, and at least {PATCH} can be compared")
         training, held_out = (load_images(source, size, channels=channels, split=split, part=part) for part in PARTS)
         n, learned_from = len(training) + len(held_out), about.get("fingerprint")
         if n < LEAST_REAL:
-            raise DinoError(f"there are {n} pictures in {shown(source)}, and it takes {LEAST_REAL} to compare with")
+            raise DinoError(f"there are {n} pictures in {printable(source)}, and it takes {LEAST_REAL} to compare with")
         doubt = ""
         if len(held_out) < LEAST_HELD_OUT:
             doubt = f"{len(held_out)} of the {n} real pictures are held out, and it takes at least {LEAST_HELD_OUT}"
@@ -86,7 +88,7 @@ class Real:
 def measure(
     model: nn.Module,
     about: dict[str, Any],
-    real: Real,
+    real: RealImages,
     *,
     n: int | None = None,
     n_steps: int = 100,
@@ -98,7 +100,7 @@ def measure(
 
     Args:
         model, about: as from `dino.weights.load_model`.
-        real: as from `Real.of`.
+        real: as from `RealImages.of`.
         n: how many pictures to draw. By default as many as there are real ones, and at most `N_GENERATED`.
         n_steps, step_size: of `dino.sampler.generate`.
         seed: decides the pictures, and which are compared.
@@ -116,9 +118,9 @@ def measure(
     if n < group:
         raise DinoError(f"pictures are compared {group} with {group}, so draw at least as many: -n {group}")
     device = next(model.parameters()).device
-    metrics = fid.metrics(device) if fid else None  # what is missing is told before the work
+    metrics = fid_metrics(device) if fid else None  # what is missing is told before the work
     shape = real.training.shape[1:]
-    samples = draw(model, n, image_shape=shape, n_steps=n_steps, step_size=step_size, seed=seed).to(device)
+    samples = generate_batched(model, n, image_shape=shape, n_steps=n_steps, step_size=step_size, seed=seed).to(device)
     if not samples.isfinite().all():
         raise DinoError("the network draws numbers that are not finite. Take weights from before its training failed")
     report = reports.circumstances(device) | {
@@ -136,11 +138,11 @@ def measure(
         ),
     }
     if metrics:
-        report["inception"] = fid.distances(metrics, samples, real.all)
+        report["inception"] = fid_and_kid(metrics, samples, real.all)
     return report, memorization.closest_pairs(samples, real.training)
 
 
-def losses(model: nn.Module, real: Real, seed: int = 0) -> Report:
+def losses(model: nn.Module, real: RealImages, seed: int = 0) -> Report:
     """The denoising loss at each of LEVELS, on some training pictures and on some that are held out."""
     device, told = next(model.parameters()).device, {}
     for name, part in (("training", real.training), ("held_out", real.held_out)):
@@ -209,7 +211,7 @@ def facts(report: Report) -> dict[str, str]:
     n, sampling, apart, new = (report[name] for name in ("pictures", "sampling", "distance", "newness"))
     draws = f"90% of {len(apart['draws']['real'])} draws of {apart['group']}"
     told = {
-        "pictures": f"{n['training']:,} to learn from and {n['held_out']:,} held out of {shown(report['data'])}, "
+        "pictures": f"{n['training']:,} to learn from and {n['held_out']:,} held out of {printable(report['data'])}, "
         f"{report['size']} x {report['size']}; {n['generated']:,} drawn, {sampling['steps']} steps of size "
         f"{sampling['step_size']:g}",
         "loss": "the mean squared error of one guess, at each noise level",
@@ -265,5 +267,5 @@ def write(report: Report, pairs: Tensor, path: Path) -> list[Path]:
     sheet = path.with_name(f"{path.stem}-nearest.png")
     return [
         *reports.write(report, path, markdown(report), facts(report), plot(report)),
-        grids.save(grids.grid(pairs, columns=columns), sheet),
+        save_image(grid(pairs, columns=columns), sheet),
     ]

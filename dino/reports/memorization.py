@@ -1,4 +1,4 @@
-"""Are the pictures new, or learned by heart? The nearest neighbours of generated pictures, and what they tell.
+"""Are the pictures new, or learned by heart? The nearest neighbors of generated pictures, and what they tell.
 
 A network that has learned by heart draws what it learned from. So its pictures are nearer to the training pictures than
 to held-out ones, by more than real pictures are.
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..evaluation import nearest_neighbours
+from ..evaluation import nearest_neighbors
 from ..images import to_unit
 
-Neighbours = tuple[Tensor, Tensor]  # distances and indices
+Neighbors = tuple[Tensor, Tensor]  # distances and indices
 
 # Where the verdicts part. `docs/benchmarks/copies.py` measured what they come to where it is known which pictures are
 # copies: docs/guides/evaluation.md has its table. With few held-out pictures chance is large, hence the wide margins.
@@ -66,26 +66,26 @@ def verdict(*, quotient: float, copies: float, unseen_copies: float, **_: float)
     return "not learned by heart: no closer to the training pictures than unseen real pictures are"
 
 
-def _leaning(training: Neighbours, held_out: Neighbours) -> Tensor:
+def _leaning(training: Neighbors, held_out: Neighbors) -> Tensor:
     return training[0] / held_out[0].clamp(min=1e-4)  # a twin among the held-out ones is at 0
 
 
-def nearest(samples: Tensor, images: Tensor, *, but_itself: bool = False) -> Neighbours:
+def nearest(samples: Tensor, images: Tensor, *, but_itself: bool = False) -> Neighbors:
     """The nearest of the images to each sample. Mirrored ones count, too, as training mirrors at random.
 
     Args:
         samples: in [0, 1], (S, C, H, W).
         images: uint8, (N, C, H, W).
-        but_itself: the samples are the images, and none is its own neighbour, nor is its own mirror image.
+        but_itself: the samples are the images, and none is its own neighbor, nor is its own mirror image.
 
     Returns:
-        The distances as `nearest_neighbours` gives them, (S,), and the indices, (S,); N and more stand for mirrored
+        The distances as `nearest_neighbors` gives them, (S,), and the indices, (S,); N and more stand for mirrored
         images, in the same order.
     """
     itself = torch.arange(len(samples), device=samples.device).unsqueeze(1)
     distances, indices = [], []
     for turned, first, part in _mirrored(images):
-        apart, index = nearest_neighbours(samples, part.to(samples.device), k=min(2, len(part)))
+        apart, index = nearest_neighbors(samples, part.to(samples.device), k=min(2, len(part)))
         distances.append(apart.masked_fill(index + first == itself, torch.inf) if but_itself else apart)
         indices.append(index + first + turned * len(images))
     least, column = torch.cat(distances, dim=1).min(dim=1, keepdim=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .. import __version__
 from ..common.atomic_file import replacing
 from ..common.errors import DinoError
 from ..common.plots import save_figure
+from ..common.version import VERSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def circumstances(device: torch.device) -> Report:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "dino": __version__,
+        "dino": VERSION,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -128,7 +128,7 @@ def steps_of(choices: Choices, config: Config, images: Tensor, device: torch.dev
 
 def network(choices: Choices, config: Config, device: torch.device) -> UNet:
     """A new network in its layout of memory."""
-    model = UNet(config.channels, config.widths, config.depths)
+    model = config.new_network()
     return to_fast_layout(model, device) if choices.channels_last else model.to(device)
 
 

@@ -1,7 +1,4 @@
-"""Drawing many pictures with a trained network, behind a progress bar.
-
-For `dino sample`, `dino compare` and `dino evaluate`.
-"""
+"""Sampling any number of images in batches, with a progress bar. `dino sample`, `compare` and `evaluate` use it."""
 
 from collections.abc import Sequence
 
@@ -11,13 +8,11 @@ from tqdm.auto import tqdm
 
 from ..sampler import Step, denoise, noise_schedule
 
-AT_ONCE = 64  # pictures, so that thousands fit in memory
+BATCH = 64  # images, so that thousands fit in memory
+N_RECORDED = 16  # of the first images, every step can be kept
 
 
-WATCHED = 16  # of the first pictures the whole way can be kept
-
-
-def draw(
+def generate_batched(
     model: nn.Module,
     n: int,
     *,
@@ -27,16 +22,17 @@ def draw(
     seed: int = 0,
     path: list[Step] | None = None,
 ) -> Tensor:
-    """As `dino.sampler.generate`, for any number of pictures, telling how far it is.
+    """Generate images like `dino.sampler.generate`, in batches and with a progress bar.
 
-    It walks with `denoise` instead of calling `generate`, which tells nothing before it is done.
+    It calls `denoise` instead of `generate`, because `generate` reports nothing before it is done.
 
     Args:
-        model: ready to draw, as from `dino.weights.load_model`.
+        model: ready to draw, as from `load_model`.
+        n: how many images.
         image_shape: (C, H, W).
         n_steps, step_size: as in `generate`.
-        seed: decides the noise, and with it the pictures.
-        path: a list, to be filled with the way of the first `WATCHED` pictures, beginning with their noise.
+        seed: determines the noise, and with it the images.
+        path: a list to which every step of the first `N_RECORDED` images is added, beginning with their noise.
 
     Returns:
         (n, C, H, W), in [0, 1], on the CPU.
@@ -44,20 +40,20 @@ def draw(
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     parts: list[Tensor] = []
-    with tqdm(total=n * n_steps, unit=" guesses", unit_scale=True, leave=False, disable=None) as bar:
-        for first in range(0, n, AT_ONCE):
-            noisy = torch.rand((min(AT_ONCE, n - first), *image_shape), generator=generator, device=device)
-            watched = path if first == 0 else None
-            if watched is not None:
-                watched.append(_seen(Step(torch.ones(1, 1, 1, 1), noisy, torch.full_like(noisy, 0.5))))
+    with tqdm(total=n * n_steps, unit=" predictions", unit_scale=True, leave=False, disable=None) as bar:
+        for first in range(0, n, BATCH):
+            noisy = torch.rand((min(BATCH, n - first), *image_shape), generator=generator, device=device)
+            recorded = path if first == 0 else None
+            if recorded is not None:
+                recorded.append(_record(Step(torch.ones(1, 1, 1, 1), noisy, torch.full_like(noisy, 0.5))))
             for step in denoise(model, noisy, noise_schedule(n_steps), step_size):
                 noisy = step.noisy
-                if watched is not None:
-                    watched.append(_seen(step))
+                if recorded is not None:
+                    recorded.append(_record(step))
                 bar.update(len(noisy))
             parts.append(noisy.clamp(0, 1).cpu())
     return torch.cat(parts)
 
 
-def _seen(step: Step) -> Step:
-    return Step(step.noise_level, step.noisy[:WATCHED].cpu(), step.denoised[:WATCHED].cpu())
+def _record(step: Step) -> Step:
+    return Step(step.noise_level, step.noisy[:N_RECORDED].cpu(), step.denoised[:N_RECORDED].cpu())

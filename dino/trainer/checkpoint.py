@@ -1,44 +1,103 @@
-"""All that networks and their optimizer remember of a run, so that it goes on as if it had never stopped."""
+"""The state of networks and their optimizer, saved and restored so that training continues as if it had never stopped.
 
+It works for every optimizer that keeps tensors and numbers for each weight, as those of torch.optim do.
+"""
+
+import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..common.errors import DinoError
 from .tensor_file import check_fit
 
-SLOTS = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")  # what AdamW with amsgrad remembers of each weight
+Numbers = dict[str, Any]  # what an optimizer keeps besides tensors, by the names of `state_of`
 
 
-def state_of(networks: dict[str, nn.Module], optimizer: Optimizer) -> dict[str, Tensor]:
-    """All tensors of networks and optimizer, each under its own name.
+def state_of(networks: dict[str, nn.Module], optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
+    """Return the state of networks and optimizer: tensors such as "model.head.1.weight" and "optimizer.0.exp_avg".
 
-    The optimizer is AdamW with amsgrad, which has taken no step yet or has moved all its weights.
+    Returns:
+        The tensors by their names; and, under such names, the plain numbers that the optimizer keeps.
     """
-    tensors = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": slots[slot] for slot in SLOTS}
-    return tensors
+    tensors = _weights_of(networks)
+    optimizer_tensors, numbers = _slots_of(optimizer)
+    return tensors | optimizer_tensors, numbers
 
 
-def restore(path: Path, tensors: dict[str, Tensor], networks: dict[str, nn.Module], optimizer: Optimizer) -> None:
-    """Put the tensors of `state_of`, as read from `path`, back into networks and optimizer.
+def restore(
+    path: Path,
+    tensors: dict[str, Tensor],
+    numbers: Numbers,
+    networks: dict[str, nn.Module],
+    optimizer: Optimizer,
+) -> None:
+    """Put the state that `state_of` returned back into networks and optimizer.
+
+    Args:
+        path: the file it was read from, for error messages.
+        tensors, numbers: as `state_of` returned them.
+        networks, optimizer: of the same kinds and shapes.
 
     Raises:
-        DinoError: they belong to other networks.
+        DinoError: if the state belongs to other networks or another optimizer.
     """
-    expected = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
-    slots: dict[tuple[int, str], Tensor] = {}
-    if any(name.startswith("optimizer.") for name in tensors):  # not before the first step
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        slots = {(i, slot): torch.empty(()) if slot == "step" else w for i, w in enumerate(weights) for slot in SLOTS}
-    check_fit(path, expected | {f"optimizer.{i}.{slot}": like for (i, slot), like in slots.items()}, tensors)
+    moved = sorted({_index_of(path, name) for name in (*tensors, *numbers) if name.startswith("optimizer.")})
+    like_tensors, like_numbers = _slots_after_a_step(optimizer) if moved else ({}, {})
+    expected = {name: like for name, like in like_tensors.items() if _index_of(path, name) in moved}
+    check_fit(path, _weights_of(networks) | expected, tensors)
+    expected_numbers = {name for name in like_numbers if _index_of(path, name) in moved}
+    if numbers.keys() != expected_numbers or not all(isinstance(n, int | float | None) for n in numbers.values()):
+        raise DinoError(f"{path} holds the state of another optimizer. Take another copy, or start a new run")
     for name, network in networks.items():
         network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
-    state: dict[int, dict[str, Tensor]] = {}
-    for (i, slot), like in slots.items():
-        # The fused optimizer pairs a weight with its moments by their place in memory, so a moment must come back in
-        # its weight's own layout (channels-last), or each weight would be moved by another one's history.
-        state.setdefault(i, {})[slot] = torch.empty_like(like).copy_(tensors[f"optimizer.{i}.{slot}"])
+    state: dict[int, dict[str, Any]] = {index: {} for index in moved}
+    for name, like in expected.items():
+        # A fused optimizer pairs a weight with its state by their place in memory. So the state must have its weight's
+        # own layout (channels-last), or each weight would be moved by the history of another one.
+        state[_index_of(path, name)][_slot_of(name)] = torch.empty_like(like).copy_(tensors[name])
+    for name, number in numbers.items():
+        state[_index_of(path, name)][_slot_of(name)] = number
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _weights_of(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
+    return {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
+
+
+def _slots_of(optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
+    """Return what an optimizer keeps for each weight, tensors and numbers apart, as "optimizer.INDEX.SLOT"."""
+    slots = {
+        f"optimizer.{index}.{slot}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for slot, value in state.items()
+    }
+    tensors = {name: value for name, value in slots.items() if isinstance(value, Tensor)}
+    numbers = {name: value for name, value in slots.items() if isinstance(value, int | float | None)}
+    if other := slots.keys() - tensors.keys() - numbers.keys():
+        raise TypeError(f"this optimizer's state can't be saved: {min(other)} is a {type(slots[min(other)]).__name__}")
+    return tensors, numbers
+
+
+def _slots_after_a_step(optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
+    """Return what an optimizer keeps for each weight once it has moved all of them, with arbitrary values."""
+    trial = copy.deepcopy(optimizer)  # copies its weights, too
+    for group in trial.param_groups:
+        for weight in group["params"]:
+            weight.grad = torch.zeros_like(weight)
+    trial.step()
+    return _slots_of(trial)
+
+
+def _index_of(path: Path, name: str) -> int:
+    index = name.split(".")[1]
+    if not index.isdecimal():
+        raise DinoError(f"{path} does not fit its own description: there is no weight {index!r:.40} to optimize")
+    return int(index)
+
+
+def _slot_of(name: str) -> str:
+    return name.split(".", 2)[2]

@@ -1,105 +1,119 @@
-"""What a run learns, and on what: its configuration, the presets, and the device.
+"""The configuration of a run: what to train on, with which network, for how long.
 
     config = PRESETS["quick"]
     longer = dataclasses.replace(config, n_images=2 * config.n_images)
 
-PRESETS holds a `Config` under each name; docs/reference/configuration.md has a table of them.
+`dino.trainer.presets` holds the presets.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from reprlib import repr as short  # of a value in a file: cut to a few words, whatever it is
+from reprlib import repr as short  # shortens a value from a file, whatever it is
 from typing import Any
 from unicodedata import category
 
 from ..common.errors import DinoError
 from ..data.decoding import MAX_SIZE
+from ..denoiser import UNet
 
-MAX_BATCH = 65_536  # more is a slip of the finger
-
-
-UNFIT_TO_PRINT = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, broken ones, new lines
+MAX_BATCH = 65_536  # more is a typing error
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, surrogates and line separators
 
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides what a run learns. Lengths are counted in images, so they hold at any batch size.
+    """Everything that determines what a run learns.
 
-    Only the warm-up is counted in steps, for it gives the optimizer time to learn how large the gradients are, and it
-    learns that step by step. Too few, and a high learning rate kills the network at once (docs/guides/scaling.md).
+    Lengths are counted in images, so that they hold at any batch size. Only the warm-up is counted in steps, because
+    it gives the optimizer time to learn how large the gradients are, and the optimizer learns that step by step. With
+    too short a warm-up, a high learning rate ruins the network at once (docs/guides/scaling.md).
 
     Raises:
-        DinoError: a value can't be, or two don't go together.
+        DinoError: if a value is impossible, or two values contradict each other.
     """
 
-    data: str = "emoji"  # where the pictures come from; see `load_images`
+    data: str = "emoji"  # where the images come from; see `load_images`
     split: str = "train"  # of a Hugging Face data set
-    size: int = 64  # side of the pictures, in pixels; divisible by 2 ** (len(widths) - 1)
-    channels: int = 3  # 3 for colour, 1 for gray
+    size: int = 64  # side of the images, in pixels; divisible by 2 ** (len(widths) - 1)
+    channels: int = 3  # 3 for color, 1 for gray
     widths: tuple[int, ...] = (64, 64, 64, 64, 64)  # channels inside the network at each resolution, the finest first
     depths: tuple[int, ...] = (2, 2, 2, 2, 2)  # Blocks in a Stage at each resolution; as many numbers as widths
     n_images: int = 861_440  # the run's length; an image counts each time it is seen
     batch_size: int = 16  # images in one step, over all devices
-    learning_rate: float = 3e-4  # how far one step moves the weights, at its full height
-    warmup: int = 0  # steps over which the learning rate climbs to its full height
+    learning_rate: float = 3e-4  # how far one step moves the weights, at its peak
+    warmup: int = 0  # steps over which the learning rate rises to its peak
     anneal: bool = False  # whether the learning rate falls to 0 along a half cosine, from the first step to the last
-    average_half_life: int = 5_540  # images after which a weight counts half in the average
+    ema_half_life: int = 5_540  # images after which a weight counts half in the EMA (exponential moving average)
     precision: str = "auto"  # "float32", "bfloat16", or "auto": whichever is faster on the device
-    seed: int = 0  # decides every random number of the run
+    seed: int = 0  # determines every random number of the run
 
     def __post_init__(self) -> None:
-        step = 2 ** (len(self.widths) - 1)
-        if self.size < step or self.size % step:
-            nearest = sorted({max(step, self.size // step * step), max(step, (self.size // step + 1) * step)})
-            raise DinoError(
-                f"this network halves its pictures {len(self.widths) - 1} times, so their size must be divisible "
-                f"by {step}: instead of {self.size}, take {' or '.join(map(str, nearest))}"
-            )
+        self._check_size()
         if len(self.widths) != len(self.depths):
-            raise DinoError(f"widths and depths must be equally many, not {len(self.widths)} and {len(self.depths)}")
-        for name in ("n_images", "batch_size", "learning_rate", "average_half_life"):
+            raise DinoError(
+                f"widths and depths must have the same length, and have {len(self.widths)} and {len(self.depths)}"
+            )
+        for name in ("n_images", "batch_size", "learning_rate", "ema_half_life"):
             if not getattr(self, name) > 0:
                 raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
         if self.batch_size > MAX_BATCH:
             raise DinoError(f"batch size must be at most {MAX_BATCH:,}, not {self.batch_size:,}")
         for name in ("data", "split"):
-            if any(category(character) in UNFIT_TO_PRINT for character in getattr(self, name)):
+            if any(category(character) in UNPRINTABLE for character in getattr(self, name)):
                 raise DinoError(f"{name} must be one line without control characters, not {short(getattr(self, name))}")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise DinoError(f"precision is auto, float32 or bfloat16, not {short(self.precision)}")
+
+    def _check_size(self) -> None:
+        step = 2 ** (len(self.widths) - 1)
+        if self.size < step or self.size % step:
+            nearest = sorted({max(step, self.size // step * step), max(step, (self.size // step + 1) * step)})
+            raise DinoError(
+                f"this network halves its images {len(self.widths) - 1} times, so their size must be divisible by "
+                f"{step}: instead of {self.size}, use {' or '.join(map(str, nearest))}"
+            )
 
     @property
     def n_steps(self) -> int:
         """The steps of the whole run: `n_images` over `batch_size`, rounded up."""
         return math.ceil(self.n_images / self.batch_size)
 
+    def new_network(self, unet: Callable[..., Any] = UNet) -> Any:
+        """Return a new network with random weights.
+
+        Args:
+            unet: dino's UNet, or a class that takes the same arguments.
+        """
+        return unet(self.channels, self.widths, self.depths)
+
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of the step after `step` others, 0 for the first."""
+        """Return the learning rate after `step` steps, 0 for the first one."""
         scale = min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal:
             scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
         return self.learning_rate * scale
 
-    def decay_at(self, step: int) -> float:
-        """The share of itself, in (0, 1), that the average keeps at step number `step`, 1 for the first.
+    def ema_decay_at(self, step: int) -> float:
+        """Return the share of itself, in (0, 1), that the EMA keeps at step number `step`, 1 for the first.
 
-        Early on it forgets faster, or it would remember the random start: its half-life is a tenth of the images seen
-        so far, and `average_half_life` at most. EDM ramps its average up like this (Karras et al. 2022,
-        arXiv:2206.00364).
+        Early on the EMA forgets faster, because otherwise it would remember the random initial weights. Its half-life
+        is a tenth of the images seen so far, and at most `ema_half_life`. EDM ramps its EMA up like this (Karras et
+        al. 2022, arXiv:2206.00364).
         """
-        half_life = min(self.average_half_life, step * self.batch_size / 10)
+        half_life = min(self.ema_half_life, step * self.batch_size / 10)
         return 0.5 ** (self.batch_size / half_life)
 
     @classmethod
     def from_dict(cls, values: Any, required: tuple[str, ...] = ()) -> "Config":
-        """The configuration in a file; fields of other versions of dino are left aside.
+        """Return the configuration that a file holds. Fields of other versions of dino are ignored.
 
         Args:
-            values: the fields by name, as `json.load` gives them; those that are absent have their defaults.
-            required: fields that must be there.
+            values: the fields by name, as `json.load` returns them. Absent fields have their defaults.
+            required: fields that must be present.
 
         Raises:
-            DinoError: a value is of the wrong kind or beyond all bounds, or one that is required is missing.
+            DinoError: if a value has the wrong type or is out of bounds, or a required field is missing.
         """
         if not isinstance(values, dict) or not values.keys() >= set(required):
             raise DinoError(f"its config lacks one of {', '.join(required)}" if required else "its config has no names")
@@ -119,7 +133,7 @@ class Config:
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Whether a value in a file is of the kind of its field's default, and within what torch and floats can count."""
+    """Return whether a value from a file has the type of its field's default, and a size that torch can handle."""
     if isinstance(default, tuple):
         listed = isinstance(value, (list, tuple)) and 1 <= len(value) <= MAX_SIZE.bit_length()
         return listed and all(_fits(entry, 0) for entry in value)

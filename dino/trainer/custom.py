@@ -1,6 +1,6 @@
-"""A trainer put together from other parts than dino's own: a learner's files, or broken ones that show what goes wrong.
+"""A trainer made of other parts than dino's own: a learner's files, or broken ones that show what goes wrong.
 
-    trainer = AssembledTrainer(PRESETS["quick"], parts=Parts(sampler=mine))
+    trainer = CustomTrainer(PRESETS["quick"], parts=Parts(sampler=mine))
 
 Parts that aren't named are dino's own.
 """
@@ -21,7 +21,7 @@ from .trainer import Trainer
 
 
 class Parts(NamedTuple):
-    """The files of the lessons that a run is made of: dino's own, or others with the same functions in them."""
+    """The lesson files that a run is made of: dino's own, or others with the same functions in them."""
 
     images: Any = images  # has `to_unit` and `random_flip`
     denoiser: Any = denoiser  # has `UNet`
@@ -30,36 +30,36 @@ class Parts(NamedTuple):
     translate: Callable[[nn.Module, UNet], None] | None = None  # copies the weights of another UNet into dino's
 
 
-class AssembledTrainer(Trainer):
-    """A `Trainer` whose every step is done by these parts.
+class CustomTrainer(Trainer):
+    """A `Trainer` whose every step uses these parts.
 
-    A network that isn't dino's needs `translate` in its parts, or what is saved can't be loaded again, and it isn't
-    compiled unless asked to. Each of its weights must have a part in its answer, or a run can't be resumed.
+    A network that isn't dino's needs `translate` in its parts, because otherwise what is saved can't be loaded again.
+    It isn't compiled unless asked to.
 
     Args:
-        config: what is learned.
+        config: the run's configuration.
         parts: what it is made of.
         options: `device`, `images`, `accumulate` and `compile`, as for `Trainer`.
 
     Raises:
-        DinoError: as `Trainer`, or other parts for training are to share a batch, which theirs can't.
+        DinoError: as `Trainer`, or if a batch is to be shared between processes or split into parts, which a custom
+            training step can't do.
     """
 
     def __init__(self, config: Config, *, parts: Parts, **options: Any) -> None:
         self.parts, self.own_network = parts, parts.translate is not None
         self.own_training = parts.training is not training
         if self.own_training and distributed.N_PROCESSES * options.get("accumulate", 1) > 1:
-            raise DinoError("your own training (--mine) runs in one process and takes its batches whole")
+            raise DinoError("your own training step runs in one process and takes its batches whole")
         if self.own_network and options.get("compile") is None:
             options["compile"] = False
         super().__init__(config, **options)
         self.generate = parts.sampler.generate
 
     def _new_network(self) -> nn.Module:
-        config = self.config
-        network: nn.Module = self.parts.denoiser.UNet(config.channels, config.widths, config.depths)
-        if self.own_network:  # under autocast it may answer in bfloat16; dino's answers as it is asked
-            network.register_forward_hook(lambda _, inputs, answer: answer.to(inputs[0].dtype))
+        network: nn.Module = self.config.new_network(self.parts.denoiser.UNet)
+        if self.own_network:  # under autocast it may return bfloat16; dino's returns the dtype of its input
+            network.register_forward_hook(lambda _, inputs, denoised: denoised.to(inputs[0].dtype))
         return network
 
     def _batches(self, start: int) -> Iterator[Tensor]:
@@ -74,15 +74,15 @@ class AssembledTrainer(Trainer):
             loss = self.parts.training.train_step(network, self.optimizer, clean, generator=generator)
         return torch.tensor(loss, device=self.device)
 
-    def _update_average(self, decay: float) -> None:
+    def _update_ema(self, decay: float) -> None:
         if self.own_training:
-            self.parts.training.update_average(self.average, self.model, decay)
+            self.parts.training.update_average(self.ema, self.model, decay)
         else:
-            super()._update_average(decay)
+            super()._update_ema(decay)
 
-    def _for_all_to_read(self) -> nn.Module:
+    def _portable_network(self) -> nn.Module:
         if self.parts.translate is None:
-            return self.average
-        plain = UNet(self.config.channels, self.config.widths, self.config.depths).to(self.device)
-        self.parts.translate(self.average, plain)
+            return self.ema
+        plain: UNet = self.config.new_network().to(self.device)
+        self.parts.translate(self.ema, plain)
         return plain

@@ -1,15 +1,9 @@
-"""What a run learns, and on what: its configuration, the presets, and the device.
-
-    config = PRESETS["quick"]
-    longer = dataclasses.replace(config, n_images=2 * config.n_images)
-
-PRESETS holds a `Config` under each name; docs/reference/configuration.md has a table of them.
-"""
+"""The device, and what makes the same arithmetic fast on it: number formats, memory layout, fused layers."""
 
 import contextlib
 import ctypes
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeVar, cast
 
 import torch
@@ -17,16 +11,20 @@ from torch import Tensor, nn
 
 from ..common.errors import DinoError, DinoWarning, first_line, is_out_of_memory
 
+Network = TypeVar("Network", bound=nn.Module)
+
+SMALL_BATCH = 128  # images; below it a GPU waits for the launches of its kernels, unless they come as one graph
+
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
-    """The device called `name`, or the fastest one here.
+    """Return the device called `name`, or the fastest one available.
 
     Args:
         name: "cpu", "cuda", "cuda:1", "mps" and the like, or "auto": a CUDA GPU before MPS before the CPU.
-        local_rank: of this process among those of its box. Each gets its own GPU, where `name` leaves a choice.
+        local_rank: of this process among those of its machine. Each gets its own GPU, unless `name` is a certain GPU.
 
     Raises:
-        DinoError: there is no such device.
+        DinoError: if there is no such device.
     """
     gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     available = [*gpus, *["mps"] * torch.backends.mps.is_available(), "cpu"]
@@ -39,86 +37,105 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     return torch.device(name)
 
 
-Network = TypeVar("Network", bound=nn.Module)
-
-SMALL_BATCH = 128  # images; below it a GPU waits for the launches of its kernels, unless they come as one graph
+# ---- number formats and memory layout -------------------------------------------------------------------------------
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """What the convolutions compute in: "float32", "bfloat16", or with "auto" whichever is faster on the device."""
+    """Return the number format of the convolutions: "float32", "bfloat16", or with "auto" the faster of the two."""
     if precision != "auto":
         return torch.float32 if precision == "float32" else torch.bfloat16
     if device.type == "cuda":
         faster = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # on CPUs it pays where there are instructions for it
+    else:  # on CPUs it pays if there are instructions for it
         has_instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         faster = device.type == "cpu" and has_instructions
     return torch.bfloat16 if faster else torch.float32
 
 
 def autocast(precision: torch.dtype, device: torch.device) -> torch.autocast:
-    """Within this context convolutions are done in `precision`. Weights stay as they are."""
+    """Compute convolutions in `precision` within this context. Weights keep their own format."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
 def to_fast_layout(network: Network, device: torch.device | str) -> Network:
-    """Move a network to a device, in the layout of memory that its convolutions like best.
+    """Move a network to a device, in the memory layout in which its convolutions are fastest.
 
-    Channels-last keeps a pixel's features together. It pays on GPUs with tensor cores and on CPUs; MPS is left alone.
+    Channels-last keeps a pixel's features together. It pays on GPUs with tensor cores and on CPUs, not on MPS.
     """
     if torch.device(device).type == "mps":
         return network.to(device)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+# ---- settings of the whole process ----------------------------------------------------------------------------------
+
+
 def prepare(device: torch.device) -> None:
-    """Set what makes this process fast on a device, for all that it will do there."""
+    """Set everything that makes this process fast on a device."""
     if device.type == "cpu":
         keep_freed_memory()
-    torch.backends.cudnn.benchmark |= device.type == "cuda"  # try its ways to convolve, and keep the fastest
+    torch.backends.cudnn.benchmark |= device.type == "cuda"  # time cuDNN's convolutions, and use the fastest
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep the memory that tensors give back, for the next ones.
+    """Make the C library keep the memory of freed tensors for new ones. For CPUs; torch does this for a GPU's memory.
 
-    By default each large tensor's memory goes back to Linux and comes again as fresh zeroed pages, 700,000 of them in
-    three seconds of training at 64 x 64: keeping them made that 1.5 times as fast. For CPUs; a GPU's has torch for it.
+    By default the memory of each large tensor is returned to Linux and comes back as fresh zeroed pages, 700,000 of
+    them in three seconds of training at 64 x 64. Keeping them made that training 1.5 times as fast.
     """
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # only glibc knows mallopt, and needs it
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # only glibc has mallopt, and needs it
         libc, mmap_threshold, trim_threshold = ctypes.CDLL(None), -3, -1  # the numbers are from its malloc.h
         libc.mallopt(mmap_threshold, 2**30)
         libc.mallopt(trim_threshold, 2**31 - 1)
 
 
+# ---- compiling ------------------------------------------------------------------------------------------------------
+
+
 def compiled(
     network: nn.Module, example: tuple[Tensor, Tensor], autocast: torch.autocast, *, graphs: bool
 ) -> nn.Module:
-    """The network with its layers fused by torch.compile, or as it was, with a warning, where there is no compiler.
+    """Return the network with its layers fused by torch.compile, or unchanged, with a warning, if that fails.
 
     Args:
-        example: what the network will be given: noisy images and noise levels.
+        network: to be compiled.
+        example: noisy images and noise levels of the shapes that the network will get.
+        autocast: the context to run it in.
         graphs: whether to launch each pass as one CUDA graph. It pays for small batches. A graph overwrites the
-            gradients of the one before, so it can't be used where they are to add up.
+            gradients of the one before, so it can't be used where gradients add up.
     """
-    # Not dynamic: the shape never changes in a run, and a second run in one process would get slower kernels for any.
+    # Not dynamic: the shape never changes in a run, and a second run in one process would get slower kernels.
     fast = cast(nn.Module, torch.compile(network, mode="reduce-overhead" if graphs else "default", dynamic=False))
     try:
         with autocast:
-            answer = fast(*example)
-        answer.sum().backward()
+            denoised = fast(*example)
+        denoised.sum().backward()
     except Exception as error:  # the compiler and its tools raise many kinds
         if is_out_of_memory(error):
             raise
-        why = f"torch.compile does not work here ({first_line(error)}), so training goes on without it, slower"
-        warnings.warn(f"{why}. It needs a C compiler: install gcc, or say --no-compile", DinoWarning, stacklevel=2)
+        warnings.warn(
+            DinoWarning(
+                f"torch.compile does not work here ({first_line(error)}), so training continues without it, slower. "
+                "It needs a C compiler: install gcc, or switch compiling off",
+                settings={"compile": False},
+            ),
+            stacklevel=2,
+        )
         fast = network
     network.zero_grad()
     return fast
 
 
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
 @contextlib.contextmanager
-def explaining_memory(remedy: str) -> Iterator[None]:
-    """Tell in one line that the memory is full, and what to do.
+def explaining_memory(needed_for: str, settings: Mapping[str, object]) -> Iterator[None]:
+    """Explain in one line that the memory is full.
+
+    Args:
+        needed_for: "a batch of 32 images", for example.
+        settings: that would need less memory, with values.
 
     Raises:
         DinoError: in place of torch's error.
@@ -128,4 +145,4 @@ def explaining_memory(remedy: str) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise DinoError(f"there is not enough memory for this: {remedy}") from error
+        raise DinoError(f"there is not enough memory for {needed_for}", settings=settings) from error

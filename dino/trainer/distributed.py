@@ -1,7 +1,7 @@
-"""One run on several processes, each with a share of every batch: what `torchrun` starts.
+"""One run on several processes, each with a shard of every batch, as `torchrun` starts them.
 
-torchrun tells each process its rank in environment variables. Without it there is one process, of rank 0, and every
-function here does nothing or answers for that one.
+torchrun gives each process its rank in environment variables. Without torchrun there is one process, of rank 0, and
+every function here does nothing or answers for that process.
 """
 
 import contextlib
@@ -14,24 +14,27 @@ from typing import TYPE_CHECKING
 
 from ..common.errors import DinoError, is_out_of_memory
 
-if TYPE_CHECKING:  # torch takes two seconds to import, and the command line asks here who may speak
+if TYPE_CHECKING:  # importing torch takes two seconds, and the command line asks here which process may print
     import torch
     from torch import Tensor, nn
 
-
 TORCHRUN = "TORCHELASTIC_RUN_ID" in os.environ
-RANK = int(os.environ["RANK"]) if TORCHRUN else 0  # among all processes, on all boxes
-LOCAL_RANK = int(os.environ["LOCAL_RANK"]) if TORCHRUN else 0  # among those of this box
+RANK = int(os.environ["RANK"]) if TORCHRUN else 0  # among all processes, on all machines
+LOCAL_RANK = int(os.environ["LOCAL_RANK"]) if TORCHRUN else 0  # among the processes of this machine
 N_PROCESSES = int(os.environ["WORLD_SIZE"]) if TORCHRUN else 1
-FIRST = RANK == 0  # only this one writes files and speaks
+
+
+def is_main() -> bool:
+    """Return whether this is the process that writes files and prints."""
+    return RANK == 0
 
 
 @contextlib.contextmanager
 def joined(device: "torch.device") -> Iterator[None]:
-    """Within this context the processes know each other. The pictures' loading goes box by box: see `one_first`.
+    """Connect the processes within this context.
 
     Raises:
-        DinoError: another process died; this one can't go on alone.
+        DinoError: if another process died, because this one can't continue alone.
     """
     if not TORCHRUN:
         yield
@@ -45,15 +48,15 @@ def joined(device: "torch.device") -> Iterator[None]:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         yield
     except DinoError:
-        first_to_speak()  # before leaving the others, who would take it for a death and tell that
+        first_to_report()  # before leaving, or the other processes would report a death instead
         raise
     except RuntimeError as error:
         if is_out_of_memory(error) or not _is_about_a_peer(error):
             raise
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, which would end us before the reason is told
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, which would end us before the reason is printed
         raise DinoError(
-            f"another process of this run died, so process {RANK} of {N_PROCESSES} ends too. "
-            "The last save is whole: go on with the same torchrun command and --resume RUN"
+            f"another process of this run died, so process {RANK} of {N_PROCESSES} ends too. The last save is whole: "
+            "resume the run with the same torchrun command"
         ) from error
     finally:
         with contextlib.suppress(Exception):  # it is broken if a process died
@@ -61,11 +64,11 @@ def joined(device: "torch.device") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def leaving_at_once() -> Iterator[None]:
-    """If the body ends the program, do so without taking Python apart first, in a process that torchrun started.
+def exit_at_once() -> Iterator[None]:
+    """If the body ends the program, exit without tearing Python down, in a process that torchrun started.
 
-    Threads of gloo are still there then, though its group was destroyed. Now and then one of them wants something of
-    Python in that moment and aborts the process, and torchrun calls a run that is whole and saved a failure.
+    Threads of gloo are still running then, although its group was destroyed. Now and then one of them calls into Python
+    at that moment and aborts the process, and torchrun reports a run that is whole and saved as a failure.
     """
     try:
         yield
@@ -86,7 +89,7 @@ def _is_about_a_peer(error: RuntimeError) -> bool:
 
 @contextlib.contextmanager
 def one_first() -> Iterator[None]:
-    """The body runs in one process of each box, then in the others: they find the decoded pictures in the cache."""
+    """Run the body in one process of each machine, then in the others, which find the decoded images in the cache."""
     if LOCAL_RANK:
         _wait_for_all()
     yield
@@ -101,8 +104,11 @@ def _wait_for_all() -> None:
         distributed.barrier()
 
 
-def synchronised(network: "nn.Module", device: "torch.device") -> "nn.Module":
-    """A network whose gradients are, after each backward pass, the mean over the processes."""
+# ---- batches and gradients ------------------------------------------------------------------------------------------
+
+
+def synchronized(network: "nn.Module", device: "torch.device") -> "nn.Module":
+    """Wrap a network so that each backward pass averages its gradients over the processes."""
     if N_PROCESSES == 1:
         return network
     from torch.nn.parallel import DistributedDataParallel
@@ -112,27 +118,27 @@ def synchronised(network: "nn.Module", device: "torch.device") -> "nn.Module":
 
 
 def sharing_gradients(network: "nn.Module", now: bool) -> contextlib.AbstractContextManager[None]:
-    """Whether a backward pass in this context shares its gradients, or adds them up for the next one that does."""
+    """Choose whether a backward pass in this context shares its gradients, or keeps them to be added to the next."""
     return contextlib.nullcontext() if now or N_PROCESSES == 1 else network.no_sync()  # type: ignore[operator]
 
 
-def check_shares(batch_size: int, parts: int) -> None:
-    """See that a batch can be split over the processes, and each one's share into parts.
+def check_shards(batch_size: int, parts: int) -> None:
+    """Check that a batch can be split over the processes, and each shard into parts.
 
     Raises:
-        DinoError: it has too few images.
+        DinoError: if it has too few images.
     """
     if not 1 <= N_PROCESSES * parts <= batch_size:
         raise DinoError(f"a batch of {batch_size} can't be split over {N_PROCESSES} processes in {parts} parts each")
 
 
-def share(batch: "Tensor") -> "Tensor":
-    """This process's part of a batch. The parts differ in size by one at most."""
+def shard(batch: "Tensor") -> "Tensor":
+    """Return this process's part of a batch. The parts differ in size by at most one image."""
     return batch.tensor_split(N_PROCESSES)[RANK]
 
 
 def summed(values: "Tensor") -> "Tensor":
-    """The sum over the processes, on all of them. Nothing waits for it."""
+    """Return the sum over the processes, on all of them, without waiting for it."""
     if N_PROCESSES > 1:
         from torch import distributed
 
@@ -140,27 +146,30 @@ def summed(values: "Tensor") -> "Tensor":
     return values
 
 
+# ---- agreement ------------------------------------------------------------------------------------------------------
+
+
 def largest(*values: float, device: "torch.device") -> list[float]:
-    """The largest of each value among the processes: how they come to one decision. All wait for each other here."""
+    """Return the largest of each value among the processes, so that all make the same decision. All wait here."""
     if N_PROCESSES == 1:
         return list(values)
     import torch
     from torch import distributed
 
-    together = torch.tensor(values, dtype=torch.float64, device=device)
-    distributed.all_reduce(together, distributed.ReduceOp.MAX)
-    return together.tolist()
+    shared = torch.tensor(values, dtype=torch.float64, device=device)
+    distributed.all_reduce(shared, distributed.ReduceOp.MAX)
+    return shared.tolist()
 
 
 def all_equal(number: int, device: "torch.device") -> bool:
-    """Whether all processes have the same number here, of at most 53 bits."""
+    """Return whether all processes have the same number here, of at most 53 bits."""
     high, low = largest(number, -number, device=device)
     return high == -low
 
 
 @cache
-def first_to_speak() -> bool:
-    """Whether no other process has told the person yet why the run ends. torchrun's own store keeps count."""
+def first_to_report() -> bool:
+    """Return whether no other process has reported why the run ends. torchrun's own store keeps count."""
     if not TORCHRUN:
         return True
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -168,6 +177,6 @@ def first_to_speak() -> bool:
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     try:
         store = TCPStore(host, port, is_master=False)
-        return store.add(f"dino told {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", 1) == 1
-    except Exception:  # the launcher is gone; better told twice than not at all
+        return store.add(f"dino reported {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", 1) == 1
+    except Exception:  # the launcher is gone, and reporting twice is better than not at all
         return True

@@ -1,9 +1,9 @@
-"""Weights: the averaged network and the configuration to rebuild it, in one file. Enough to draw with.
+"""Weights files: a trained network and the configuration to rebuild it, in one file that is enough to draw with.
 
-    model, about = load_model(Path("runs/quick-1"))
-    pictures = generate(model, 16, image_shape=shape_of(about))
+    model, metadata = load_model(Path("runs/quick-1"))
+    images = generate(model, 16, image_shape=image_shape(metadata))
 
-The file may come from anywhere, so nothing that it says of itself is believed before it is held against what it holds.
+The file may come from anywhere, so nothing in its metadata is trusted before it is checked against the contents.
 """
 
 from pathlib import Path
@@ -19,73 +19,87 @@ from .config import Config
 from .device import choose_device, to_fast_layout
 from .tensor_file import WEIGHTS, check_fit, read, write
 
-HALF = "float16"  # how a file says that its weights were rounded
+PRETRAINED = Path(__file__).parents[1] / "data" / "pretrained.safetensors"  # comes with dino; docs/model.md is its card
+HALF = "float16"  # the metadata of weights that were rounded
 
 
-def save_model(path: Path, model: nn.Module, about: dict[str, Any], *, half: bool = False) -> None:
+def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: bool = False) -> None:
     """Save a network.
 
     Args:
+        path: the file.
         model: a `UNet`.
-        about: what to say of it, fit for JSON. Its "config" must hold "size", "channels", "widths" and "depths".
-        half: whether to round the numbers to 16 bits: a file of half the size, enough to draw with.
+        metadata: what to say about it, fit for JSON. Its "config" must hold "size", "channels", "widths" and "depths".
+        half: whether to round the numbers to 16 bits, which halves the file and is enough to draw with.
 
     Raises:
-        DinoError: it could not be written, say as the disk is full.
+        DinoError: if the file can't be written, for example because the disk is full.
     """
     weights = model.state_dict()
     if half:
-        weights, about = {name: weight.half() for name, weight in weights.items()}, about | {"stored": HALF}
-    write(path, "weights", weights, about)
+        weights, metadata = {name: weight.half() for name, weight in weights.items()}, metadata | {"stored": HALF}
+    write(path, "weights", weights, metadata)
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[UNet, dict[str, Any]]:
-    """Load a network, ready to draw, from a weights file or a run folder; and what the file says about it.
+    """Load a network that is ready to draw.
 
-        model, about = load_model(Path("runs/quick-1"))
-        pictures = generate(model, 16, image_shape=shape_of(about))
+        model, metadata = dino.load_model("pretrained")
 
-    The network is on `device`, in float32 and in eval mode.
+    Args:
+        path: a weights file, a run folder, or "pretrained": the model that comes with dino.
+        device: where the network is to live, such as "cpu", "cuda" or "auto".
+
+    Returns:
+        The network, in float32 and in eval mode; and the metadata of its file, a dict.
 
     Raises:
-        DinoError: as `read`, the weights do not fit the network that the file describes, or there is no such device.
+        DinoError: if there is no such file or device, or the file is damaged, or describes another network than it
+            holds.
     """
-    path = Path(path)
+    path = resolve(path)
     path = path / WEIGHTS if path.is_dir() else path
-    weights, about = read(path, "weights")
-    _, model = blueprint(path, about)
-    if about.get("stored") == HALF:
+    weights, metadata = read(path, "weights")
+    _, model = blueprint(path, metadata)
+    if metadata.get("stored") == HALF:
         weights = {name: weight.float() if weight.dtype == torch.half else weight for name, weight in weights.items()}
     check_fit(path, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
-    return to_fast_layout(model, choose_device(str(device))).eval(), about
+    return to_fast_layout(model, choose_device(str(device))).eval(), metadata
 
 
-def blueprint(path: Path, about: dict[str, Any]) -> tuple[Config, UNet]:
-    """The configuration that a file describes, and its network, whose weights take no memory yet.
+def resolve(path: Path | str) -> Path:
+    """Return the path that is meant: "pretrained" is the model that comes with dino, unless there is such a file."""
+    path = Path(path)
+    return PRETRAINED if path == Path("pretrained") and not path.exists() else path
+
+
+def image_shape(metadata: dict[str, Any]) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of the images that a network draws, from the metadata of its file."""
+    channels, size = metadata["config"]["channels"], metadata["config"]["size"]
+    return channels, size, size
+
+
+def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet]:
+    """Return the configuration in a file's metadata, and its network on the meta device, where it takes no memory.
 
     Raises:
-        DinoError: the description can't be true, say as such a network is larger than the file.
+        DinoError: if the metadata can't be true, for example because such a network is larger than the file.
     """
-    counts, size = {name: about.get(name, 0) for name in ("step", "images_seen", "n_pictures")}, path.stat().st_size
+    counts = {name: metadata.get(name, 0) for name in ("step", "images_seen", "n_training_images")}
+    size = path.stat().st_size
     try:
-        config = Config.from_dict(about.get("config"), required=("size", "channels", "widths", "depths"))
+        config = Config.from_dict(metadata.get("config"), required=("size", "channels", "widths", "depths"))
         if not all(type(count) is int and 0 <= count < 2**63 for count in counts.values()):
-            raise DinoError(f"not all are counts of {short(counts)}")
-        if 200 * sum(config.depths) < size:  # a Block takes some hundred bytes of header alone
+            raise DinoError(f"not all of {short(counts)} are counts")
+        if 200 * sum(config.depths) < size:  # the header of a Block alone takes some hundred bytes
             with torch.device("meta"):
-                model = UNet(config.channels, config.widths, config.depths)
-            each = 2 if about.get("stored") == HALF else 4  # bytes
+                model = config.new_network()
+            each = 2 if metadata.get("stored") == HALF else 4  # bytes
             if each * sum(weight.numel() for weight in model.parameters()) < size:
                 return config, model
         raise DinoError("such a network is larger than the file")
-    except (DinoError, RuntimeError) as error:  # torch's own where the weights are too many to count
+    except (DinoError, RuntimeError) as error:  # torch's own if the weights are too many to count
         raise DinoError(
-            f"{path} does not describe its network rightly: {first_line(error):.200}. Take another copy"
+            f"the metadata of {path} does not describe its network: {first_line(error):.200}. Use another copy"
         ) from error
-
-
-def shape_of(about: dict[str, Any]) -> tuple[int, int, int]:
-    """The shape (C, H, W) of the pictures of a network, from what its file says (see `dino.weights`)."""
-    channels, size = about["config"]["channels"], about["config"]["size"]
-    return channels, size, size

@@ -1,4 +1,4 @@
-"""A guard at the optimizer: once a number is NaN or infinite no weight moves any more, and no step waits for it."""
+"""Protection from nonfinite numbers: after a NaN or an infinity no weight moves any more, and no step waits to find out."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,46 +11,47 @@ from torch.optim import Optimizer
 from ..common.errors import DinoError
 
 
-class Guard:
-    """Keeps a fused optimizer from the first step whose gradients are not all finite, and from each step after it.
+class NonfiniteGuard:
+    """Keeps a fused optimizer from the first step whose gradients are not all finite, and from every later step.
 
-    A NaN in the pictures, the weights or the loss ends up in the gradients, too, so these are all it looks at.
+    A NaN in the images, the weights or the loss reaches the gradients, so it is enough to look at the gradients.
 
     Args:
-        weights: all that the optimizer moves.
+        optimizer: a fused optimizer of torch.
+        weights: all the weights that the optimizer moves.
 
     Attributes:
-        broken: whether such a gradient has been seen; a scalar on the device of the weights.
-        refused: in how many of the trainer's steps no weight could move; another one.
+        broken: whether a nonfinite gradient has been seen; a scalar on the device of the weights.
+        refused: the number of the trainer's steps in which no weight could move; another such scalar.
     """
 
     def __init__(self, optimizer: Optimizer, weights: Sequence[Tensor]) -> None:
         self.weights, self.refused = weights, torch.tensor(0, device=weights[0].device)
         self.broken = torch.tensor(False, device=weights[0].device)
-        optimizer.register_step_pre_hook(self._before_a_step)
+        optimizer.register_step_pre_hook(self._before_step)
 
     @torch.no_grad()
-    def _before_a_step(self, optimizer: Optimizer, *_: Any) -> None:
+    def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         self.broken |= ~norm.isfinite()
-        # The optimizer skips its step where this is 1: it is how torch's own GradScaler has it skip one.
+        # The optimizer skips its step where this is 1, as torch's own GradScaler makes it do.
         optimizer.found_inf = self.broken.float()  # type: ignore[attr-defined]
 
     def count(self) -> None:
-        """Count a step of the trainer, in which the optimizer may have taken several or none."""
+        """Count a step of the trainer, in which the optimizer may have taken several steps or none."""
         self.refused += self.broken
 
-    def check(self, step: int, losses: list[Tensor], batch_at: Callable[[int], Tensor], remedy: str) -> None:
-        """Tell if numbers are not finite any more: where it began, and what to do. This waits for the device.
+    def check(self, step: int, losses: list[Tensor], batch_at: Callable[[int], Tensor], learning_rate: float) -> None:
+        """Raise an error that says where numbers stopped being finite. This waits for the device.
 
         Args:
-            step: steps done.
+            step: the number of steps done.
             losses: of the latest of them.
-            batch_at: gives the clean images of the step after so many others.
-            remedy: what to do, to end the sentence with.
+            batch_at: returns the clean images of the step after a number of others.
+            learning_rate: of the run, for the message.
 
         Raises:
-            DinoError: a step had to be refused, or a weight is NaN or infinite.
+            DinoError: if a step was refused, or a weight is NaN or infinite.
         """
         weights_broken = not torch.stack([weight.detach().sum() for weight in self.weights]).isfinite().all()
         refused = min(int(self.refused), step)
@@ -59,8 +60,10 @@ class Guard:
         loss = losses[-refused].item() if 0 < refused <= len(losses) else math.nan
         what = "a weight" if weights_broken else "a gradient" if math.isfinite(loss) else "the loss"
         if refused and not batch_at(step - refused).isfinite().all():
-            what = "a picture"
+            what = "an image"
         raise DinoError(
             f"at step {step - refused + 1 if refused else step} {what} was not a finite number, so the run stopped "
-            f"before that step; what was saved last is good. {remedy}"
+            "before that step. The last save is good. Start again with a lower learning rate than "
+            f"{learning_rate:g}, or in float32",
+            settings={"precision": "float32", "learning_rate": None},
         )

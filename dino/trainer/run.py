@@ -1,10 +1,10 @@
-"""Runs: training in a folder with a log, grids of samples and saves; what sums a run up; and finding it again.
+"""A run: training in a folder with a log, sample grids and saves, and the images that summarize it.
 
     trainer = Trainer(PRESETS["quick"])
     for progress in train(trainer, Path("runs/mine")):
         print(progress.images, progress.loss)
 
-Whatever ends a run, its folder holds a state to go on from and weights to draw with.
+Whatever ends a run, its folder holds a state to resume from and weights to draw with.
 """
 
 import contextlib
@@ -20,22 +20,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..common import grids, plots
-from ..common.atomic_file import explaining, replacing, sweep
-from ..common.errors import DinoError, typed
+from ..common.atomic_file import delete_leftovers, explaining, replacing
+from ..common.errors import DinoError
+from ..common.grids import animation, comparison, grid, save_image
+from ..common.plots import loss_curve, save_figure
 from ..images import seeded, to_unit
-from . import distributed, strips, tensor_file
-from .run_folder import locked
+from . import distributed, tensor_file
+from .run_folder import LOG, SAMPLES, locked
+from .strips import denoising_strip
 from .tensor_file import STATE
 from .trainer import Trainer
 
 LOG_EVERY = 25  # steps; in between, nothing waits for the device
-
-
 SAVE_EVERY = 60  # seconds
-
-
-N_GRIDS = 24  # sample grids in a run, closer together at its start, where more changes; fewer in a very short run
+N_GRIDS = 24  # sample grids in a run, more often at its start, where more changes; fewer in a very short run
 
 
 class Progress(NamedTuple):
@@ -43,24 +41,28 @@ class Progress(NamedTuple):
 
     step: int  # steps done
     images: int  # images seen
-    loss: float  # mean over the steps of the last row of the log; NaN before there is one
+    loss: float  # mean over the steps of the log's last row; NaN before there is one
     saved: int  # the step of the last save that is whole
 
 
 def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
-    """Carry a run to its end in a run folder, yielding after each step. A generator: close it and all is saved.
+    """Train to the end in a run folder, yielding after each step. Closing the generator saves everything.
 
-    Of several processes the first one writes: config.json, log.csv, TensorBoard's events, a grid of samples now and
-    then, and the two files of `checkpoint`. An exception in the middle of a step, such as Ctrl-C without
-    `StopOnSignal`, saves nothing, for a step half done is no state to go on from; what was saved last stays.
+    Of several processes only the main one writes: config.json, log.csv, TensorBoard's events, sample grids, and the
+    state and the weights. An exception in the middle of a step, such as Ctrl-C without `StopOnSignal`, saves nothing,
+    because training can't resume from half a step. The last save stays.
+
+    Args:
+        trainer: of which the run is made.
+        folder: the run folder, which may not exist yet.
 
     Raises:
-        DinoError: the disk is full or the folder gone, another run is at work in it or has come further there, or the
-            numbers blew up.
+        DinoError: if the disk is full or the folder is gone, another process trains in the folder or it holds a run
+            that is further along, or numbers are not finite any more.
     """
-    if distributed.FIRST:
-        with locked(folder), explaining(folder, then=f"go on with: {typed('dino train --resume')} {folder}"):
-            _spare_what_is_there(trainer, folder)
+    if distributed.is_main():
+        with locked(folder), explaining(folder, "resume the run", settings={"resume": folder}, command="train"):
+            _check_not_further(trainer, folder)
             yield from _train(trainer, folder)
         return
     for _ in trainer.steps():
@@ -69,19 +71,20 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
         yield Progress(trainer.step, trainer.images_seen, math.nan, 0)
 
 
-def _spare_what_is_there(trainer: Trainer, folder: Path) -> None:
+def _check_not_further(trainer: Trainer, folder: Path) -> None:
+    """Refuse to overwrite a run that is further along than the trainer."""
     if (folder / STATE).exists():
-        about, _ = tensor_file.describe(folder / STATE, "state")
-        step = about.get("step")
+        metadata, _ = tensor_file.read_metadata(folder / STATE, "state")
+        step = metadata.get("step")
         if isinstance(step, int) and step > trainer.step:
             raise DinoError(
-                f"{folder} holds a run that is at step {step:,}, and this one, at step {trainer.step:,}, would take "
-                "its place. Go on with that one (trainer.load), or choose another folder"
+                f"{folder} holds a run that is at step {step:,}, and this one, at step {trainer.step:,}, would "
+                "overwrite it. Resume that one (trainer.load), or choose another folder"
             )
 
 
 def log_is_due(trainer: Trainer) -> bool:
-    """Whether losses are read after this step, which is when processes agree on things, too."""
+    """Return whether losses are read after this step. Several processes agree on things at these steps, too."""
     return trainer.step % LOG_EVERY == 0 or trainer.step == trainer.config.n_steps
 
 
@@ -89,15 +92,16 @@ def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
     log, grids_at = Log(folder, trainer), grid_steps(trainer.config.n_steps)
     if trainer.step == 0:
         log.add_grid(trainer)
-    # Saved at once: a full disk is told before the work, and after a kill between two files they are a pair again.
+    # Saved at once, so that a full disk is reported before the work, and so that the two files match again after a
+    # process was killed between them.
     trainer.save(folder, log.loss)
     saved, saved_at = trainer.step, time.monotonic()
     log.restart_clock(trainer)
-    with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, and be done
+    with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, and finish
         for _ in trainer.steps():
             if log_is_due(trainer):
                 log.add_row(trainer)
-            # The grid comes first: if the process dies between the two, the same grid is drawn once more.
+            # The grid comes first. If the process dies between the two, the same grid is drawn once more.
             if trainer.step in grids_at:
                 log.add_grid(trainer)
             if trainer.step in grids_at or time.monotonic() - saved_at > SAVE_EVERY:
@@ -111,21 +115,28 @@ def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
 
 
 def grid_steps(n_steps: int) -> set[int]:
-    """The steps after which a grid of samples is drawn, besides that before the first."""
+    """Return the steps after which a sample grid is drawn, besides the one before the first step."""
     n_grids = min(N_GRIDS, 1 + n_steps // 20)
     return {round(n_steps * (k / n_grids) ** 1.5) for k in range(1, n_grids + 1)}
 
 
+# ---- the log --------------------------------------------------------------------------------------------------------
+
+
 class Log:
-    """What is written while a run goes on: config.json, the losses in log.csv and for TensorBoard, and the grids."""
+    """What is written during a run: config.json, the losses in log.csv and for TensorBoard, and the sample grids.
+
+    Attributes:
+        loss: of the last row, or NaN.
+    """
 
     COLUMNS = ("step", "images", "loss", "images_per_second")
 
     def __init__(self, folder: Path, trainer: Trainer) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder, self.path, self.loss = folder, folder / "log.csv", math.nan
-        sweep(folder)
+        self.folder, self.path, self.loss = folder, folder / LOG, math.nan
+        delete_leftovers(folder)
         with replacing(folder / "config.json") as temporary:
             temporary.write_text(json.dumps(asdict(trainer.config), indent=2) + "\n")
         rows = self._rows_until(trainer.step) if trainer.step and self.path.exists() else []
@@ -137,20 +148,20 @@ class Log:
         self.restart_clock(trainer)
 
     def _rows_until(self, step: int) -> list[list[str]]:
-        """The rows of steps that were saved. A run that was killed may have logged later ones, or half a row."""
+        """Return the rows of steps that were saved. A run that was killed may have logged later rows, or half a row."""
         with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
             rows = [row for row in csv.reader(file) if len(row) == len(self.COLUMNS) and row[0].isdigit()]
         return [row for row in rows if int(row[0]) <= step]
 
     def restart_clock(self, trainer: Trainer) -> None:
-        """Measure speed from here on: sampling and saving are not training."""
+        """Measure speed from here on, because sampling and saving are not training."""
         self._clock_step, self._clock = trainer.step, time.perf_counter()
 
     def add_row(self, trainer: Trainer) -> None:
         """Write the loss and the speed since the last row."""
-        self.loss = round(trainer.read_losses(), 8)  # as in the log, from which a resumed run takes it
+        self.loss = round(trainer.read_losses(), 8)  # as in the log, from which a resumed run reads it
         rate = (trainer.step - self._clock_step) * trainer.config.batch_size / (time.perf_counter() - self._clock)
-        with self.path.open("r+", newline="") as file:  # not "a", which would begin anew in a folder that was removed
+        with self.path.open("r+", newline="") as file:  # not "a", which would make a new file in a deleted folder
             file.seek(0, os.SEEK_END)
             csv.writer(file).writerow([trainer.step, trainer.images_seen, f"{self.loss:.8f}", f"{rate:.1f}"])
         self.tensorboard.add_scalar("loss", self.loss, trainer.images_seen)
@@ -158,35 +169,40 @@ class Log:
         self.restart_clock(trainer)
 
     def add_grid(self, trainer: Trainer) -> None:
-        """Draw a grid of samples, named by the images seen."""
-        image = grids.grid(trainer.sample(36))
-        grids.save(image, self.folder / "samples" / f"{trainer.images_seen:09d}.png")
+        """Draw a sample grid, named by the number of images seen."""
+        image = grid(trainer.sample(36))
+        save_image(image, self.folder / SAMPLES / f"{trainer.images_seen:09d}.png")
         self.tensorboard.add_image("samples", np.asarray(image), trainer.images_seen, dataformats="HWC")
         self.restart_clock(trainer)
 
     def close(self) -> None:
-        """Write out what TensorBoard still holds."""
+        """Write what TensorBoard still buffers."""
         self.tensorboard.close()
 
 
-def finish(trainer: Trainer, folder: Path) -> list[Path]:
-    """Draw what sums up a run, into its folder. Returns the paths.
+# ---- the summary ----------------------------------------------------------------------------------------------------
 
-    film.gif is its grids one after another; loss.png its loss; compare.png real pictures beside generated ones; and
-    levels.png its guesses at each noise level.
+
+def finish(trainer: Trainer, folder: Path) -> list[Path]:
+    """Draw images that summarize a run, into its folder.
+
+    animation.gif shows its grids one after another; loss.png the loss; compare.png real images beside generated ones;
+    and levels.png the predictions at each noise level.
+
+    Returns:
+        The paths.
     """
     from PIL import Image
 
-    grids = [Image.open(path) for path in sorted((folder / "samples").glob("*.png"))]
+    grids = [Image.open(path) for path in sorted((folder / SAMPLES).glob("*.png"))]
     real = to_unit(trainer.images[:64])
     some = real[:: max(1, len(real) // 4)][:4]
     with trainer.autocast():
         generator = seeded(trainer.device, trainer.config.seed, "levels")
-        guesses = strips.denoising_strip(trainer.average, some, [k / 8 for k in range(9)], generator=generator)
-    film = [grids.animation(grids, folder / "film.gif")] if grids else []
+        predictions = denoising_strip(trainer.ema, some, [k / 8 for k in range(9)], generator=generator)
     return [
-        *film,
-        plots.save_figure(plots.loss_curve(folder / "log.csv"), folder / "loss.png"),
-        grids.save(grids.comparison(real, trainer.sample(64, n_steps=100)), folder / "compare.png"),
-        grids.save(grids.grid(guesses, columns=9), folder / "levels.png"),
+        *([animation(grids, folder / "animation.gif")] if grids else []),
+        save_figure(loss_curve(folder / LOG), folder / "loss.png"),
+        save_image(comparison(real, trainer.sample(64, n_steps=100)), folder / "compare.png"),
+        save_image(grid(predictions, columns=9), folder / "levels.png"),
     ]

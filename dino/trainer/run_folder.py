@@ -1,11 +1,4 @@
-"""Runs: training in a folder with a log, grids of samples and saves; what sums a run up; and finding it again.
-
-    trainer = Trainer(PRESETS["quick"])
-    for progress in train(trainer, Path("runs/mine")):
-        print(progress.images, progress.loss)
-
-Whatever ends a run, its folder holds a state to go on from and weights to draw with.
-"""
+"""Run folders: making one, finding one again, and what one holds."""
 
 import contextlib
 import math
@@ -18,24 +11,50 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..common.atomic_file import explaining
-from ..common.errors import DinoError, shown, typed
+from ..common.errors import DinoError, printable
 from . import tensor_file
 from .config import Config
-from .model_file import blueprint, load_model
+from .model_file import PRETRAINED, blueprint, load_model, resolve
 from .tensor_file import STATE, WEIGHTS
 
-RUNS = Path("runs")
+RUNS = Path("runs")  # the folder of run folders
+LOG, SAMPLES = "log.csv", "samples"  # in a run folder, beside the two tensor files
 
 
-SHIPPED = Path(__file__).parent / "data" / WEIGHTS  # the model that comes with dino; see docs/model.md
+# ---- making one -----------------------------------------------------------------------------------------------------
+
+
+def new_run_folder(out: Path | None, name: str) -> Path:
+    """Make the folder for a new run: `out`, or the next free one under runs/, such as runs/quick-3.
+
+    Raises:
+        DinoError: if `out` is not empty.
+    """
+    if out is None:
+        taken = [int(p.name.rpartition("-")[2]) for p in RUNS.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()]
+        for number in count(max(taken, default=0) + 1):
+            folder = RUNS / f"{name}-{number}"
+            with explaining(folder), contextlib.suppress(FileExistsError):  # another run may have made it just now
+                folder.mkdir(parents=True)
+                return folder
+        raise AssertionError("there is always another number")
+    if (out / STATE).exists():
+        raise DinoError(
+            f"{out} already holds a run. Resume it, or choose another folder", settings={"resume": out, "out": None}
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DinoError(f"{out} exists and is not empty. Choose a new folder", settings={"out": None})
+    with explaining(out):
+        out.mkdir(parents=True, exist_ok=True)
+    return out
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within this context no other trainer can write to a run folder. The lock goes with the process, however it ends.
+    """Keep other trainers out of a run folder within this context. The lock ends with the process, however it ends.
 
     Raises:
-        DinoError: another one is at work in it.
+        DinoError: if another process trains in the folder.
     """
     with explaining(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,113 +62,102 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
-            raise DinoError(f"another process is training in {folder}. Wait for it, or choose another --out") from error
+            raise DinoError(
+                f"another process is training in {folder}. Wait for it, or choose another folder",
+                settings={"out": None},
+            ) from error
         except NotImplementedError:
-            pass  # this disk knows no locks
+            pass  # this disk has no locks
     try:
         yield
     finally:
         lock.release()
 
 
-def new_run_folder(out: Path | None, name: str) -> Path:
-    """Make the folder for a new run: `out`, or the next free one under runs/ such as runs/quick-3.
-
-    Raises:
-        DinoError: `out` has something in it already.
-    """
-    if out is None:
-        taken = [int(p.name.rpartition("-")[2]) for p in RUNS.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()]
-        for number in count(max(taken, default=0) + 1):
-            folder = RUNS / f"{name}-{number}"
-            with explaining(folder), contextlib.suppress(FileExistsError):  # another run may have taken it just now
-                folder.mkdir(parents=True)
-                return folder
-        raise AssertionError("there are always more numbers")
-    if (out / STATE).exists():
-        raise DinoError(f"{out} already holds a run. Go on with it by --resume {out}, or choose another --out")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DinoError(f"{out} is there already and is not empty. Choose a new folder for --out")
-    with explaining(out):
-        out.mkdir(parents=True, exist_ok=True)
-    return out
+# ---- finding one ----------------------------------------------------------------------------------------------------
 
 
 def newest_run() -> Path:
-    """The run under runs/ whose weights were written last.
+    """Return the folder under runs/ whose weights were written last.
 
     Raises:
-        DinoError: there is none.
+        DinoError: if there is none.
     """
     weights = sorted(filter(Path.is_file, RUNS.glob(f"*/{WEIGHTS}")), key=lambda path: path.stat().st_mtime)
     if not weights:
-        raise DinoError(f"there is no run under {RUNS.resolve()} yet. Make one with: {typed('dino train')}")
+        raise DinoError(f"there is no run under {RUNS.resolve()} yet", command="train")
     return weights[-1].parent
 
 
 def find_weights(named: Path | None) -> tuple[Path, Path]:
-    """The weights to draw with, and the folder to write beside them.
+    """Return the weights to draw with, and the folder to write beside them.
 
-    Those that were named; else those of the newest run; else, or if "shipped" was named, those that come with dino.
+    Args:
+        named: a run folder, a weights file or "pretrained"; or None for the newest run, and if there is none, the
+            pretrained model.
     """
     if named is None:
         try:
             named = newest_run()
         except DinoError:
-            named = Path("shipped")
-    if named == Path("shipped") and not named.exists():
-        return SHIPPED, RUNS / "shipped"
-    return named, named if named.is_dir() else named.parent
+            named = PRETRAINED
+    path = resolve(named)
+    if path == PRETRAINED:
+        return path, RUNS / "pretrained"
+    return path, path if path.is_dir() else path.parent
+
+
+# ---- what one holds -------------------------------------------------------------------------------------------------
 
 
 def saved_config(folder: Path) -> Config:
-    """The configuration of the run saved in a folder, with the precision that was chosen for it.
+    """Return the configuration of the run saved in a folder, with the precision that was chosen for it.
 
     Raises:
-        DinoError: there is no run in the folder, or its file is damaged or can't be as it describes itself.
+        DinoError: if there is no run in the folder, or its file is damaged or describes itself falsely.
     """
     path = folder / STATE
     if not path.exists():
         raise DinoError(f"there is no run to resume in {folder} (no {STATE})")
-    tensors, about = tensor_file.read(path, "state")  # all of it, so that nothing begins with a damaged description
-    config, _ = blueprint(path, about)
-    if about.get("step", math.inf) > config.n_steps or about.get("precision") not in ("float32", "bfloat16"):
-        raise DinoError(f"{path} does not say rightly how far its run is, or in which precision. Take another copy")
+    tensors, metadata = tensor_file.read(path, "state")  # all of it, so that nothing begins with damaged metadata
+    config, _ = blueprint(path, metadata)
+    if metadata.get("step", math.inf) > config.n_steps or metadata.get("precision") not in ("float32", "bfloat16"):
+        raise DinoError(
+            f"the metadata of {path} is wrong about the steps of its run or its precision. Use another copy"
+        )
     losses = {"losses": tensors["losses"]} if "losses" in tensors else {}
-    row = torch.empty(sum(map(torch.numel, losses.values())), device="meta")  # of as many as there are
+    row = torch.empty(sum(map(torch.numel, losses.values())), device="meta")  # a single row, however long
     tensor_file.check_fit(path, {"losses": row}, losses)
-    return replace(config, precision=about["precision"])
+    return replace(config, precision=metadata["precision"])
 
 
 def describe(path: Path) -> dict[str, str]:
-    """What a run folder or a weights file holds, in words, each under a word: what `dino info` prints.
+    """Describe a run folder or a weights file in words, each under a label. `dino info` prints them.
 
     Raises:
         DinoError: as `load_model`.
     """
-    model, about = load_model(path)
-    config = Config.from_dict(about["config"])
+    model, metadata = load_model(path)
+    config = Config.from_dict(metadata["config"])
     words = {
         "weights": f"{sum(p.numel() for p in model.parameters()):,} in {len(config.widths)} resolutions, "
         f"widths {list(config.widths)}, depths {list(config.depths)}",
-        "draws": f"{config.size} x {config.size} pictures, {'colour' if config.channels == 3 else 'gray'}",
+        "draws": f"{config.size} x {config.size} images, {'color' if config.channels == 3 else 'gray'}",
     }
-    if "images_seen" not in about:
-        return words  # saved by hand, and nothing is known of its training
-    seen, n_pictures, loss = about["images_seen"], about.get("n_pictures"), about.get("loss")
-    if n_pictures:
+    if "images_seen" not in metadata:
+        return words  # saved by hand, so nothing is known of its training
+    seen, n, loss = metadata["images_seen"], metadata.get("n_training_images"), metadata.get("loss")
+    if n:
         words["learned"] = (
-            f"from {n_pictures:,} pictures of {shown(config.data)}, "
-            f"seeing {seen:,} images ({seen / n_pictures:.0f} times each)"
+            f"from {n:,} images of {printable(config.data)}, seeing {seen:,} images ({seen / n:.0f} times each)"
         )
     words["trained"] = (
-        f"{about.get('step', 0):,} steps of {config.batch_size}, learning rate {config.learning_rate:g}, "
-        f"in {shown(str(about.get('precision', config.precision)), 20)}, seed {config.seed}"
+        f"{metadata.get('step', 0):,} steps of {config.batch_size}, learning rate {config.learning_rate:g}, "
+        f"in {printable(str(metadata.get('precision', config.precision)), 20)}, seed {config.seed}"
     )
     if isinstance(loss, float):
         words["loss"] = f"{loss:.5f} at the end"
     if path.is_dir():
-        done = about.get("step", 0) / config.n_steps
-        go_on = typed(f"dino train --resume {path}")
-        words["run"] = "complete" if done >= 1 else f"{done:.0%} done; go on with: {go_on}"
+        done = metadata.get("step", 0) / config.n_steps
+        words["run"] = "complete" if done >= 1 else f"{done:.0%} done"
     return words

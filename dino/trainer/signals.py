@@ -1,26 +1,25 @@
-"""Runs: training in a folder with a log, grids of samples and saves; what sums a run up; and finding it again.
-
-    trainer = Trainer(PRESETS["quick"])
-    for progress in train(trainer, Path("runs/mine")):
-        print(progress.images, progress.loss)
-
-Whatever ends a run, its folder holds a state to go on from and weights to draw with.
-"""
+"""Signals that ask a run to stop: Ctrl-C, SIGTERM, and a terminal that is closed."""
 
 import os
 import signal
-
-from . import distributed
+from collections.abc import Callable
 
 
 class StopOnSignal:
-    """Within this context Ctrl-C, SIGTERM and a closed terminal only raise a flag, for a loop to see between two steps.
+    """Within this context, signals only set a flag, so that a loop can stop between two steps.
 
     A second signal ends the program at once.
+
+    Args:
+        on_signal: called at the first signal. Returns the bytes to print on the error stream.
+
+    Attributes:
+        received: the first signal that arrived, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_signal: Callable[[], bytes] = bytes) -> None:
         self.received: signal.Signals | None = None
+        self._on_signal = on_signal
 
     def __enter__(self) -> "StopOnSignal":
         names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
@@ -36,5 +35,5 @@ class StopOnSignal:
         if self.received is not None:
             os._exit(128 + number)
         self.received = signal.Signals(number)
-        if not distributed.TORCHRUN:  # which passes on its signals once, and counts the seconds itself
-            os.write(2, b"\nstopping after this step; once more ends it at once, unsaved\n")
+        if message := self._on_signal():
+            os.write(2, message)  # print() could be interrupted in the middle by this very handler

@@ -1,7 +1,6 @@
-"""Looking at things: grids, strips, films and curves. All images in [0, 1], shape (N, C, H, W), on any device."""
+"""Strips: rows of images that show noise, predictions and sampling side by side. Each is laid out by `common.grids.grid`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -9,20 +8,17 @@ from torch import Tensor, nn
 from ..noise import mix
 from ..sampler import Step
 
-if TYPE_CHECKING:  # imported where they are used: together they cost a learner three seconds
-    pass
-
 
 def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None) -> Tensor:
-    """Each image at each noise level, with the same noise all along, ready for `grid(columns=len(levels))`.
+    """Mix noise into each image at each noise level, with the same noise at all levels.
 
     Args:
         images: in [0, 1], (N, C, H, W).
         levels: in [0, 1].
-        generator: where the noise comes from.
+        generator: where the noise comes from. It must live on the device of the images.
 
     Returns:
-        A row for each image: (N * len(levels), C, H, W).
+        A row for each image, (N * len(levels), C, H, W), ready for `grid(columns=len(levels))`.
     """
     noise = torch.rand(images.shape, generator=generator, device=images.device)
     return torch.stack(
@@ -34,9 +30,9 @@ def noise_strip(images: Tensor, levels: Sequence[float], *, generator: torch.Gen
 def denoising_strip(
     model: nn.Module, images: Tensor, levels: Sequence[float], *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Two rows for each image: the image at each noise level, and below it what the model makes of it in one go.
+    """Make two rows for each image: the image at each noise level, and below it the model's prediction.
 
-    Takes what `noise_strip` takes, and returns (2 * N * len(levels), C, H, W), ready for `grid(columns=len(levels))`.
+    Takes the arguments of `noise_strip`, and returns (2 * N * len(levels), C, H, W).
     """
     noisy = noise_strip(images, levels, generator=generator)
     at = torch.tensor(levels, device=images.device).repeat(len(images)).view(-1, 1, 1, 1)
@@ -44,14 +40,17 @@ def denoising_strip(
     return rows.flatten(0, 2)
 
 
-STRIP = 10  # pictures in a row of a strip
+STRIP_COLUMNS = 10  # images in a row of a sampling strip
 
 
 def sampling_strip(path: Sequence[Step]) -> Tensor:
-    """One picture on its way from noise: a row of mixes and a row of guesses, for `grid(columns=STRIP)`.
+    """Make two rows that show how one image is sampled: noisy images, and below them the predictions.
 
     Args:
-        path: all steps of `denoise`; the first of its pictures is shown, at ten of them.
+        path: all steps of `denoise`. The first image of the batch is shown, at ten of the steps.
+
+    Returns:
+        (2 * STRIP_COLUMNS, C, H, W), ready for `grid(columns=STRIP_COLUMNS)`.
     """
-    kept = [path[round(k * (len(path) - 1) / (STRIP - 1))] for k in range(STRIP)]
+    kept = [path[round(k * (len(path) - 1) / (STRIP_COLUMNS - 1))] for k in range(STRIP_COLUMNS)]
     return torch.cat([step.noisy[:1] for step in kept] + [step.denoised[:1] for step in kept])

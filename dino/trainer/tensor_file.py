@@ -1,14 +1,14 @@
-"""Files of tensors that are safe to open: atomic (the old file or the new one), exact (every bit), never unpickled.
+"""Tensor files: safetensors files that are atomic (the old file or the new one), exact to the bit, and never unpickled.
 
-Each is a safetensors file, with a description in its header and a fingerprint of all that it holds. There are two
-kinds: weights (`dino.weights`) and the state of a run (`dino.checkpoint`). What is in them, number by number:
-docs/reference/files.md.
+Each has metadata in its header and a fingerprint of everything it holds. There are two kinds: weights
+(`dino.trainer.model_file`) and the state of a run (`dino.trainer.checkpoint`). docs/reference/files.md lists their
+contents.
 """
 
 import hashlib
 import json
 from pathlib import Path
-from reprlib import repr as short  # of a file's own words: cut to a few, and no control characters
+from reprlib import repr as short  # shortens text from a file, and spells out its control characters
 from typing import Any
 
 import torch
@@ -17,102 +17,105 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..common.atomic_file import replacing
-from ..common.errors import DinoError, typed
+from ..common.errors import DinoError
 
-WEIGHTS, STATE = "model.safetensors", "state.safetensors"  # what the two are called in a run folder
-FORMAT = 2  # raise it when an older dino could no longer read the files
+WEIGHTS, STATE = "model.safetensors", "state.safetensors"  # their names in a run folder
+FORMAT = 3  # raise it when older versions of dino could no longer read the files, or this version older files
 
 
-def write(path: Path, kind: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write tensors and their description to `path`, whole or not at all.
+def write(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write tensors and their metadata to `path`, atomically.
 
     Args:
+        path: the file.
         kind: "weights" or "state".
         tensors: by their names, on any device.
-        about: what to say of them, fit for JSON.
+        metadata: what to say about them, fit for JSON.
 
     Raises:
-        DinoError: it could not be written, say as the disk is full.
+        DinoError: if the file can't be written, for example because the disk is full.
     """
-    # safetensors wants plain row-major memory; channels-last weights get their layout back when they are loaded.
+    # safetensors wants plain row-major memory. Channels-last weights get their layout back when they are loaded.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    description = {"format": FORMAT, "kind": kind, "about": about, "sha256": _fingerprint(plain, about)}
-    # One entry holds it all, as safetensors keeps entries in no fixed order and equal runs should give equal files.
+    header = {"format": FORMAT, "kind": kind, "metadata": metadata, "sha256": _fingerprint(plain, metadata)}
+    # One entry holds all of it, because safetensors keeps entries in no fixed order and equal runs should write equal
+    # files.
     with replacing(path) as temporary:
-        temporary.write_bytes(save(plain, metadata={"dino": json.dumps(description)}))
+        temporary.write_bytes(save(plain, metadata={"dino": json.dumps(header)}))
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write` wrote, and hold it against its fingerprint.
+    """Read what `write` wrote, and check it against its fingerprint.
 
     Args:
-        kind: what it must be, "weights" or "state".
+        path: the file.
+        kind: the kind that is needed, "weights" or "state".
 
     Returns:
-        The tensors by their names, on the CPU, and what the file says about them.
+        The tensors by their names, on the CPU, and their metadata.
 
     Raises:
-        DinoError: there is no such file, it is damaged, of another program or version, or of the other kind.
+        DinoError: if there is no such file, or it is damaged, of another program or version, or of the other kind.
     """
-    about, fingerprint = describe(path, kind)
+    metadata, fingerprint = read_metadata(path, kind)
     try:
         with safe_open(path, framework="pt") as file:
-            # Copies: the tensors as they come stay tied to the open file, which Windows then refuses to replace.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no dict)
-        if _fingerprint(tensors, about) == fingerprint:
-            return tensors, about
-    # Numbers of a kind that torch hasn't; lists in lists without end; a side that is longer than torch can count.
+            # Copies, because the originals stay tied to the open file, which Windows then refuses to replace.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if _fingerprint(tensors, metadata) == fingerprint:
+            return tensors, metadata
+    # A dtype that torch doesn't have; lists nested without end; a side that is longer than torch can count.
     except (SafetensorError, RecursionError, TypeError):
         pass
-    raise DinoError(f"{path} is damaged: what it holds is not what was saved. Take a copy that is whole")
+    raise DinoError(f"{path} is damaged: its contents are not what was saved. Use a copy that is whole")
 
 
-def describe(path: Path, kind: str) -> tuple[dict[str, Any], str]:
-    """What a file says about its tensors, and their fingerprint, read from its header alone and held against nothing.
+def read_metadata(path: Path, kind: str) -> tuple[dict[str, Any], str]:
+    """Read the metadata of a file and its fingerprint, from the header alone and without checking the tensors.
 
     Raises:
-        DinoError: there is no such file, its header is damaged, of another program or version, or of the other kind.
+        DinoError: if there is no such file, or its header is damaged, of another program or version, or of the other
+            kind.
     """
     if not path.is_file():
-        raise DinoError(f"there is no file {path}. Give a run folder, or make one with: {typed('dino train')}")
+        raise DinoError(f"there is no file {path}. Name a run folder or a weights file, or train a model first")
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get("dino", "")
     except (SafetensorError, OSError) as error:
-        raise DinoError(f"{path} {what_it_is(path)}") from error
+        raise DinoError(f"{path} {_what_it_is(path)}") from error
     try:
         description = json.loads(header)
-        found, version, about = description["kind"], description["format"], dict(description["about"])
+        found, version = description["kind"], description["format"]
+        metadata = dict(description["metadata"]) if version == FORMAT else {}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DinoError(f"{path} was not written by dino. Give a run folder or a model.safetensors of one") from error
-    if version != FORMAT:
         raise DinoError(
-            f"{path} is of another version of dino (format {short(version):.80}, here {FORMAT}). Use that version"
+            f"{path} was not written by dino. Name a run folder, or the model.safetensors in one"
+        ) from error
+    if version != FORMAT:
+        age = "an older" if isinstance(version, int) and version < FORMAT else "another"
+        raise DinoError(
+            f"{path} was written by {age} version of dino (its format is {short(version):.80}, and this version reads "
+            f"format {FORMAT}). Use that version, or train again"
         )
     if found != kind:
         raise DinoError(
             f"{path} holds {short(found):.80}, and {kind} is needed. A run folder has both: {WEIGHTS} and {STATE}"
         )
-    return about, description.get("sha256", "")
-
-
-def _fingerprint(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return metadata, description.get("sha256", "")
 
 
 def check_fit(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Compare names, shapes and kinds of numbers.
+    """Compare names, shapes and dtypes.
 
     Raises:
-        DinoError: they differ; it names the first difference.
+        DinoError: if they differ; it names the first difference.
     """
     for prefix, whose in (("_orig_mod.", "torch.compile"), ("module.", "DistributedDataParallel")):
         if found and all(name.startswith(prefix) for name in found):
-            raise DinoError(f"{path} holds a network wrapped by {whose} (names in {prefix}...). Save what is inside")
+            raise DinoError(
+                f"{path} holds a network wrapped by {whose} (names begin with {prefix}). Save the network inside it"
+            )
     for name in sorted(expected.keys() | found.keys()):
         want, have = (_in_words(tensors[name]) if name in tensors else "absent" for tensors in (expected, found))
         if want != have:
@@ -123,19 +126,27 @@ def _in_words(tensor: Tensor) -> str:
     return f"{tuple(tensor.shape)!s:.60} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def what_it_is(path: Path) -> str:
-    """What a file that should be safetensors, and can't be read, is instead: in words. Nothing in it is run."""
+def _fingerprint(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _what_it_is(path: Path) -> str:
+    """Say what a file is that should be safetensors and can't be read. Nothing in it is run."""
     try:
         with path.open("rb") as file:
             start = file.read(200)
     except OSError as error:
         return f"can't be read: {error.strerror}"
     if start[8:10] == b'{"':  # safetensors; the length before it may look like anything below
-        return "was cut short or damaged. Take a copy that is whole"
+        return "was cut short or damaged. Use a copy that is whole"
     if start.startswith((b"PK\x03\x04", b"\x80")):
-        return "is a pickle (torch.save), which could run anything and is never loaded. Save it as safetensors"
+        return "is a pickle (torch.save), which could run any code and is never loaded. Save it as safetensors"
     if start.startswith(b"version https://git-lfs"):
-        return "is a git-LFS pointer, not the file itself. Fetch that with: git lfs pull"
+        return "is a Git LFS pointer, not the file itself. Fetch the file with: git lfs pull"
     if start.lstrip()[:1] == b"<":
         return "is a web page, not weights. Download the file itself (its raw address)"
-    return "is no safetensors file, or was cut short or damaged. Take a copy that is whole"
+    return "is not a safetensors file, or was cut short or damaged. Use a copy that is whole"

@@ -1,15 +1,16 @@
-"""The full trainer: lesson 03's loop as fast as the hardware, on one device or many, and exact when resumed.
+"""The full trainer: lesson 03's loop as fast as the hardware allows, on one device or many, and exact when resumed.
 
     trainer = Trainer(PRESETS["quick"])
-    for loss in trainer.steps():  # runs.train does this with a log, pictures and saves
+    for loss in trainer.steps():  # dino.trainer.run.train does this with a log, grids and saves
         ...
 
 Two rules make a resumed run equal to one that never stopped, and N processes equal to one. The random numbers of a step
-depend on the seed and the step alone; and all else that a step changes is in the saved state. On a CPU a resumed run is
-equal bit for bit; on a GPU, and between one process and several, whose sums have another order, up to rounding.
+depend on the seed and the step alone. And everything else that a step changes is in the saved state. On a CPU a
+resumed run is equal bit for bit. On a GPU it is equal up to rounding, and so is a run on several processes, because
+their sums are added in another order.
 
-One rule makes it fast: nothing in a step waits for the device. Pictures, noise, losses, even the check that all numbers
-are finite stay there, and are looked at every `runs.LOG_EVERY` steps.
+One rule makes it fast: nothing in a step waits for the device. Images, noise, losses, even the check that all numbers
+are finite stay there, and are read every `LOG_EVERY` steps.
 """
 
 import copy
@@ -24,51 +25,52 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from .. import __version__, sampler
+from .. import sampler
 from ..common.errors import DinoError
+from ..common.version import VERSION
 from ..data.loading import check_images, fingerprint, load_images
-from ..denoiser import UNet
 from ..images import batches, seeded
 from ..noise import add_noise
-from . import checkpoint, device, distributed, model_file, tensor_file
+from . import checkpoint, distributed, tensor_file
+from . import device as devices
 from .config import Config
-from .device import choose_device
-from .nonfinite import Guard
+from .model_file import save_model
+from .nonfinite import NonfiniteGuard
 from .tensor_file import STATE, WEIGHTS
 
 
 class Trainer:
-    """A run in memory: the network, its average, the optimizer, the pictures, and how many steps are done.
+    """A run in memory: the network, its EMA, the optimizer, the images, and the number of steps done.
 
-    Making one loads the pictures, but for the tenth that is held out, and makes the network.
+    Making a Trainer loads the images, except the tenth that is held out, and makes the network.
 
     Args:
-        config: what is learned.
+        config: the run's configuration.
         device: see `choose_device`.
-        images: stand in for the pictures to learn from: uint8, (N, C, size, size), at least one.
-        accumulate: in how many parts a batch goes through the network, so that it fits in memory.
+        images: training images to use instead of those of `config.data`: uint8, (N, C, size, size), at least one.
+        accumulate: the number of parts in which a batch goes through the network, so that it fits into memory.
         compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
 
     Raises:
-        DinoError: there are no such pictures or no such device, these images are of another kind or shape, or a batch
-            can't be taken in so many parts.
+        DinoError: if there are no such images or no such device, the images have another dtype or shape, or a batch
+            can't be split into so many parts.
 
     Attributes:
-        config: as it was given; its precision is the one that was chosen, if that was left open.
-        device: where all of it lives.
-        accumulate: as it was given.
-        step: steps done.
-        images: what is learned from, uint8, (N, C, size, size), on the device.
-        fingerprint: of the images, as `dino.images.fingerprint` takes it.
-        model: the network that learns.
-        average: the running average of its weights, which samples are drawn with.
-        weights, averages: the parameters of the two, in one order.
+        config: as given, with the precision that was chosen if it was "auto".
+        device: where everything lives.
+        accumulate: as given.
+        step: the number of steps done.
+        images: the training images, uint8, (N, C, size, size), on the device.
+        fingerprint: of the images, as `dino.data.loading.fingerprint` returns it.
+        model: the network that is trained.
+        ema: a network that holds the exponential moving average of its weights. Samples are drawn with this one.
+        weights, ema_weights: the parameters of the two, in the same order.
         optimizer: AdamW with amsgrad.
-        guard: what keeps it from a step with numbers that aren't finite.
-        precision: what convolutions are done in: torch.float32 or torch.bfloat16.
+        nonfinite: keeps the optimizer from steps with nonfinite numbers.
+        precision: of the convolutions: torch.float32 or torch.bfloat16.
         compiles: whether the network is fused by torch.compile.
         unlogged: the losses of the steps since `read_losses`.
-        own_network, own_training: whether the network or the steps are a learner's own; see `dino.assembly`.
+        own_network, own_training: whether the network or the training step is a learner's own; see `CustomTrainer`.
     """
 
     own_network = own_training = False
@@ -83,42 +85,53 @@ class Trainer:
         accumulate: int = 1,
         compile: bool | None = None,
     ) -> None:
-        self.device, self.step, self.accumulate = choose_device(str(device), distributed.LOCAL_RANK), 0, accumulate
-        self.precision = device.choose_precision(config.precision, self.device)
+        # The device, and how to compute on it.
+        self.device = devices.choose_device(str(device), distributed.LOCAL_RANK)
+        self.precision = devices.choose_precision(config.precision, self.device)
         self.config = replace(config, precision=str(self.precision).removeprefix("torch."))
-        distributed.check_shares(config.batch_size, accumulate)
-        if images is None:
-            with distributed.one_first():
-                images = load_images(
-                    config.data, config.size, channels=config.channels, split=config.split, part="training"
-                )
+        self.compiles = self.device.type == "cuda" if compile is None else compile
+        distributed.check_shards(config.batch_size, accumulate)
+        self.accumulate = accumulate
+
+        # The training images.
+        images = self._load_images() if images is None else images
         check_images(images, config.channels, config.size)
         self.fingerprint = fingerprint(images)
         if not distributed.all_equal(int(self.fingerprint, 16), self.device):
-            raise DinoError(f"the processes found different pictures in {config.data}. Give all boxes the same ones")
+            raise DinoError(f"the processes found different images in {config.data}. Give all machines the same ones")
         self.images = images.to(self.device)
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+
+        # The network, its EMA and the optimizer.
+        with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
             torch.manual_seed(config.seed)
-            self.model = device.to_fast_layout(self._new_network(), self.device)
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.weights, self.averages = list(self.model.parameters()), list(self.average.parameters())
+            self.model = devices.to_fast_layout(self._new_network(), self.device)
+        self.ema = copy.deepcopy(self.model).requires_grad_(False)
+        self.weights, self.ema_weights = list(self.model.parameters()), list(self.ema.parameters())
         self.optimizer = torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
-        self.guard = Guard(self.optimizer, self.weights)
+        self.nonfinite = NonfiniteGuard(self.optimizer, self.weights)
+
+        # Progress.
+        self.step = 0
         self.unlogged: list[Tensor] = []
-        self.compiles = self.device.type == "cuda" if compile is None else compile
-        device.prepare(self.device)
+        devices.prepare(self.device)
+
+    def _load_images(self) -> Tensor:
+        config = self.config
+        with distributed.one_first():
+            return load_images(config.data, config.size, channels=config.channels, split=config.split, part="training")
 
     def _new_network(self) -> nn.Module:
-        return UNet(self.config.channels, self.config.widths, self.config.depths)
+        network: nn.Module = self.config.new_network()
+        return network
 
     @property
     def images_seen(self) -> int:
-        """Images seen so far, each counted each time."""
+        """The number of images seen so far, counting repeats."""
         return self.step * self.config.batch_size
 
     def autocast(self) -> torch.autocast:
-        """Within this context convolutions are done in the run's precision. The weights stay float32."""
-        return device.autocast(self.precision, self.device)
+        """Compute convolutions in the run's precision within this context. The weights stay float32."""
+        return devices.autocast(self.precision, self.device)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -126,146 +139,155 @@ class Trainer:
         """Train to the end of the run, yielding after each step.
 
         Yields:
-            The loss of the step, a scalar, still on the device: reading it would wait.
+            The loss of the step, a scalar that is still on the device, because reading it would wait.
 
         Raises:
-            DinoError: there isn't enough memory for a batch.
+            DinoError: if there is not enough memory for a batch.
         """
         config = self.config
-        with device.explaining_memory(self._smaller_batch):
+        with devices.explaining_memory(f"a batch of {config.batch_size:,} images", self._smaller_batches()):
             network = self._fast_network()
             for clean in self._batches(self.step):
                 if self.step >= config.n_steps:
                     return
-                self.optimizer.param_groups[0]["lr"] = config.learning_rate_at(self.step)
+                self._set_learning_rate(config.learning_rate_at(self.step))
                 loss = self._train_step(network, clean, seeded(self.device, config.seed, "noise", self.step))
                 self.step += 1
-                self.guard.count()
-                self._update_average(config.decay_at(self.step))
+                self.nonfinite.count()
+                self._update_ema(config.ema_decay_at(self.step))
                 self.unlogged.append(loss)
                 yield loss
+
+    def _set_learning_rate(self, learning_rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
 
     def _batches(self, start: int) -> Iterator[Tensor]:
         return batches(self.images, self.config.batch_size, seed=self.config.seed, start=start)
 
     def _train_step(self, network: nn.Module, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """As `training.train_step`, but for a share of the batch, in parts. The noise is drawn for all of it."""
+        """Take a step like `training.train_step`, on a shard of the batch, in parts. The noise is that of all of it."""
         self.optimizer.zero_grad()
         noisy, noise_level = add_noise(clean, generator=generator)
-        shares = [distributed.share(each).tensor_split(self.accumulate) for each in (noisy, noise_level, clean)]
+        shards = [distributed.shard(each).tensor_split(self.accumulate) for each in (noisy, noise_level, clean)]
         losses = []
-        for number, (noisy, noise_level, clean) in enumerate(zip(*shares, strict=True), start=1):
+        for number, (noisy, noise_level, clean) in enumerate(zip(*shards, strict=True), start=1):
             with distributed.sharing_gradients(network, number == self.accumulate):
                 with self.autocast():
                     denoised = network(noisy, noise_level)
                 loss = F.mse_loss(denoised, clean) * (len(clean) / self.config.batch_size)
-                # The gradients' mean is taken over the processes, and it is their sum that is wanted.
+                # Gradients are averaged over the processes, and their sum is needed.
                 (loss * distributed.N_PROCESSES).backward()
             losses.append(loss.detach())
         self.optimizer.step()
         return distributed.summed(torch.stack(losses).sum())
 
-    def _update_average(self, decay: float) -> None:
-        """As `training.update_average`, but all weights in one call."""
-        get_ema_multi_avg_fn(decay)(self.averages, self.weights, 0)
+    def _update_ema(self, decay: float) -> None:
+        """Do the same as `training.update_average`, with all weights in one call."""
+        get_ema_multi_avg_fn(decay)(self.ema_weights, self.weights, 0)
 
     def _fast_network(self) -> nn.Module:
-        """The network as it is trained: compiled where that pays, its gradients shared with the other processes."""
+        """Return the network as it is trained: compiled if that pays, its gradients shared with the other processes."""
         network, parts = self.model, distributed.N_PROCESSES * self.accumulate
         if self.compiles:
             n = math.ceil(self.config.batch_size / parts)
             shape = (n, self.config.channels, self.config.size, self.config.size)
             example = torch.rand(shape, device=self.device), torch.rand(n, 1, 1, 1, device=self.device)
-            graphs = self.device.type == "cuda" and n < device.SMALL_BATCH and parts == 1
-            network = device.compiled(network, example, self.autocast(), graphs=graphs)
-        return distributed.synchronised(network, self.device)
+            graphs = self.device.type == "cuda" and n < devices.SMALL_BATCH and parts == 1
+            network = devices.compiled(network, example, self.autocast(), graphs=graphs)
+        return distributed.synchronized(network, self.device)
 
-    @property
-    def _smaller_batch(self) -> str:
-        """What to do where a batch doesn't fit in memory."""
-        half, parts = f"--batch-size {max(1, self.config.batch_size // 2)}", 2 * self.accumulate
-        if self.own_training or self.config.batch_size < distributed.N_PROCESSES * parts:
-            return f"take {half}"
-        return f"take --accumulate {parts} (the same run, its batches in {parts} parts), or {half}"
+    def _smaller_batches(self) -> dict[str, object]:
+        """Return settings that need less memory. `accumulate` keeps the run the same."""
+        settings: dict[str, object] = {"batch_size": max(1, self.config.batch_size // 2)}
+        parts = 2 * self.accumulate
+        if not self.own_training and self.config.batch_size >= distributed.N_PROCESSES * parts:
+            settings = {"accumulate": parts} | settings
+        return settings
 
     def sample(self, n: int, *, n_steps: int = 25) -> Tensor:
-        """Draw `n` pictures with the averaged weights: (n, C, size, size), in [0, 1], on the device.
+        """Draw `n` images with the EMA: (n, C, size, size), in [0, 1], on the device.
 
-        They begin with the same noise each time, so that a run's grids make a film.
+        They start from the same noise each time, so that a run's grids make an animation.
         """
         shape = (self.config.channels, self.config.size, self.config.size)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
-            return self.generate(self.average, n, image_shape=shape, n_steps=n_steps, generator=generator)
+            return self.generate(self.ema, n, image_shape=shape, n_steps=n_steps, generator=generator)
 
     # ---- saving and loading -----------------------------------------------------------------------------------------
 
-    def about(self) -> dict[str, Any]:
-        """What a saved file says of this run; docs/reference/files.md tells of each entry."""
+    def metadata(self) -> dict[str, Any]:
+        """Return what a saved file says about this run. docs/reference/files.md explains each entry."""
         return {
             "config": asdict(self.config),
             "step": self.step,
             "images_seen": self.images_seen,
-            "n_pictures": len(self.images),
+            "n_training_images": len(self.images),
             "fingerprint": self.fingerprint,
             "precision": self.config.precision,
             "own_network": self.own_network,
-            "dino": __version__,
+            "dino": VERSION,
         }
 
     @property
     def _networks(self) -> dict[str, nn.Module]:
-        return {"model": self.model, "average": self.average}
+        return {"model": self.model, "ema": self.ema}
 
     def save(self, folder: Path, loss: float) -> None:
         """Write state.safetensors and model.safetensors into a folder.
 
         Args:
-            loss: goes with the weights, for who wants to know what they are worth. NaN where none is known yet.
+            folder: the run folder.
+            loss: is written into the weights file, so that it says what the weights are worth. NaN if not known yet.
 
         Raises:
-            DinoError: a number is not finite any more; the files stay as they were. Or the disk is full.
+            DinoError: if a number is not finite any more, and then the files stay as they were. Or if a file can't be
+                written, for example because the disk is full.
         """
         self.check_finite()
         losses = torch.stack(self.unlogged) if self.unlogged else torch.empty(0)
-        tensors = checkpoint.state_of(self._networks, self.optimizer) | {"losses": losses}
-        tensor_file.write(folder / STATE, "state", tensors, self.about())
+        tensors, numbers = checkpoint.state_of(self._networks, self.optimizer)
+        state_metadata = self.metadata() | {"optimizer": numbers}
+        tensor_file.write(folder / STATE, "state", tensors | {"losses": losses}, state_metadata)
         known_loss = loss if math.isfinite(loss) else None
-        model_file.save_model(folder / WEIGHTS, self._for_all_to_read(), self.about() | {"loss": known_loss})
+        save_model(folder / WEIGHTS, self._portable_network(), self.metadata() | {"loss": known_loss})
 
-    def _for_all_to_read(self) -> nn.Module:
-        """The averaged network, as dino's own UNet."""
-        return self.average
+    def _portable_network(self) -> nn.Module:
+        """Return the EMA as dino's own UNet, which anyone can load."""
+        return self.ema
 
     def load(self, folder: Path) -> None:
-        """Go back to the state that is saved in a folder.
+        """Return to the state that is saved in a folder.
 
         Raises:
-            DinoError: there is none, or it is of another network or of other pictures, or past the run's end.
+            DinoError: if there is none, or it is of another network or other images, or past the run's end.
         """
-        tensors, about = tensor_file.read(folder / STATE, "state")
-        if (own := about.get("own_network", False)) != self.own_network:
-            whose, remedy = ("your own UNet", "add --mine") if own else ("dino's UNet", "leave out --mine")
-            raise DinoError(f"the run in {folder} trains {whose}: {remedy}")
-        step, losses = about.get("step"), tensors.pop("losses", None)
-        if not isinstance(step, int) or step < 0 or losses is None:
-            raise DinoError(f"{folder / STATE} does not say how far its run is. Take a copy that is whole")
-        if about.get("fingerprint") != self.fingerprint:
+        tensors, metadata = tensor_file.read(folder / STATE, "state")
+        if (own := metadata.get("own_network", False)) != self.own_network:
+            whose = "your own UNet" if own else "dino's UNet"
+            raise DinoError(f"the run in {folder} trains {whose}", settings={"mine": own})
+        step, losses, numbers = metadata.get("step"), tensors.pop("losses", None), metadata.get("optimizer")
+        if not isinstance(step, int) or step < 0 or losses is None or not isinstance(numbers, dict):
+            raise DinoError(f"{folder / STATE} does not say how far its run is. Use a copy that is whole")
+        if metadata.get("fingerprint") != self.fingerprint:
             raise DinoError(
-                f"the pictures of {self.config.data} are not those that the run in {folder} learned from. "
+                f"the images of {self.config.data} are not those that the run in {folder} was trained on. "
                 "Bring those back, or start a new run"
             )
         if step > self.config.n_steps:
             seen = step * self.config.batch_size
-            raise DinoError(f"the run has seen {seen:,} images already. Ask for more with --images")
-        checkpoint.restore(folder / STATE, tensors, self._networks, self.optimizer)
+            raise DinoError(f"the run has seen {seen:,} images already. Ask for more", settings={"n_images": None})
+        checkpoint.restore(folder / STATE, tensors, numbers, self._networks, self.optimizer)
         self.step, self.unlogged = step, list(losses.to(self.device))
 
+    # ---- looking at the numbers, which waits for the device ---------------------------------------------------------
+
     def read_losses(self) -> float:
-        """The mean loss of the steps since it was last read, one at least. This waits for the device.
+        """Return the mean loss of the steps since the last call; there must be at least one.
 
         Raises:
-            DinoError: a number is not finite any more.
+            DinoError: if a number is not finite any more.
         """
         self.check_finite()
         mean = torch.stack(self.unlogged).mean().item()
@@ -273,12 +295,11 @@ class Trainer:
         return mean
 
     def check_finite(self) -> None:
-        """Stop a run whose numbers are no numbers any more. This waits for the device.
+        """Stop a run whose numbers are not finite any more.
 
         Raises:
-            DinoError: a step had to be refused, or a weight is NaN or infinite.
+            DinoError: if a step had to be refused, or a weight is NaN or infinite.
         """
-        remedy = (
-            f"Start again with a lower --learning-rate than {self.config.learning_rate:g}, or with --precision float32"
+        self.nonfinite.check(
+            self.step, self.unlogged, lambda step: next(self._batches(step)), self.config.learning_rate
         )
-        self.guard.check(self.step, self.unlogged, lambda step: next(self._batches(step)), remedy)

@@ -53,9 +53,9 @@ def test_sample_noise_levels(sample_noise_levels: Callable[..., Tensor], seed: i
     many = draw(random)
     expect_uniform(many, "The levels are")
     expect_uniform(torch.cat([draw(random, n=1) for _ in range(100)]), "Levels that are drawn one by one are")
-    neighbours = torch.corrcoef(torch.stack([many[1:].flatten(), many[:-1].flatten()]))[0, 1]
+    neighbors = torch.corrcoef(torch.stack([many[1:].flatten(), many[:-1].flatten()]))[0, 1]
     expect(
-        bool(neighbours.abs() < 0.1),  # six standard errors
+        bool(neighbors.abs() < 0.1),  # six standard errors
         "A level tells nothing of the next one.",
         expected="each drawn by itself",
         got="levels that follow each other in an order",
@@ -131,13 +131,13 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             got=f"the same noise in each {name}",
         )
     expect_uniform(noise, "The noise is")
-    # On a picture of many colours, what was mixed in must be noise, too: (noisy - clean) / level + clean.
-    colours = torch.rand(n, c, h, w, generator=torch.Generator().manual_seed(seed))
-    noisy, level = run(colours, torch.Generator().manual_seed(seed))
-    mixed_in = ((noisy - colours) / level + colours)[(level > 0.05).flatten()]
+    # On a picture of many colors, what was mixed in must be noise, too: (noisy - clean) / level + clean.
+    colors = torch.rand(n, c, h, w, generator=torch.Generator().manual_seed(seed))
+    noisy, level = run(colors, torch.Generator().manual_seed(seed))
+    mixed_in = ((noisy - colors) / level + colors)[(level > 0.05).flatten()]
     expect(
         bool(mixed_in.min() > -rounding and mixed_in.max() < 1 + rounding),
-        "What is under the noise is the picture itself, in its place and with its colours.",
+        "What is under the noise is the picture itself, in its place and with its colors.",
         expected="noise from 0 to 1 mixed into it",
         got=f"what would be noise from {mixed_in.min().item():.1f} to {mixed_in.max().item():.1f}",
     )

@@ -57,7 +57,7 @@ class Block(nn.Module):
 class Pool(nn.Module):
     """Tell every pixel what is anywhere in the picture.
 
-    A 3x3 convolution sees a pixel's neighbours only. A Pool takes each channel's largest number over the whole
+    A 3x3 convolution sees a pixel's neighbors only. A Pool takes each channel's largest number over the whole
     picture, for each image on its own, and sends these maxima through a small network: a 1x1 convolution to four times
     as many channels, a ReLU, and a 1x1 convolution back to `channels`, without bias. What comes out, a number for each
     image and channel, is added to every pixel of the input.
@@ -131,7 +131,7 @@ class UNet(nn.Module):
     a ReLU; and a convolution to `channels`, whose bias starts at 0.5. Both convolutions are 3x3 and have a bias.
 
     Args:
-        channels: of the pictures: 3 for colour, 1 for gray.
+        channels: of the pictures: 3 for color, 1 for gray.
         widths: how many channels there are at each resolution, from the full picture to the smallest.
         depths: how many Blocks the Stages have at each resolution.
 

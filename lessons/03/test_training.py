@@ -1045,9 +1045,9 @@ def averaged_path(part: Any) -> Tensor:
         with torch.no_grad():
             model.picture.fill_(0.5 + 0.35 * x / width + 0.3 * (torch.rand((), generator=random).item() - 0.5))
         part.update_average(average, model, 0.95)
-        for network, colour in ((model, (0.75, 0.75, 0.75)), (average, (0.1, 0.3, 0.8))):
+        for network, color in ((model, (0.75, 0.75, 0.75)), (average, (0.1, 0.3, 0.8))):
             y = height - 2 - int(min(1.0, max(0.0, network.picture.item())) * (height - 3))
-            paper[0, :, y : y + 2, x] = torch.tensor(colour).view(3, 1)
+            paper[0, :, y : y + 2, x] = torch.tensor(color).view(3, 1)
     return paper
 
 

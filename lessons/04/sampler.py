@@ -153,7 +153,7 @@ def generate(
         the dtype of the model's weights; if it has none (as some of the grader's), on the CPU and float32.
 
     Example:
-        generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in colour.
+        generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in color.
 
     Good to know:
         Some layers work differently while a network learns. model.eval() switches a network and all of its parts to

@@ -561,33 +561,33 @@ def _board(size: int) -> Tensor:
     return (1.0 - 2 * ((rows[:, None] + columns) % 2)).expand(1, 1, 64, 80)
 
 
-# ---- 5.6 nearest_neighbours -----------------------------------------------------------------------------------------
+# ---- 5.6 nearest_neighbors -----------------------------------------------------------------------------------------
 
 
-def test_nearest_neighbours(nearest_neighbours: Callable[..., tuple[Tensor, Tensor]], seed: int) -> None:
+def test_nearest_neighbors(nearest_neighbors: Callable[..., tuple[Tensor, Tensor]], seed: int) -> None:
     """5.6: the k pictures with the least mean squared difference, the nearest first."""
     random = seeded(seed)
     images = torch.rand(7, 3, 4, 5, generator=random, dtype=torch.float64)
     # As far as a color shifts or a contrast fades, samples are further from what they are like: that counts as well.
     samples = torch.stack([images[5], images[1] * 0.8, images[2].lerp(images[6], 0.3), images[0] + 0.3])
-    _expect_neighbours(nearest_neighbours, samples, images, 3)
-    _expect_neighbours(nearest_neighbours, samples, images, None)
+    _expect_neighbors(nearest_neighbors, samples, images, 3)
+    _expect_neighbors(nearest_neighbors, samples, images, None)
     black, white = torch.zeros(1, 2, 6, 3, dtype=torch.float64), torch.ones(2, 2, 6, 3, dtype=torch.float64)
     white[1] *= 0.5
-    _expect_neighbours(nearest_neighbours, black, white, 2)
+    _expect_neighbors(nearest_neighbors, black, white, 2)
     # What sorts no further than it must leaves so many in no order.
     many = torch.rand(300, 1, 3, 2, generator=random, dtype=torch.float64)
-    _expect_neighbours(nearest_neighbours, torch.rand(30, 1, 3, 2, generator=random, dtype=torch.float64), many, 9)
-    _expect_neighbours(nearest_neighbours, 3 * samples[1:] - 1, images, 7)
-    _expect_neighbours(nearest_neighbours, samples.float(), images.float(), 1)
+    _expect_neighbors(nearest_neighbors, torch.rand(30, 1, 3, 2, generator=random, dtype=torch.float64), many, 9)
+    _expect_neighbors(nearest_neighbors, 3 * samples[1:] - 1, images, 7)
+    _expect_neighbors(nearest_neighbors, samples.float(), images.float(), 1)
 
 
-def _expect_neighbours(
-    nearest_neighbours: Callable[..., tuple[Tensor, Tensor]], samples: Tensor, images: Tensor, k: int | None
+def _expect_neighbors(
+    nearest_neighbors: Callable[..., tuple[Tensor, Tensor]], samples: Tensor, images: Tensor, k: int | None
 ) -> None:
     given = f"{len(samples)} samples and {len(images)} images of {shape(samples[0])}"
     with unchanged(samples=samples, images=images), tried(given + (f", k={k}" if k else "")):
-        found = nearest_neighbours(samples, images, *([] if k is None else [k]))
+        found = nearest_neighbors(samples, images, *([] if k is None else [k]))
     says, got = "Two tensors are returned.", kind_of(found)
     if isinstance(found, Tensor):
         got = f"one tensor of shape {shape(found)}"
@@ -628,7 +628,7 @@ def _expect_neighbours(
         row = int(wrong.any(1).int().argmax())
         mixed = bool(((chosen.sort(1).values - want[:, :n]).abs() <= near).all())
         raise Wrong(
-            "The neighbours come in their order, the nearest first."
+            "The neighbors come in their order, the nearest first."
             if mixed
             else "The indices are those of the nearest images, the nearest first.",
             expected=f"{order[row, :n].tolist()} for sample {row}",
@@ -734,7 +734,7 @@ def _noised(part: ModuleType) -> Tensor:
 def _found(part: ModuleType) -> Tensor:
     """Two noisy emoji, and after each the three that are nearest."""
     samples = emoji()[[9, 2]].lerp(torch.rand(2, 3, 32, 32, generator=seeded(0)), 0.5)
-    _, indices = part.nearest_neighbours(samples, emoji(), 3)
+    _, indices = part.nearest_neighbors(samples, emoji(), 3)
     return torch.cat([torch.cat([samples[i : i + 1], emoji()[indices[i]]]) for i in range(2)])
 
 
@@ -748,5 +748,5 @@ PANELS = [
     Panel("patches", "a picture, and six patches of it, enlarged", _cut_out),
     Panel("sliced_distance", "how far a crowd is from itself, moved further and further", _moved),
     Panel("sliced_wasserstein", "how far a picture is from itself with more and more noise", _noised),
-    Panel("nearest_neighbours", "two noisy emoji, and after each the three that are nearest", _found),
+    Panel("nearest_neighbors", "two noisy emoji, and after each the three that are nearest", _found),
 ]

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dino import training
-from dino.common import grids
 from dino.common.atomic_file import replacing
 from dino.common.errors import DinoError
 from dino.data.loading import load_images
@@ -33,7 +32,7 @@ from dino.reports.diagnosis import RECORDED
 from dino.reports.report import circumstances
 from dino.reports.symptoms import LOG, SAMPLES, read_log, read_looks
 from dino.trainer import run
-from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.presets import PRESETS
 from dino.trainer.tensor_file import STATE
 
@@ -161,7 +160,7 @@ ENTRIES = [
 
 def train(entry: Entry, folder: Path) -> None:
     """Train one run to its end, or go on with it."""
-    trainer = AssembledTrainer(replace(QUICK, **entry.changes), parts=entry.parts)
+    trainer = CustomTrainer(replace(QUICK, **entry.changes), parts=entry.parts)
     if (folder / STATE).exists():
         trainer.load(folder)
     if trainer.step == trainer.config.n_steps:
@@ -190,7 +189,7 @@ def record() -> None:
         if entry.name in MIDWAY:
             grids["-midway"] = sorted((folder / SAMPLES).glob("*.png"))[run.N_GRIDS // 2]
         for when, grid in grids.items():
-            samples = grids.cut_up(Image.open(grid), QUICK.size)
+            samples = grids.split_grid(Image.open(grid), QUICK.size)
             grids.save(grids.grid(samples[:16]), GRIDS / f"{entry.name}{when}.png")
     report = circumstances(torch.device("cpu")) | {"config": asdict(QUICK), "runs": found}
     with replacing(RECORDED) as temporary:

@@ -21,9 +21,9 @@ PICTURE = Path("docs/images/healthy-stages.png")
 
 def main() -> None:
     """Cut the pictures out of the grids, and write them side by side."""
-    grids = [grids.cut_up(Image.open(SAMPLES / f"{seen:09d}.png"), 32) for seen in MOMENTS]
+    grids = [grids.split_grid(Image.open(SAMPLES / f"{seen:09d}.png"), 32) for seen in MOMENTS]
     rows = {f"noise {row + 1}": torch.stack([grid[row] for grid in grids]) for row in range(ROWS)}
-    plots.save_figure(plots.labelled(rows, [f"{seen:,}" for seen in MOMENTS], inch=0.8), PICTURE)
+    plots.save_figure(plots.labeled(rows, [f"{seen:,}" for seen in MOMENTS], inch=0.8), PICTURE)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ saved. The run is that of `dino train --preset quick --seed 0`. The loss is that
 evaluate` measures it, on the pictures that are learned from and on those that are held out.
 """
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from dino.common import plots
-from dino.common.errors import typed
+from dino.common.errors import shell_command
 from dino.reports import evaluate
 from dino.reports import report as reports
 from dino.reports.report import Report
@@ -29,7 +28,7 @@ OUT = Path("docs/benchmarks/levels.json")
 
 def main() -> None:
     """Train and measure, and write the report."""
-    report = measure() | {"command": typed(shlex.join(["python", *sys.argv]))}
+    report = measure() | {"command": shell_command("python", *sys.argv)}
     n = report["pictures"]
     facts = {
         "pictures": f"{n['training']} that are learned from, {n['held_out']} held out",

@@ -20,7 +20,6 @@ level 0 it is 2 (tests/test_sampling_order.py).
 """
 
 import math
-import shlex
 import sys
 from pathlib import Path
 from statistics import linear_regression
@@ -33,7 +32,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dino.common import plots
-from dino.common.errors import typed
+from dino.common.errors import shell_command
 from dino.reports import report as reports
 from dino.sampler import denoise, noise_schedule
 
@@ -43,7 +42,7 @@ STEP_SIZES = (1.0, 1.5, 2.0)
 STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 FITTED_FROM = 64  # steps; with fewer the largest term of the error doesn't rule yet
 SPREADS = tuple(0.3 * 10 ** (-k / 20) for k in range(31))  # 0.3 to 0.01
-LOOKS = {1.0: ("#0072B2", "o"), 1.5: ("#009E73", "s"), 2.0: ("#D55E00", "^")}  # told apart by the colour-blind
+LOOKS = {1.0: ("#0072B2", "o"), 1.5: ("#009E73", "s"), 2.0: ("#D55E00", "^")}  # told apart by the color-blind
 
 
 class PerfectDenoiser(nn.Module):
@@ -115,19 +114,19 @@ def plot(report: reports.Report) -> Figure:
     figure = Figure(figsize=(5.6, 8.6), layout="constrained")
     top, bottom = figure.subplots(2, 1)
     for line in report["lines"]:
-        colour, marker = LOOKS[line["step_size"]]
+        color, marker = LOOKS[line["step_size"]]
         label = f"step size {line['step_size']:g}: order {line['order']:.2f}"
-        top.plot(report["steps"], [abs(error) for error in line["errors"]], color=colour, marker=marker, label=label)
+        top.plot(report["steps"], [abs(error) for error in line["errors"]], color=color, marker=marker, label=label)
     top.set(xscale="log", yscale="log", xlabel="steps", ylabel="error of the contrast, without its sign")
     top.set_xticks(report["steps"], [str(n) for n in report["steps"]])
     top.set_xticks([], minor=True)
     top.set_title(f"More steps (spread {report['spread']:g})")
     for line in report["details"]:
-        colour, _ = LOOKS[line["step_size"]]
+        color, _ = LOOKS[line["step_size"]]
         style = "-" if line["steps"] == 100 else "--"
         label = f"size {line['step_size']:g}, {line['steps']} steps"
         bottom.plot(
-            report["spreads"], [1 + error for error in line["errors"]], color=colour, label=label, linestyle=style
+            report["spreads"], [1 + error for error in line["errors"]], color=color, label=label, linestyle=style
         )
     bottom.axhline(1, color=plots.INK, linewidth=1, zorder=1)
     bottom.set(xscale="log", xlabel="spread of the pixels: small for faint details", ylabel="contrast that comes out")
@@ -144,7 +143,7 @@ def main(
 ) -> None:
     """Measure, print the table, and write numbers, page and plot."""
     reports.check_name(out)
-    report = measure() | {"command": typed(shlex.join(["python", *sys.argv]))}
+    report = measure() | {"command": shell_command("python", *sys.argv)}
     print(f"\n{markdown(report)}\n")
     with mpl.rc_context(plots.STYLE):
         written = reports.write(report, out, markdown(report), facts(report), plot(report))

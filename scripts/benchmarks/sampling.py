@@ -18,7 +18,6 @@ CPU core that does nothing else; one of the preset full wants a GPU.
 """
 
 import json
-import shlex
 import sys
 from itertools import product
 from math import log
@@ -34,7 +33,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dino.common import grids, plots
-from dino.common.errors import DinoError, typed
+from dino.common.errors import DinoError, shell_command
 from dino.evaluation import laplacian_pyramid, sliced_wasserstein
 from dino.images import seeded, to_unit
 from dino.reports import evaluate
@@ -56,7 +55,7 @@ PARTWAY = 0.2  # a noise level
 STEPS_PARTWAY, MANY_PARTWAY = (8, 16, 32, 64), 256
 N_PARTWAY = 32  # pictures
 SHOWN, DPI = 8, 120  # pictures in a row of the sheet, and the pixels in an inch of `save_figure`
-LOOKS = {1.0: ("#0072B2", "o"), 1.5: ("#009E73", "s"), 2.0: ("#D55E00", "^")}  # told apart by the colour-blind
+LOOKS = {1.0: ("#0072B2", "o"), 1.5: ("#009E73", "s"), 2.0: ("#D55E00", "^")}  # told apart by the color-blind
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
@@ -243,9 +242,9 @@ def plot(report: Report) -> Figure:
     """The three measures against the number of steps, a curve for each step size."""
     figure = Figure(figsize=(5.2, 10.5), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1)
-    for k, (size, (colour, marker)) in enumerate(LOOKS.items()):
+    for k, (size, (color, marker)) in enumerate(LOOKS.items()):
         lines = [line for line in report["lines"] if line["step_size"] == size and line["steps"] in STEPS]
-        looks = {"color": colour, "marker": marker, "label": f"step size {size:g}"}
+        looks = {"color": color, "marker": marker, "label": f"step size {size:g}"}
         steps = [line["steps"] for line in lines]
         low, best, high = torch.tensor([line["distance"] for line in lines]).T
         beside = [n * 1.06 ** (k - 1) for n in steps]  # or the bars would hide each other
@@ -314,7 +313,7 @@ def main(
         report, drawn = json.loads(out.read_text()), draw_all(model, shape_of(about), SHOWN, seed=0)
     else:
         report, drawn = measure(model, about, n, seeds)
-        report["command"] = typed(shlex.join(["python", *sys.argv]))
+        report["command"] = shell_command("python", *sys.argv)
     print(f"\n{markdown(report)}\n")
     with mpl.rc_context(plots.STYLE):
         written = reports.write(report, out, markdown(report), facts(report), plot(report))

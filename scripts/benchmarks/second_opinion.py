@@ -23,14 +23,14 @@ from dino.noise import add_noise, mix
 from dino.reports.diagnosis import examine
 from dino.reports.report import Report
 from dino.trainer import run
-from dino.trainer.custom import AssembledTrainer, Parts
+from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.tensor_file import STATE
 
 FOLDER = Path("runs/second-opinion")
 UNTIL = 30_000  # images
 
 
-def asks_for_the_neighbour(model: nn.Module, clean: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+def asks_for_the_neighbor(model: nn.Module, clean: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """Each noisy picture is asked for the clean one of the picture beside it."""
     noisy, noise_level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, noise_level), clean.roll(1, dims=0))
@@ -78,7 +78,7 @@ NEW = [
         for bug in ENTRIES
         if bug.advice
     ),
-    Entry("each picture asked for its neighbour", parts=Parts(training=training_with(asks_for_the_neighbour))),
+    Entry("each picture asked for its neighbor", parts=Parts(training=training_with(asks_for_the_neighbor))),
     Entry("levels up to 0.3 only", parts=Parts(training=training_with(little_noise))),
     Entry("sampler ends at level 0.15", parts=Parts(sampler=SimpleNamespace(generate=stops_early))),
     Entry(
@@ -93,7 +93,7 @@ def train(entry: Entry, folder: Path) -> None:
     """Train one run up to `UNTIL`, or until its numbers blow up."""
     if (folder / STATE).exists():
         return
-    steps = run.train(AssembledTrainer(replace(QUICK, **entry.changes), parts=entry.parts), folder)
+    steps = run.train(CustomTrainer(replace(QUICK, **entry.changes), parts=entry.parts), folder)
     try:
         for progress in steps:
             if progress.images >= UNTIL:

@@ -5,7 +5,7 @@
 
 Every emoji of Unicode, without skin tones, in three drawings: Noto (Google), Twemoji (Twitter) and Fluent 3D
 (Microsoft). Each becomes a 64x64 RGB picture on white, stored losslessly. Whose drawings they are, and under
-which licences they may be passed on, is in NOTICE.md beside this file. The same packages and the same
+which licenses they may be passed on, is in NOTICE.md beside this file. The same packages and the same
 versions of Pillow and pyarrow give the same file, byte for byte.
 """
 
@@ -111,7 +111,7 @@ ATTRIBUTION = (
     "Noto Emoji, Google, Apache-2.0. Twemoji, Copyright 2014-2021 Twitter, Inc and other contributors, "
     "Copyright 2022-present Jason Sofonia & Justine De Caires, CC-BY 4.0 "
     "(https://creativecommons.org/licenses/by/4.0/). Fluent Emoji, Copyright (c) Microsoft Corporation, MIT. "
-    "Changed: put on white, scaled to 64x64 pixels. Licences: dino/data/NOTICE.md of Dino Diffusion."
+    "Changed: put on white, scaled to 64x64 pixels. Licenses: dino/data/NOTICE.md of Dino Diffusion."
 )
 
 
@@ -228,7 +228,7 @@ def draw(path: Path) -> Image.Image:
     picture = on_white.convert("RGB")
     if picture.size == (SIZE, SIZE):
         return picture
-    # White comes before scaling: transparent pixels have a colour too, which would leak into the edges.
+    # White comes before scaling: transparent pixels have a color too, which would leak into the edges.
     # HAMMING only averages the pixels it merges; LANCZOS and BICUBIC look further, and leave rims.
     return picture.resize((SIZE, SIZE), Image.Resampling.HAMMING, box=find_window(drawing))
 
@@ -316,7 +316,7 @@ def build(packages: Path, out: Path) -> pa.Table:
     return table
 
 
-def summarise(table: pa.Table) -> str:
+def summarize(table: pa.Table) -> str:
     """How many pictures there are, by group and style, as a text table."""
     counts = Counter(zip(table["group"].to_pylist(), table["style"].to_pylist(), strict=True))
     lines = [["", *STYLES, "all"]]
@@ -345,7 +345,7 @@ def main(
     except BuildError as error:
         typer.echo(f"build_emoji: {error}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(summarise(table))
+    typer.echo(summarize(table))
     typer.echo(f"{out}: {table.num_rows:,} pictures, {out.stat().st_size:,} bytes")
 
 

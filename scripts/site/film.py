@@ -7,7 +7,7 @@ from dino.common import grids
 from dino.sampler import Step
 from dino.trainer.batched_sampling import draw
 from dino.trainer.model_file import load_model, shape_of
-from dino.trainer.run_folder import SHIPPED
+from dino.trainer.run_folder import PRETRAINED
 from scripts.site.places import DOCS, ROOT
 
 ROWS, COLUMNS, STEPS, SEED = 2, 8, 100, 0
@@ -17,7 +17,7 @@ LARGEST = 600_000  # bytes
 
 def main() -> None:
     """Draw, write the film and the still, and say how large they are."""
-    model, about = load_model(SHIPPED)
+    model, about = load_model(PRETRAINED)
     path: list[Step] = []
     draw(model, ROWS * COLUMNS, image_shape=shape_of(about), n_steps=STEPS, seed=SEED, path=path)
     kept = [path[round(k * (len(path) - 1) / (N_FRAMES - 1))] for k in range(N_FRAMES)]

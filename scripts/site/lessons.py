@@ -158,7 +158,7 @@ def picture_in_words(lesson: Lesson) -> str:
 
 
 def told(name: str, mistake: str) -> str:
-    """The lines of the grader on a wrong answer from the catalogue of mistakes.
+    """The lines of the grader on a wrong answer from the catalog of mistakes.
 
     It is asked in a process of its own, as that takes torch, and remembered.
     """

@@ -1,6 +1,6 @@
 """Lesson 00: images. How pictures become numbers.
 
-A picture is a grid of pixels, and the colour of a pixel is three numbers: how much red, green and blue is in it. torch
+A picture is a grid of pixels, and the color of a pixel is three numbers: how much red, green and blue is in it. torch
 keeps such numbers in a *tensor*: a block of numbers of one kind, laid out along one or more dimensions. How long it is
 in each dimension is its `shape`, and the kind of its numbers is its `dtype`. Two shapes run through the whole course:
 
@@ -10,7 +10,7 @@ in each dimension is its `shape`, and the kind of its numbers is its `dtype`. Tw
 Row 0 is at the top and column 0 at the left, so `image[0, 4, 2]` is how red the pixel in row 4, column 2 is. And two
 dtypes, to begin with:
 
-    uint8           a byte: a whole number from 0 (none of the colour) to 255 (all of it). Files keep pictures like this
+    uint8           a byte: a whole number from 0 (none of the color) to 255 (all of it). Files keep pictures like this
     float32         a number with a fraction, such as 0.498. Networks calculate with these
 
 To get a feeling for it, start `uv run python` and try:

@@ -142,7 +142,7 @@ def denoise(
     # level for the whole batch, ready to be told to the model.
     levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)
     previous = None
-    # pairwise goes through neighbours: levels 0 and 1, levels 1 and 2, and so on. n + 1 levels make n steps.
+    # pairwise goes through neighbors: levels 0 and 1, levels 1 and 2, and so on. n + 1 levels make n steps.
     for noise_level, next_level in pairwise(levels):
         # The level told is the one that `noisy` is at now. The next one would make the network believe that there is
         # less noise than there is, and what it takes for detail would be noise. The block ends before the `yield`.
@@ -182,7 +182,7 @@ def generate(
         the dtype of the model's weights; if it has none (as some of the grader's), on the CPU and float32.
 
     Example:
-        generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in colour.
+        generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in color.
 
     Good to know:
         Some layers work differently while a network learns. model.eval() switches a network and all of its parts to

@@ -4,7 +4,7 @@ Looking at pictures is a good judge, but a slow one, and it has moods. Three num
 
     loss_by_noise_level     How far off are the network's guesses, with little noise and with much?
     sliced_wasserstein      How far are generated pictures, taken together, from real ones?
-    nearest_neighbours      Which real picture is each generated one most like? Has it been learned by heart?
+    nearest_neighbors      Which real picture is each generated one most like? Has it been learned by heart?
 
 The second takes four functions, 5.2 to 5.5. It takes pictures apart into details of several sizes, cuts small squares
 out of each, and compares the squares of one set with those of the other as two crowds of points.
@@ -251,7 +251,7 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
     return torch.stack(distances).mean().item()
 
 
-def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+def nearest_neighbors(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """Find, for each sample, the `k` pictures that it is most like, the nearest first.
 
     Beside each other they show whether a network makes something new, or hands out pictures that it has seen.
@@ -259,11 +259,11 @@ def nearest_neighbours(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Ten
     Args:
         samples: shape (S, C, H, W).
         images: where to look, shape (N, C, H, W); at least k of them.
-        k: how many neighbours to find for each sample.
+        k: how many neighbors to find for each sample.
 
     Returns:
         Two tensors of shape (S, k). The distances: the root of the mean squared difference over all pixels and
-        channels, so that 0 is the same picture and 1 is black against white. And the indices of the neighbours among
+        channels, so that 0 is the same picture and 1 is black against white. And the indices of the neighbors among
         `images`.
 
     Example:

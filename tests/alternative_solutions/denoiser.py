@@ -126,7 +126,7 @@ class ASequentialOfItsOwn(nn.Sequential):
 
 @answers("Block")
 class InitialisedWithCare(nn.Module):
-    """He's initialisation, and a second convolution that starts at 0, so that a new Block does nothing yet."""
+    """He's initialization, and a second convolution that starts at 0, so that a new Block does nothing yet."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -478,9 +478,9 @@ class ResizedByConvolutions(nn.Module):
         for i in range(len(widths))[:0:-1]:
             self.stages.append(denoiser.Stage(widths[i], widths[i - 1], depths[i]))
         self.stages.append(denoiser.Stage(widths[0], widths[0], depths[0]))
-        self.colours = nn.Sequential(conv(widths[0], widths[0]), nn.ReLU(), conv(widths[0], channels))
-        nn.init.zeros_(self.colours[2].weight)
-        nn.init.constant_(self.colours[2].bias, 0.5)
+        self.colors = nn.Sequential(conv(widths[0], widths[0]), nn.ReLU(), conv(widths[0], channels))
+        nn.init.zeros_(self.colors[2].weight)
+        nn.init.constant_(self.colors[2].bias, 0.5)
         self.n = len(widths)
 
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
@@ -496,7 +496,7 @@ class ResizedByConvolutions(nn.Module):
             if self.n <= i < 2 * self.n - 1:
                 kernel = self.square.expand(x.shape[1], 1, 2, 2)
                 x = F.conv_transpose2d(x, kernel, stride=2, groups=x.shape[1]) + skips.pop(0)
-        return self.colours(x)
+        return self.colors(x)
 
 
 @answers("UNet")

@@ -390,16 +390,16 @@ def direction_after_direction(images_a: Tensor, images_b: Tensor, *, generator: 
     return np.mean([distance.item() for distance in distances])  # a float64 of numpy is a float
 
 
-# ---- nearest_neighbours ---------------------------------------------------------------------------------------------
+# ---- nearest_neighbors ---------------------------------------------------------------------------------------------
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def all_at_once(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances = (samples[:, None] - images[None]).pow(2).mean((2, 3, 4)).sqrt()
     return torch.topk(distances, k, dim=1, largest=False)
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def sample_by_sample(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances, indices = [], []
     for sample in samples:
@@ -410,7 +410,7 @@ def sample_by_sample(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tenso
     return torch.stack(distances), torch.stack(indices)
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def by_sorting_pairs(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     table = []
     for sample in samples:
@@ -420,7 +420,7 @@ def by_sorting_pairs(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tenso
     return distances, torch.tensor([[i for _, i in row] for row in table])
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def multiplied_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     a, b = samples.flatten(1), images.flatten(1)
     squares = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.T
@@ -428,7 +428,7 @@ def multiplied_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor,
     return values[:, :k], indices[:, :k]
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def the_least_again_and_again(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     left = torch.cdist(samples.reshape(len(samples), -1), images.reshape(len(images), -1)) / samples[0].numel() ** 0.5
     values, indices = [], []
@@ -440,14 +440,14 @@ def the_least_again_and_again(samples: Tensor, images: Tensor, k: int = 1) -> tu
     return torch.cat(values, 1), torch.cat(indices, 1)
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def turned_round_and_back(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     apart = torch.linalg.vector_norm(samples[:, None] - images, dim=(2, 3, 4)) / samples[0].numel() ** 0.5
     values, indices = torch.topk(-apart, k)
     return -values, indices
 
 
-@answers("nearest_neighbours")
+@answers("nearest_neighbors")
 def by_numpy_s_sort(samples: Tensor, images: Tensor, k: int = 1) -> list[Tensor]:
     a, b = samples.numpy()[:, None], images.numpy()[None]
     every = np.sqrt(((a - b) ** 2).mean(axis=(2, 3, 4)))

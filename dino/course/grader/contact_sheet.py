@@ -45,7 +45,7 @@ def draw(course: Course, lesson: Lesson, skip: list[str]) -> str:
         own = None if mine is None or panel.exercise in skip else _attempt(panel, mine)
         rows.append((f"{lesson.exercise_number(panel.exercise)} {panel.exercise}: {panel.caption}", own, expected))
     try:
-        with replacing(course.picture(lesson)) as temporary:
+        with replacing(course.contact_sheet(lesson)) as temporary:
             _sheet(rows).save(temporary, "PNG")
     except DinoError as error:
         return str(error)

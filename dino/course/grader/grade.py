@@ -17,20 +17,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...common.errors import typed
-from ..curriculum import Course, Lesson
+from ...common.errors import shell_command
+from ..curriculum import Course, Lesson, mistakes_file
 from ..verdict import Verdict
 from .expect import Wrong
-from .isolation import Flood, Surroundings, quietly
-from .loader import _is_written_in, _origin, load
+from .isolation import Flood, GlobalState, captured_output
+from .loader import Answer, is_written_in, load, origin
 
 N_SEEDS = 3
 
 
-TRESPASS = "An answer must leave everything outside it as it was."
-
-
-Answer = Any  # a function or a class
+SIDE_EFFECT = "An answer must leave everything outside it as it was."
 
 
 def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False) -> Verdict:
@@ -41,28 +38,30 @@ def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False)
     """
     file, grader = course.lesson_file(lesson), Grader(course, lesson)
     number = lesson.exercise_number(exercise)
-    with quietly(file) as printed:
+    with captured_output(file) as printed:
         verdict = Verdict(number, exercise, "passed")
-        before = Surroundings()
+        before = GlobalState()
         try:
             found = load(file)
             torch.manual_seed(before.settings[0])  # a seed at the top of a file is common, and harms nobody
         except FileNotFoundError:
             says = f"there is no file lessons/{lesson.number}/{lesson.name}.py."
-            verdict = verdict.of("unloaded", says, facts=f"bring it back with: {typed('dino reset')} {lesson.number}")
+            verdict = verdict.of(
+                "unloaded", says, facts=f"bring it back with: {shell_command('dino', 'reset', lesson.number)}"
+            )
         except BaseException as error:
             verdict = _raised(verdict, error, file, f"{file.name} could not be loaded").of("unloaded")
         else:
             if changed := before.restore():
                 says = f"{file.name} changes something for all of Python when it is loaded: {changed}."
-                return verdict.of("unloaded", says, rule=TRESPASS)
+                return verdict.of("unloaded", says, rule=SIDE_EFFECT)
             failure = None if alone else grader.failure(found, exercise)
             if alone or failure:
-                verdict = _without_neighbours(grader, verdict, exercise, failure)
+                verdict = _without_neighbors(grader, verdict, exercise, failure)
     return verdict.with_printed(printed.getvalue())
 
 
-def _without_neighbours(grader: "Grader", verdict: Verdict, exercise: str, failure: "Failure | None") -> Verdict:
+def _without_neighbors(grader: "Grader", verdict: Verdict, exercise: str, failure: "Failure | None") -> Verdict:
     """The verdict on an answer that failed, or on the same among the reference's other parts, if that is the fairer."""
     if failure and isinstance(failure.error, Borrowed):
         return grader.diagnose(verdict, failure.error, exercise, failure.seed)
@@ -102,8 +101,8 @@ class Grader:
         self.lesson, self.file = lesson, course.lesson_file(lesson)
         self.reference = importlib.import_module(f"dino.{lesson.name}")
         self.graders = load(course.grader(lesson))
-        self._mistakes = course.mistakes(lesson)
-        self._catalogue: types.ModuleType | None = None
+        self._mistakes = mistakes_file(lesson)
+        self._catalog: types.ModuleType | None = None
         self._outcomes: dict[tuple[Answer, int], Exception | None] = {}
 
     def grader(self, exercise: str) -> Callable[[Answer, int], None]:
@@ -117,9 +116,9 @@ class Grader:
 
     def mistakes(self, exercise: str) -> list[Answer]:
         """The named wrong answers to an exercise, in the order of the file."""
-        if self._catalogue is None:
-            self._catalogue = load(self._mistakes)
-        return [value for value in vars(self._catalogue).values() if getattr(value, "mistake_in", None) == exercise]
+        if self._catalog is None:
+            self._catalog = load(self._mistakes)
+        return [value for value in vars(self._catalog).values() if getattr(value, "mistake_in", None) == exercise]
 
     def failure(self, found: types.ModuleType, exercise: str, *, watch: bool = True) -> Failure | None:
         """Hold the answer in a loaded file of the learner's against its grader: where it fails, if it does."""
@@ -142,19 +141,19 @@ class Grader:
             Wrong: a property is missing. Or whatever the answer raises.
         """
         torch.manual_seed(10_000 + seed)
-        before = Surroundings()
+        before = GlobalState()
         try:
             self.grader(exercise)(answer, seed)
         finally:
             changed = before.restore()
         if changed:
-            raise Wrong(TRESPASS, expected="nothing else changed", got=changed)
+            raise Wrong(SIDE_EFFECT, expected="nothing else changed", got=changed)
 
     def diagnose(self, verdict: Verdict, error: BaseException, exercise: str, seed: int) -> Verdict:
         """Say what went wrong: as a known mistake if one goes wrong in the same way, else as the property itself."""
         if isinstance(error, NotImplementedError) and not error.args and _raised_in(self.file, error):
             return verdict.of("unwritten", _unwritten(error, exercise))
-        known = None if isinstance(error, Flood) else self.recognise(error, exercise, seed)
+        known = None if isinstance(error, Flood) else self.recognize(error, exercise, seed)
         says = known.says if known else ""
         if isinstance(error, Wrong):
             facts = [f"expected {error.expected}"] * bool(error.expected) + [f"got {error.got}"] * bool(error.got)
@@ -166,8 +165,8 @@ class Grader:
             told = told.of("broken", says or told.says, facts=", ".join(facts))
         return told.of(told.outcome, mistake=known.__name__ if known else None)
 
-    def recognise(self, error: BaseException, exercise: str, seed: int) -> Answer | None:
-        """The mistake in the catalogue that fails as this answer did, if there is one."""
+    def recognize(self, error: BaseException, exercise: str, seed: int) -> Answer | None:
+        """The mistake in the catalog that fails as this answer did, if there is one."""
         for answer in self.mistakes(exercise):
             other = self._outcome(exercise, answer, seed)
             if isinstance(error, Wrong) and isinstance(other, Wrong):
@@ -202,11 +201,11 @@ class Grader:
             raise Wrong(f"There is no `{exercise}` in {file}.", expected=f"`{exercise}`, by this name")
         answer, wanted = getattr(found, exercise), getattr(self.reference, exercise)
         word = "class" if inspect.isclass(wanted) else "def"
-        if not _is_written_in(answer, self.file):
+        if not is_written_in(answer, self.file):
             raise Borrowed(
                 f"`{exercise}` must be your own work, written in {file}.",
                 expected=f"`{word} {exercise}` with code of your own",
-                got=f"something from elsewhere ({_origin(answer)})",
+                got=f"something from elsewhere ({origin(answer)})",
             )
         if inspect.isclass(answer) != inspect.isclass(wanted):
             raise Wrong(f"`{exercise}` must be a {'class' if word == 'class' else 'function'}.", expected=f"`{word}`")

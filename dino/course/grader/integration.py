@@ -4,17 +4,17 @@ from types import ModuleType
 from typing import Any
 
 from ..curriculum import MAKING, Course, Lesson
-from .isolation import quietly
+from .combine import assemble
+from .isolation import captured_output
 from .loader import load
-from .parts import assemble
 
 WORSE = 1.5  # how many times dino's own figure a learner's may be; runs of right parts that differ in their random
 # draws stay well within it, which a test holds us to
 
 
-def try_together(course: Course) -> dict[str, Any]:
+def check_integration(course: Course) -> dict[str, Any]:
     """Whether the learner's parts work together, in a sentence and some facts."""
-    measure = load(course.together).measure
+    measure = load(course.integration_test).measure
     mine, missing = _files(course)
     if not mine:
         return _report(False, "none of your parts is written yet")
@@ -39,7 +39,7 @@ def _files(course: Course) -> tuple[dict[str, ModuleType], list[str]]:
     found = {}
     for lesson in written:
         try:
-            with quietly(course.lesson_file(lesson)):
+            with captured_output(course.lesson_file(lesson)):
                 found[lesson.name] = load(course.lesson_file(lesson))
         except BaseException:  # its own lesson's tests say what is wrong with it
             continue
@@ -60,7 +60,7 @@ def _without(mine: dict[str, ModuleType], name: str) -> dict[str, ModuleType]:
 def _trouble(measure: Any, mine: dict[str, ModuleType], theirs: dict[str, float]) -> str:
     """What is wrong with these parts together, or nothing."""
     try:
-        with quietly():
+        with captured_output():
             ours = measure(assemble(mine))
     except BaseException as error:
         return f"your parts together raise {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 KEPT, MAX_PRINTED = 2_000, 20_000_000  # characters: the first are shown, and so many are a loop without an end
 
 
-class Surroundings:
+class GlobalState:
     """What an answer might change outside itself, as it is now."""
 
     PLACES: tuple[Any, ...] = (
@@ -88,7 +88,7 @@ class _Bounded(io.StringIO):
 
 
 @contextlib.contextmanager
-def quietly(file: Path = Path("lesson")) -> Iterator[io.StringIO]:
+def captured_output(file: Path = Path("lesson")) -> Iterator[io.StringIO]:
     """Keep what is printed; put arguments, path and warnings back afterwards."""
     import warnings
 

@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-from .grade import Answer
+Answer = Any  # a function or a class
 
 
 def load(path: Path, package: str | None = None) -> types.ModuleType:
@@ -24,7 +24,7 @@ def load(path: Path, package: str | None = None) -> types.ModuleType:
     return module
 
 
-def _is_written_in(answer: Answer, file: Path) -> bool:
+def is_written_in(answer: Answer, file: Path) -> bool:
     def is_here(function: Any) -> bool:
         code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
         return code is not None and Path(code.co_filename) == file
@@ -35,6 +35,6 @@ def _is_written_in(answer: Answer, file: Path) -> bool:
     return is_here(answer)
 
 
-def _origin(answer: Answer) -> str:
+def origin(answer: Answer) -> str:
     module, name = getattr(answer, "__module__", None), getattr(answer, "__qualname__", type(answer).__name__)
     return f"{module}.{name}" if module else str(name)

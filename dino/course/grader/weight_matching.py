@@ -159,7 +159,7 @@ def _way(source: Sizes, target: Sizes, prefer: Callable[[Way], bool] | None) -> 
 
 @cache
 def _ways(fine: Sizes, coarse: Sizes) -> tuple[Way, ...]:
-    """All orders of the dimensions of `fine` that can be merged, neighbours with neighbours, to give `coarse`."""
+    """All orders of the dimensions of `fine` that can be merged, neighbors with neighbors, to give `coarse`."""
     wanted = set(accumulate(coarse, int.__mul__))
     orders = permutations(range(len(fine)))
     return tuple(o for o in orders if wanted <= set(accumulate((fine[i] for i in o), int.__mul__)))

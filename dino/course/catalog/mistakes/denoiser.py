@@ -321,7 +321,7 @@ class NoReturn(Body):
         self.body(x) + self.skip(x)
 
 
-@mistake("Block", "There is a batch normalisation in the body; none is asked for.")
+@mistake("Block", "There is a batch normalization in the body; none is asked for.")
 class BatchNorm(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -331,7 +331,7 @@ class BatchNorm(Body):
         return self.second(torch.relu(self.norm(self.first(x)))) + self.skip(x)
 
 
-@mistake("Block", "There is a group normalisation in the body; none is asked for.")
+@mistake("Block", "There is a group normalization in the body; none is asked for.")
 class GroupNorm(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -445,8 +445,8 @@ class MaximumOfEachColumn(Inner):
         return x.amax(2, keepdim=True)
 
 
-@mistake("Pool", "The maximum is taken among each pixel's neighbours only; it should be over the whole picture.")
-class MaximumOfNeighbours(Inner):
+@mistake("Pool", "The maximum is taken among each pixel's neighbors only; it should be over the whole picture.")
+class MaximumOfNeighbors(Inner):
     def found(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 3, 1, 1)
 

@@ -1329,7 +1329,7 @@ def into_one_corner(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return measure(images_a, images_b, generator, directions=directions)
 
 
-# ---- 5.6 nearest_neighbours -----------------------------------------------------------------------------------------
+# ---- 5.6 nearest_neighbors -----------------------------------------------------------------------------------------
 
 
 def apart(samples: Tensor, images: Tensor) -> Tensor:
@@ -1343,171 +1343,171 @@ def nearest(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, indices
 
 
-@mistake("nearest_neighbours", "The farthest images are found: topk takes the largest unless it is told otherwise.")
+@mistake("nearest_neighbors", "The farthest images are found: topk takes the largest unless it is told otherwise.")
 def farthest(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).topk(k)
     return values, indices
 
 
-@mistake("nearest_neighbours", "The distances are negative: a minus sign turned their order round, and is still there.")
+@mistake("nearest_neighbors", "The distances are negative: a minus sign turned their order round, and is still there.")
 def still_negative(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = (-apart(samples, images)).topk(k)
     return values, indices
 
 
 @mistake(
-    "nearest_neighbours",
+    "nearest_neighbors",
     "Samples and images are paired off one to one; each sample should be held against every image.",
 )
 def paired_off(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples - images).square().flatten(1).mean(1).sqrt(), k)
 
 
-@mistake("nearest_neighbours", "`flatten()` lays all pictures out in one row; each should have a row of its own.")
+@mistake("nearest_neighbors", "`flatten()` lays all pictures out in one row; each should have a row of its own.")
 def all_in_one_row(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(), images.flatten()), k)
 
 
-@mistake("nearest_neighbours", "Distances and indices are swapped: the distances come first.")
+@mistake("nearest_neighbors", "Distances and indices are swapped: the distances come first.")
 def two_swapped(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images), k)[::-1]
 
 
-@mistake("nearest_neighbours", "The root is missing around the mean of the squares.")
+@mistake("nearest_neighbors", "The root is missing around the mean of the squares.")
 def root_missing(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images).square(), k)
 
 
-@mistake("nearest_neighbours", "The squares are added up and not averaged, so that large pictures are further apart.")
+@mistake("nearest_neighbors", "The squares are added up and not averaged, so that large pictures are further apart.")
 def squares_added_up(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)), k)
 
 
 @mistake(
-    "nearest_neighbours",
+    "nearest_neighbors",
     "The root of the sum is divided by the number of pixels; inside the root it was a sum of squares.",
 )
 def divided_after_the_root(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples[0].numel(), k)
 
 
-@mistake("nearest_neighbours", "It is divided by rows times columns; the channels count as well.")
+@mistake("nearest_neighbors", "It is divided by rows times columns; the channels count as well.")
 def channels_not_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images) * samples.shape[1] ** 0.5, k)
 
 
 @mistake(
-    "nearest_neighbours", "It is divided by how many numbers all samples have together; it should be how many one has."
+    "nearest_neighbors", "It is divided by how many numbers all samples have together; it should be how many one has."
 )
 def all_samples_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples.numel() ** 0.5, k)
 
 
-@mistake("nearest_neighbours", "It is the mean of the differences' sizes; they should be squared, averaged and rooted.")
+@mistake("nearest_neighbors", "It is the mean of the differences' sizes; they should be squared, averaged and rooted.")
 def mean_size(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).abs().flatten(2).mean(2), k)
 
 
-@mistake("nearest_neighbours", "It is the largest difference of any pixel; all pixels should count.")
+@mistake("nearest_neighbors", "It is the largest difference of any pixel; all pixels should count.")
 def worst_pixel(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).abs().flatten(2).max(2).values, k)
 
 
-@mistake("nearest_neighbours", "The differences keep their signs, so that they cancel out.")
+@mistake("nearest_neighbors", "The differences keep their signs, so that they cancel out.")
 def differences_cancel_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).flatten(2).mean(2).abs(), k)
 
 
-@mistake("nearest_neighbours", "Angles are compared, so that a darker picture counts as the same.")
+@mistake("nearest_neighbors", "Angles are compared, so that a darker picture counts as the same.")
 def angles(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(1 - F.cosine_similarity(samples.flatten(1)[:, None], images.flatten(1), dim=2), k)
 
 
 @mistake(
-    "nearest_neighbours", "The mean of each picture is taken out first, so that a brighter picture counts as the same."
+    "nearest_neighbors", "The mean of each picture is taken out first, so that a brighter picture counts as the same."
 )
 def brightness_taken_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    centred = (x - x.mean((1, 2, 3), keepdim=True) for x in (samples, images))
-    return nearest(apart(*centred), k)
+    centerd = (x - x.mean((1, 2, 3), keepdim=True) for x in (samples, images))
+    return nearest(apart(*centerd), k)
 
 
-@mistake("nearest_neighbours", "The pictures are averaged to gray first, so that colors don't count.")
+@mistake("nearest_neighbors", "The pictures are averaged to gray first, so that colors don't count.")
 def colors_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples.mean(1, keepdim=True), images.mean(1, keepdim=True)), k)
 
 
-@mistake("nearest_neighbours", "Neighbours are sought among the samples; it is the images they should be found in.")
+@mistake("nearest_neighbors", "Neighbors are sought among the samples; it is the images they should be found in.")
 def among_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, samples), min(k, len(samples)))
 
 
-@mistake("nearest_neighbours", "For each image the nearest samples are found; it should be the other way round.")
+@mistake("nearest_neighbors", "For each image the nearest samples are found; it should be the other way round.")
 def the_other_way_round(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(images, samples), min(k, len(samples)))
 
 
-@mistake("nearest_neighbours", "The distances are sorted along the samples; each sample has its own row to search.")
+@mistake("nearest_neighbors", "The distances are sorted along the samples; each sample has its own row to search.")
 def along_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).topk(min(k, len(samples)), dim=0, largest=False)
     return values, indices
 
 
-@mistake("nearest_neighbours", "`[:k]` keeps the first k rows, which are samples; the k nearest stand in the columns.")
+@mistake("nearest_neighbors", "`[:k]` keeps the first k rows, which are samples; the k nearest stand in the columns.")
 def first_rows_kept(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).sort(1)
     return values[:k], indices[:k]
 
 
-@mistake("nearest_neighbours", "There is a column for each sample; it should be a row.")
+@mistake("nearest_neighbors", "There is a column for each sample; it should be a row.")
 def a_column_for_each_sample(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.T, indices.T
 
 
 @mistake(
-    "nearest_neighbours", "The neighbours of all samples stand in one row; each sample should have a row of its own."
+    "nearest_neighbors", "The neighbors of all samples stand in one row; each sample should have a row of its own."
 )
 def in_one_row(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.flatten(), indices.flatten()
 
 
-@mistake("nearest_neighbours", "`k` isn't used: one neighbour is found for each sample.")
+@mistake("nearest_neighbors", "`k` isn't used: one neighbor is found for each sample.")
 def k_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images), 1)
 
 
-@mistake("nearest_neighbours", "Only the k-th neighbour is returned; all k of them are wanted.")
+@mistake("nearest_neighbors", "Only the k-th neighbor is returned; all k of them are wanted.")
 def the_last_of_k(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values[:, -1:], indices[:, -1:]
 
 
-@mistake("nearest_neighbours", "With a k of 1 a dimension is lost; it should be one column.")
+@mistake("nearest_neighbors", "With a k of 1 a dimension is lost; it should be one column.")
 def column_lost(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.squeeze(1), indices.squeeze(1)
 
 
-@mistake("nearest_neighbours", "All images are returned, sorted; the first k are wanted.")
+@mistake("nearest_neighbors", "All images are returned, sorted; the first k are wanted.")
 def all_of_them(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images), len(images))
 
 
-@mistake("nearest_neighbours", "The k neighbours are right, but the nearest comes last.")
+@mistake("nearest_neighbors", "The k neighbors are right, but the nearest comes last.")
 def nearest_last(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.flip(1), indices.flip(1)
 
 
-@mistake("nearest_neighbours", "The k neighbours are right, but they are in no order: `sorted` is switched off.")
+@mistake("nearest_neighbors", "The k neighbors are right, but they are in no order: `sorted` is switched off.")
 def in_no_order(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).topk(k, largest=False, sorted=False)
     return values, indices
 
 
 @mistake(
-    "nearest_neighbours",
+    "nearest_neighbors",
     "An image that equals the sample is passed over; that it was copied is what one wants to know.",
 )
 def copies_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
@@ -1515,41 +1515,41 @@ def copies_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Ten
     return nearest(torch.where(distances < 1e-9, torch.inf, distances), k)
 
 
-@mistake("nearest_neighbours", "The first neighbour is passed over, as if a sample were one of the images itself.")
+@mistake("nearest_neighbors", "The first neighbor is passed over, as if a sample were one of the images itself.")
 def first_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).sort(1)
     return values[:, 1 : k + 1], indices[:, 1 : k + 1]
 
 
-@mistake("nearest_neighbours", "The distances are those to the first images, and don't go with the indices.")
+@mistake("nearest_neighbors", "The distances are those to the first images, and don't go with the indices.")
 def distances_of_others(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances = apart(samples, images)
     return distances[:, :k], distances.argsort(1)[:, :k]
 
 
-@mistake("nearest_neighbours", "The images themselves are returned; their indices are wanted.")
+@mistake("nearest_neighbors", "The images themselves are returned; their indices are wanted.")
 def images_returned(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values, images[indices]
 
 
-@mistake("nearest_neighbours", "The indices are counted from 1; torch counts from 0.")
+@mistake("nearest_neighbors", "The indices are counted from 1; torch counts from 0.")
 def counted_from_one(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values, indices + 1
 
 
-@mistake("nearest_neighbours", "The indices are ranks: sorting was done twice, and says how near each image is.")
+@mistake("nearest_neighbors", "The indices are ranks: sorting was done twice, and says how near each image is.")
 def ranks(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances = apart(samples, images)
     return distances.sort(1).values[:, :k], distances.argsort(1).argsort(1)[:, :k]
 
 
-@mistake("nearest_neighbours", "Only the distances are returned; the indices are wanted as well.")
+@mistake("nearest_neighbors", "Only the distances are returned; the indices are wanted as well.")
 def indices_forgotten(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
     return nearest(apart(samples, images), k)[0]
 
 
-@mistake("nearest_neighbours", "Distances and indices are put into one tensor, as floats; two tensors are wanted.")
+@mistake("nearest_neighbors", "Distances and indices are put into one tensor, as floats; two tensors are wanted.")
 def in_one_tensor(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
     return torch.stack(nearest(apart(samples, images), k))

@@ -85,7 +85,7 @@ def standardised(images_uint8: Tensor) -> Tensor:
     return (x - x.mean()) / x.std()
 
 
-@mistake("to_unit", "The means of ImageNet's colours are taken off and their spread divided out; here it's 0 to 1.")
+@mistake("to_unit", "The means of ImageNet's colors are taken off and their spread divided out; here it's 0 to 1.")
 def like_imagenet(images_uint8: Tensor) -> Tensor:
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     return (images_uint8.float() / 255 - mean) / std
@@ -132,7 +132,7 @@ def negative(images_uint8: Tensor) -> Tensor:
     return 1 - images_uint8.float() / 255
 
 
-@mistake("to_unit", "The numbers are rounded to 0 or 1: of each colour only all or nothing is left.")
+@mistake("to_unit", "The numbers are rounded to 0 or 1: of each color only all or nothing is left.")
 def rounded(images_uint8: Tensor) -> Tensor:
     return torch.round(images_uint8.float() / 255)
 
@@ -487,7 +487,7 @@ def turned_around(images: Tensor, *, generator: Generator = None) -> Tensor:
     "The channels are reversed: red and blue are swapped, and nothing is mirrored. (`torch.fliplr` reverses dimension "
     "1: in (N, C, H, W) the channels.)",
 )
-def colours_swapped(images: Tensor, *, generator: Generator = None) -> Tensor:
+def colors_swapped(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(1), images)
 
 

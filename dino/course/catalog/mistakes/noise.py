@@ -55,7 +55,7 @@ def squared_level(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     return (1 - noise_level**2) * clean + noise_level * noise
 
 
-@mistake("mix", "Picture and noise are averaged half and half: the noise level isn't used.")
+@mistake("mix", "EncodedImage and noise are averaged half and half: the noise level isn't used.")
 def level_ignored(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     return (clean + noise) / 2
 
@@ -88,12 +88,12 @@ def all_or_nothing(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
 
 
 @mistake("mix", "The noise is shifted around zero first, so at level 1 it isn't the noise that was handed in.")
-def centred_noise(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
+def centerd_noise(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     return torch.lerp(clean, noise - 0.5, noise_level)
 
 
 @mistake("mix", "The result is stretched to fill 0 to 1, which changes every pixel a second time.")
-def normalised(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
+def normalized(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     noisy = torch.lerp(clean, noise, noise_level)
     return (noisy - noisy.min()) / (noisy.max() - noisy.min())
 
@@ -271,7 +271,9 @@ def flat_noise(clean: Tensor, *, generator: Generator = None) -> Pair:
     return mix(clean, noise[:, :, :1, :1].expand_as(clean), level), level
 
 
-@mistake("add_noise", "Picture and noise are swapped: the higher the level that is returned, the cleaner the image.")
+@mistake(
+    "add_noise", "EncodedImage and noise are swapped: the higher the level that is returned, the cleaner the image."
+)
 def swapped_inside(clean: Tensor, *, generator: Generator = None) -> Pair:
     noise, level = draw(clean, generator)
     return mix(noise, clean, level), level

@@ -967,7 +967,7 @@ def start_from_minus_one(model, n_images, *, image_shape, n_steps=100, step_size
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
 
 
-@mistake("generate", "The start is one plain colour; without noise there is nothing for a picture to grow from.")
+@mistake("generate", "The start is one plain color; without noise there is nothing for a picture to grow from.")
 def plain_start(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
     noise = torch.zeros_like(noise_for(model, (n_images, *image_shape), generator))
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
@@ -1115,13 +1115,13 @@ def last_answer(model, n_images, *, image_shape, n_steps=100, step_size=2.0, gen
     return step.denoised.clamp(0, 1)
 
 
-@mistake("generate", "The pictures are squeezed into [0, 1] by a sigmoid, which changes all of their colours.")
+@mistake("generate", "The pictures are squeezed into [0, 1] by a sigmoid, which changes all of their colors.")
 def squeezed(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
     noise = noise_for(model, (n_images, *image_shape), generator)
     return torch.sigmoid(walk(model, noise, n_steps, step_size))
 
 
-@mistake("generate", "The pictures are stretched so that they fill [0, 1], which changes all of their colours.")
+@mistake("generate", "The pictures are stretched so that they fill [0, 1], which changes all of their colors.")
 def stretched(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
     noise = noise_for(model, (n_images, *image_shape), generator)
     made = walk(model, noise, n_steps, step_size)

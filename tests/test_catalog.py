@@ -82,5 +82,5 @@ def test_the_catalogue_is_large_enough(lesson: Lesson) -> None:
 def test_which_of_several_indices_is_out_of_bounds_makes_no_other_mistake(error: IndexError, name: str | None) -> None:
     """Threads of torch look for one at the same time, and any of them may be first."""
     lesson = next(lesson for lesson in LESSONS if lesson.number == "05")
-    found = grader_of(lesson).recognise(error, "sliced_wasserstein", 0)
+    found = grader_of(lesson).recognize(error, "sliced_wasserstein", 0)
     assert getattr(found, "__name__", None) == name

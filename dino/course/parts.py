@@ -7,10 +7,10 @@
 Whose each of them is, `mine.whose` says.
 """
 
-from ..common.errors import DinoError, typed
+from ..common.errors import DinoError, shell_command
 from .curriculum import MAKING, Course, Lesson, find_course
+from .grader.combine import Parts, assemble
 from .grader.loader import load
-from .grader.parts import Parts, assemble
 from .progress import Record, regrade
 
 
@@ -34,7 +34,8 @@ def parts_of_the_course(course: Course | None = None, *, strict: bool = False) -
     if strict and (wanting := next((lesson for lesson in MAKING if open_exercises[lesson]), None)):
         raise DinoError(
             f"lesson {wanting.number} ({wanting.name}) doesn't pass yet: {open_exercises[wanting][0]}. "
-            f"Run: {typed('pytest')} lessons/{wanting.number}. Or train with dino's part in its place: --fill-in"
+            f"Run: {shell_command('pytest', f'lessons/{wanting.number}')}. Or train with dino's part in its place",
+            settings={"fill_in": True},
         )
     mine = {lesson.name: load(course.lesson_file(lesson)) for lesson in MAKING if not open_exercises[lesson]}
     why = {

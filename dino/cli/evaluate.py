@@ -1,0 +1,68 @@
+"""`dino evaluate`: measure how good a model is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import app
+from .loading import load, real_images
+from .options import Data, Debug, Device, Seed, Split, Steps, StepSize, Weights
+from .output import command_line, say
+
+
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+dino evaluate                           [dim]the newest run[/dim]
+
+dino evaluate runs/quick-1 -n 1000      [dim]more images, less chance[/dim]
+
+dino evaluate runs/quick-1 --steps 25   [dim]are fewer steps as good?[/dim]
+
+How to read the numbers: docs/guides/evaluation.md
+"""
+)
+def evaluate(
+    weights: Weights = None,
+    data: Data = None,
+    split: Split = None,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", metavar="N", min=1, help="How many images to draw. By default 256, fewer for a small set."),
+    ] = None,
+    steps: Steps = 100,
+    step_size: StepSize = 2.0,
+    seed: Seed = 0,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The file for all numbers; a page, a plot and a sheet of images go beside it. By default "
+            "evaluation.json beside the weights.",
+        ),
+    ] = None,
+    fid: Annotated[
+        bool, typer.Option("--fid", metavar="", help="Also measure FID and KID; needs torchmetrics.")
+    ] = False,
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Measure how well a model denoises, how real its images are, and whether they are new."""
+    from ..reports import evaluate as evaluation
+    from ..reports.report import check_name
+
+    if json:
+        check_name(json)
+    model, metadata, folder = load(weights, device)
+    real = evaluation.RealImages.of(*real_images(metadata, data, split), metadata)
+    report, pairs = evaluation.measure(
+        model, metadata, real, n=n, n_steps=steps, step_size=step_size, seed=seed, fid=fid
+    )
+    report |= {"command": command_line()}
+    typer.echo(f"\n{evaluation.markdown(report)}\n")
+    for name, value in evaluation.facts(report).items():
+        say(name, value)
+    for path in evaluation.write(report, pairs, json or folder / "evaluation.json"):
+        say("wrote", path)

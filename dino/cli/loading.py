@@ -1,0 +1,36 @@
+"""Loading a model, for the commands that draw with one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..common.errors import DinoError
+from .output import say
+
+if TYPE_CHECKING:
+    from ..denoiser import UNet
+
+
+def load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
+    """Return the model to draw with, the metadata of its file, and the folder to write to. Prints which model it is."""
+    from ..trainer.device import choose_device
+    from ..trainer.model_file import PRETRAINED, load_model
+    from ..trainer.run_folder import find_weights
+
+    path, folder = find_weights(weights)
+    model, metadata = load_model(path, choose_device(device))
+    name = "the pretrained model" if path == PRETRAINED else path
+    say("model", f"{name}, trained on {metadata.get('images_seen', 0):,} images")
+    return model, metadata, folder
+
+
+def real_images(metadata: dict[str, Any], data: str | None, split: str | None) -> tuple[str, str]:
+    """Return the source and split of real images: as asked for, or those the model was trained on.
+
+    Raises:
+        DinoError: if nothing was asked for, and the weights don't say what they were trained on.
+    """
+    config = metadata["config"]
+    source = data or config.get("data")
+    if source is None:
+        raise DinoError("these weights don't say which images they were trained on", settings={"data": None})
+    return source, split or config.get("split", "train")

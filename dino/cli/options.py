@@ -1,0 +1,42 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def checked_seed(seed: int | None) -> int | None:
+    """Refuse a seed that torch can't take."""
+    if seed is not None and not 0 <= seed < 2**63:
+        raise typer.BadParameter("a seed is a whole number from 0 to 2**63 - 1")
+    return seed
+
+
+# Every option has a metavar, because its type and range in words would fill half of a narrow terminal. The metavar of
+# a flag is empty, because typer would write <bool> beside it, as if it took a value.
+Weights = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="RUN|WEIGHTS",
+        help="A run folder or a weights file. By default the newest run or, before there is one, 'pretrained': the "
+        "model that comes with dino.",
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="The real images. By default those the model was trained on."),
+]
+Split = Annotated[str | None, typer.Option(metavar="NAME", help="The split of a Hugging Face data set.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps ...")]
+Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Sampling steps: more is finer and slower.")]
+StepSize = Annotated[
+    float,
+    typer.Option(
+        metavar="X",
+        min=0,
+        help="How far to extrapolate from the previous prediction through the new one: 1 is the new one itself.",
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", callback=checked_seed, help="Determines every random number.")]
+Debug = Annotated[bool, typer.Option("--debug", metavar="", help="On an error, show where in the code it happened.")]

@@ -1,0 +1,269 @@
+"""`dino train`: train a model, with images of its progress in a run folder."""
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..common.errors import DinoError, shell_command
+from ..trainer import distributed
+from .app import app
+from .options import Debug, Device, Split, checked_seed
+from .output import say
+from .presets import preset_for
+
+if TYPE_CHECKING:  # importing torch takes two seconds, too long for --help
+    import torch
+
+    from ..course.grader.combine import Parts
+    from ..trainer.config import Config
+    from ..trainer.trainer import Trainer
+
+
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+dino train                           [dim]what suits this machine[/dim]
+
+dino train --data emoji:animals      [dim]other emoji[/dim]
+
+dino train --data ~/photos           [dim]your own pictures[/dim]
+
+dino train --data huggan/pokemon     [dim]a Hugging Face data set[/dim]
+
+dino train --resume runs/quick-1     [dim]resume a run that stopped[/dim]
+
+torchrun --standalone --nproc-per-node=8 -m dino train  [dim]on eight GPUs[/dim]
+
+Ctrl-C saves and stops, and nothing is lost. The exit status is then 130.
+"""
+)
+def train(
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="quick, full or original. By default what suits the hardware."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set."
+        ),
+    ] = None,
+    split: Split = None,
+    size: Annotated[int | None, typer.Option(metavar="N", help="Side of the square images, in pixels.")] = None,
+    channels: Annotated[int | None, typer.Option(metavar="N", help="3 for color, 1 for gray.")] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How long to train: the number of images seen, counting repeats. With --resume, a later end.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=0, help="Stop after this many minutes. You can --resume the run later."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images in one step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="How far one step moves the weights.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Process each batch in N parts, to need less memory. The result is the same."
+        ),
+    ] = 1,
+    compile: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", metavar="", help="Fuse the network's layers. By default on a GPU."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", callback=checked_seed, help="Determines every random number of the run."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The run folder to write. By default a new one under runs/.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Resume the run in this folder, with its own settings.")
+    ] = None,
+    mine: Annotated[
+        bool,
+        typer.Option("--mine", metavar="", help="Train with your own code from the lessons. All of it must pass."),
+    ] = False,
+    fill_in: Annotated[
+        bool,
+        typer.Option("--fill-in", metavar="", help="With --mine: use dino's code for lessons that don't pass yet."),
+    ] = False,
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Train a diffusion model, with images of its progress along the way.
+
+    Settings that no option changes are those of the preset.
+    """
+    from ..data.sources import absolute, check
+
+    if fill_in and not mine:
+        raise DinoError("--fill-in goes with --mine: it says what to do about lessons that don't pass")
+    check(data or "emoji")  # before torch is imported, which takes seconds
+    from ..trainer.device import choose_device
+
+    place, parts = choose_device(device, distributed.LOCAL_RANK), _own_parts(fill_in) if mine else None
+    given: dict[str, Any] = {
+        "data": absolute(data), "split": split, "size": size, "channels": channels, "n_images": images,
+        "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision, "seed": seed,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    config, name = _settings(preset, given, resume, out, place)
+    with distributed.joined(place):
+        trainer = _trainer_class(parts)(config, device=place, accumulate=accumulate, compile=compile)
+        folder = _run_folder(trainer, resume, out, name)
+        _introduce(trainer, folder)
+        _train(trainer, folder, minutes)
+    if distributed.is_main():
+        _summarize(trainer, folder, parts)
+
+
+# ---- before training ------------------------------------------------------------------------------------------------
+
+
+def _own_parts(fill_in: bool) -> "Parts":
+    """Load the learner's code, and print whose each part is."""
+    from ..course.parts import in_words, parts_of_the_course
+
+    parts = parts_of_the_course(strict=not fill_in)
+    for line in in_words(parts):
+        say("part", line)
+    return parts
+
+
+def _trainer_class(parts: "Parts | None") -> "Callable[..., Trainer]":
+    if parts is None:
+        from ..trainer.trainer import Trainer
+
+        return Trainer
+    from ..trainer.custom import CustomTrainer
+
+    return partial(CustomTrainer, parts=parts.for_training())
+
+
+def _settings(
+    preset: str | None, given: dict[str, Any], resume: Path | None, out: Path | None, place: "torch.device"
+) -> "tuple[Config, str]":
+    """Return the run's configuration, and the preset's name."""
+    from ..trainer.presets import PRESETS
+    from ..trainer.run_folder import saved_config
+
+    if resume is None:
+        name = preset_for(preset, place)
+        return replace(PRESETS[name], **given), name
+    if preset or out or given.keys() - {"n_images"}:
+        raise DinoError(
+            "a resumed run keeps its own settings: besides --resume, only --images, --minutes, --device, --accumulate "
+            "and --compile are allowed"
+        )
+    return replace(saved_config(resume), **given), ""
+
+
+def _run_folder(trainer: "Trainer", resume: Path | None, out: Path | None, name: str) -> Path:
+    """Load the run to resume, or make a folder for a new one."""
+    from ..trainer.run_folder import new_run_folder
+
+    if resume:
+        trainer.load(resume)
+        say("settings", f"those of {resume}, from step {trainer.step:,} on")
+        return resume
+    return new_run_folder(out, name) if distributed.is_main() else Path()
+
+
+def _introduce(trainer: "Trainer", folder: Path) -> None:
+    config = trainer.config
+    others = f", {distributed.N_PROCESSES} processes" if distributed.N_PROCESSES > 1 else ""
+    say("device", f"{trainer.device}, {config.precision}{others}")
+    say("pictures", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
+    say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
+    if trainer.compiles:
+        say("compiling", "the network for this device first, which can take a minute")
+    say("run", f"{folder}  (grids of samples in {folder / 'samples'})")
+
+
+# ---- training, and after it -----------------------------------------------------------------------------------------
+
+
+def _train(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
+    """Train with a progress bar until the run ends, the time is up, or a signal arrives."""
+    from ..trainer.run import log_is_due
+    from ..trainer.run import train as steps_of
+    from ..trainer.signals import StopOnSignal
+
+    end = time.monotonic() + 60 * minutes if minutes is not None else math.inf
+    stopped_by = 0.0
+    with (
+        StopOnSignal(on_signal=_announce_stop) as stop,
+        contextlib.closing(steps_of(trainer, folder)) as run,
+        _progress_bar(trainer) as bar,
+    ):
+        for progress in run:
+            loss = f", loss {progress.loss:.4f}" if math.isfinite(progress.loss) else ""  # before the first row: none
+            bar.set_postfix_str(f"step {progress.step}{loss}, saved {progress.saved}", refresh=False)
+            bar.update(progress.images - bar.n)
+            if distributed.N_PROCESSES > 1 and not log_is_due(trainer):
+                continue  # several processes must stop at the same step, so they decide together
+            stopped_by, time_is_up = distributed.largest(
+                stop.received or 0, time.monotonic() > end, device=trainer.device
+            )
+            if stopped_by or time_is_up:
+                break
+    if stopped_by:
+        if distributed.is_main():
+            typer.echo(f"stopped and saved. Resume with: {_resume_command(folder)}", err=True)
+        raise typer.Exit(128 + int(stopped_by))
+
+
+def _progress_bar(trainer: "Trainer") -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(
+        total=trainer.config.n_steps * trainer.config.batch_size,
+        initial=trainer.images_seen,
+        unit=" images",
+        unit_scale=True,
+        smoothing=0.05,
+        dynamic_ncols=True,
+        mininterval=0.5 if sys.stderr.isatty() else 10,
+        disable=not distributed.is_main(),
+    )
+
+
+def _announce_stop() -> bytes:
+    """Return what is printed when the first signal arrives. torchrun passes signals on once, and counts the seconds."""
+    return b"" if distributed.TORCHRUN else b"\nstopping after this step; press Ctrl-C again to end at once, unsaved\n"
+
+
+def _summarize(trainer: "Trainer", folder: Path, parts: "Parts | None") -> None:
+    from ..trainer.run import finish
+
+    for path in finish(trainer, folder):
+        say("wrote", path)
+    if trainer.step < trainer.config.n_steps:
+        say("paused", f"the time is up. Resume with: {_resume_command(folder)}")
+    say("next", f"draw with it: {shell_command('dino', 'sample', folder, '--animate')}")
+    if parts:
+        from ..common.grids import save_image
+        from ..course.card import card
+
+        say("card", f"what your own model draws: {save_image(card(parts, trainer), folder / 'card.png')}")
+
+
+def _resume_command(folder: Path) -> str:
+    return shell_command("dino", "train", "--resume", folder)
