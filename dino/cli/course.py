@@ -15,13 +15,13 @@ from ..course.curriculum import LESSONS, Course, Lesson, find_course, find_exerc
 from ..course.hints import next_hint
 from ..course.progress import Record, regrade
 from ..course.stubs import exercise_source, stub
+from .app import app
+from .options import Debug
 
-app = typer.Typer()
 PANEL = "The course"
 
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="Its number or name: 03, or training.")]
 ExerciseName = Annotated[str, typer.Argument(metavar="EXERCISE", help="Its number or name: 3.2, or train_step.")]
-Debug = Annotated[bool, typer.Option("--debug", metavar="", help="On an error, show where in the code it happened.")]
 
 
 @app.command(rich_help_panel=PANEL)

@@ -46,6 +46,7 @@ def to_unit(images_uint8: Tensor) -> Tensor:
         makes a copy of x that has the room. Arithmetic with a tensor works on all of its numbers at once, so no loop is
         needed: `x + 1` adds 1 to each.
     """
+    # TODO 0.1: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -69,6 +70,7 @@ def center_square(image: Tensor) -> Tensor:
         Each dimension of a tensor can be sliced like a list: `image[:, 2:5, 1:]` has all the channels, the rows 2, 3
         and 4, and the columns from 1 on. And `channels, height, width = image.shape` takes a shape apart.
     """
+    # TODO 0.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -95,4 +97,5 @@ def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> 
         on the device (CPU or GPU) where the images are. `x.flip(d)` is a copy of x with dimension d in reverse order;
         as in lists, -1 is the last one. `torch.stack([a, b])` makes a batch of single images.
     """
+    # TODO 0.3: write your code here, in place of the next line
     raise NotImplementedError

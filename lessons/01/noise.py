@@ -31,6 +31,7 @@ def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
         serves for all: a level of shape (N, 1, 1, 1) reaches every channel, row and column of its own image. This is
         called broadcasting.
     """
+    # TODO 1.1: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -53,6 +54,7 @@ def sample_noise_levels(
     Good to know:
         torch.rand(2, 3) draws a tensor of that shape, evenly spread over [0, 1); it takes `generator` and `device` too.
     """
+    # TODO 1.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -75,4 +77,5 @@ def add_noise(clean: Tensor, *, generator: torch.Generator | None = None) -> tup
         So that it works on a GPU too, draw the numbers where `clean` lives and of its kind: torch.rand takes
         `device=clean.device` and `dtype=clean.dtype`; `x.to(clean.dtype)` converts what is drawn already.
     """
+    # TODO 1.3: write your code here, in place of the next line
     raise NotImplementedError

@@ -48,9 +48,11 @@ class Block(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
+        # TODO 2.1: write your code here, in place of the next line
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        # TODO 2.1: write your code here, in place of the next line
         raise NotImplementedError
 
 
@@ -75,9 +77,11 @@ class Pool(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        # TODO 2.2: write your code here, in place of the next line
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        # TODO 2.2: write your code here, in place of the next line
         raise NotImplementedError
 
 
@@ -102,9 +106,11 @@ class Stage(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__()
+        # TODO 2.3: write your code here, in place of the next line
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        # TODO 2.3: write your code here, in place of the next line
         raise NotImplementedError
 
 
@@ -155,6 +161,7 @@ class UNet(nn.Module):
         depths: Sequence[int] = (2, 2, 2, 2, 2),
     ) -> None:
         super().__init__()
+        # TODO 2.4: write your code here, in place of the next line
         raise NotImplementedError
 
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
@@ -167,4 +174,5 @@ class UNet(nn.Module):
         Returns:
             The guesses, (N, C, H, W). Training brings them near [0, 1], but nothing cuts them off there.
         """
+        # TODO 2.4: write your code here, in place of the next line
         raise NotImplementedError

@@ -40,6 +40,7 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
         loss must come straight out of the computation: `.item()`, `.detach()` and `torch.no_grad()` would cut it off.
         From lesson 01, add_noise(clean, generator=generator) gives the noisy images and their levels, in this order.
     """
+    # TODO 3.1: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -71,6 +72,7 @@ def train_step(
         there already; optimizer.step() moves the weights by what it finds there; optimizer.zero_grad() clears it.
         loss.item() is the number in a scalar tensor, as a float.
     """
+    # TODO 3.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -102,6 +104,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         itself. With weights, torch allows that only `with torch.no_grad():`, where no gradients are prepared.
         x.copy_(y) puts y's numbers into x, whatever their shape.
     """
+    # TODO 3.3: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -141,4 +144,5 @@ def train(
         loop, its code runs on to the next `yield`, hands out that value, and waits there. (The argument `generator` is
         something else that happens to share the name: the source of random numbers.)
     """
+    # TODO 3.4: write your code here, in place of the next line
     raise NotImplementedError

@@ -44,6 +44,7 @@ def noise_schedule(n_steps: int) -> Tensor:
     Good to know:
         torch.linspace(2, 5, 4) is tensor([2., 3., 4., 5.]): so many numbers, evenly spaced, with both ends.
     """
+    # TODO 4.1: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -67,6 +68,7 @@ def extrapolate(denoised: Tensor, previous: Tensor | None, step_size: float) -> 
     Good to know:
         To go beyond a point on a line is called to extrapolate. A blend with a weight above 1 does that.
     """
+    # TODO 4.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -92,6 +94,7 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
         A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend keeps
         the same share of everything that is in it.
     """
+    # TODO 4.3: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -125,6 +128,7 @@ def denoise(
         `with torch.no_grad():`. Until that block ends, gradients are off for all of the program: if the function stands
         still inside, its caller goes on without them too.
     """
+    # TODO 4.4: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -160,4 +164,5 @@ def generate(
         evaluation, model.train(mode) to training if `mode` is True; model.training says which it is.
         next(model.parameters(), other) is the first of the weights, or `other` if there are none.
     """
+    # TODO 4.5: write your code here, in place of the next line
     raise NotImplementedError

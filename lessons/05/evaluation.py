@@ -58,6 +58,7 @@ def loss_by_noise_level(model: nn.Module, images: Tensor, levels: Sequence[float
         their device. `torch.stack([a, b])` makes one tensor of a list of tensors of equal shape. The model is called
         without gradients: inside of `with torch.no_grad():`.
     """
+    # TODO 5.1: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -85,6 +86,7 @@ def laplacian_pyramid(images: Tensor, n_levels: int) -> list[Tensor]:
         levels but the last may be negative, and lie around 0. Nothing is lost: doubling the last level and adding the
         one before it, and so on up, gives the picture back. (Burt and Adelson 1983; they blur more smoothly.)
     """
+    # TODO 5.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -123,6 +125,7 @@ def patches(images: Tensor, places: Tensor) -> Tensor:
         windows, and a new last dimension of 7 holds what is in each. `x.transpose(a, b)` swaps two dimensions, and
         `x.flatten(a, b)` makes one of the dimensions a to b.
     """
+    # TODO 5.3: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -151,6 +154,7 @@ def sliced_distance(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
         lies along direction k. `torch.sort(x, dim=0)` sorts each column by itself and gives two things, the sorted
         `.values` and the `.indices` where they were. (The sliced Wasserstein distance, Rabin et al. 2011.)
     """
+    # TODO 5.4: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -193,6 +197,7 @@ def sliced_wasserstein(images_a: Tensor, images_b: Tensor, *, generator: torch.G
         `torch.cat([x, y])`, and `x.std()` is the standard deviation. `x.clamp(min=1e-6)` is at least 1e-6. `x.item()`
         is the float in a scalar tensor. (After Karras et al. 2018, who scale each set and each channel by itself.)
     """
+    # TODO 5.5: write your code here, in place of the next line
     raise NotImplementedError
 
 
@@ -221,4 +226,5 @@ def nearest_neighbors(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tens
         each row, largest first; with `largest=False` it is the k smallest, smallest first. It gives two things, the
         values and their indices.
     """
+    # TODO 5.6: write your code here, in place of the next line
     raise NotImplementedError
