@@ -1,8 +1,7 @@
-"""Lesson 00: images. Where pictures come from, and how they become numbers.
+"""Lesson 00: images. From bytes to batches of floats.
 
-On disk a picture is a file in one of many formats. Here it is decoded once, to a square of bytes (0 to 255), and all
-the pictures together are one uint8 tensor (N, C, H, W) small enough to live on the GPU. Batches of floats in [0, 1] are
-made from it as training asks for them.
+All training images together are one uint8 tensor (N, C, H, W), small enough to live on the GPU
+(`dino.data.loading.load_images` makes it). Batches of floats in [0, 1] are made from it as training asks for them.
 """
 
 import hashlib
@@ -15,12 +14,21 @@ from torch import Tensor
 
 
 def to_unit(images_uint8: Tensor) -> Tensor:
-    """Bytes in 0..255 become float32 in [0, 1]. Any shape."""
+    """Convert uint8 in 0 to 255 to float32 in [0, 1]. Any shape."""
     return images_uint8.to(torch.float32) / 255
 
 
 def center_square(image: Tensor) -> Tensor:
-    """The middle of a picture: (C, H, W) -> (C, S, S) with S = min(H, W). An odd leftover pixel goes right or below."""
+    """Return the middle square of an image.
+
+    If an odd number of pixels is cut off, the extra pixel is cut off on the right or at the bottom.
+
+    Args:
+        image: any dtype, shape (C, H, W).
+
+    Returns:
+        Shape (C, S, S) with S = min(H, W).
+    """
     height, width = image.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -28,9 +36,14 @@ def center_square(image: Tensor) -> Tensor:
 
 
 def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Mirror each image left-right with probability 1/2, each by a toss of its own. (N, C, H, W) -> the same.
+    """Mirror each image left to right with probability 1/2, independently of the others.
 
-    The generator must live on the device of `images`; without one it is torch's global one.
+    Args:
+        images: shape (N, C, H, W).
+        generator: where the random numbers come from, on the device of `images`. By default torch's global one.
+
+    Returns:
+        The images, mirrored or not: shape (N, C, H, W).
     """
     mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
@@ -45,20 +58,20 @@ def batches(
     to_unit: Callable[[Tensor], Tensor] = to_unit,
     random_flip: Callable[..., Tensor] = random_flip,
 ) -> Iterator[Tensor]:
-    """Clean training batches without end: each picture once per pass, every pass in a new order, flipped at random.
+    """Yield clean training batches without end. Each pass shows every image once, in a new order, flipped at random.
 
     Batch number k depends on `seed` and k alone (an idea from the code of EDM2, Karras et al. 2024, arXiv:2312.02696),
-    so a run that stops after k batches goes on with `start=k` as if nothing had happened.
+    so a run that stops after k batches resumes with `start=k` and sees the batches it would have seen.
 
     Args:
-        images_uint8: all the pictures, (N, C, H, W), at least one, on the device where the batches are wanted.
+        images_uint8: all training images, shape (N, C, H, W), at least one. The batches are made on their device.
         batch_size: may be larger than N; a batch then holds several passes.
-        seed: decides order and flips.
+        seed: determines the order and the flips.
         start: the number of the first batch, counted from 0.
-        to_unit, random_flip: a learner's own may take the place of ours.
+        to_unit, random_flip: a learner's own functions can replace these.
 
     Yields:
-        float32 in [0, 1], shape (batch_size, C, H, W).
+        Clean images in [0, 1], float32, shape (batch_size, C, H, W). Papers write x_0.
     """
     n = len(images_uint8)
     for k in count(start):
@@ -71,14 +84,15 @@ def batches(
 
 
 def seeded(device: torch.device | str, *key: int | str) -> torch.Generator:
-    """A random number generator whose numbers depend on `key` alone, such as (seed, "noise", step)."""
+    """Return a random number generator that depends on `key` alone, for example (seed, "noise", step)."""
     digest = hashlib.sha256(repr(key).encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:6], "little"))
 
 
 @lru_cache(maxsize=2)
 def _order_of_pass(n: int, seed: int, number: int, device: torch.device) -> Tensor:
-    order = torch.randperm(n, generator=seeded("cpu", seed, "order", number))  # the same on all devices
-    if device.type == "cuda":  # from pinned memory it goes over while the GPU works
+    """Return the order of the images in one pass over them: a permutation of 0 to n - 1."""
+    order = torch.randperm(n, generator=seeded("cpu", seed, "order", number))  # on the CPU: the same for all devices
+    if device.type == "cuda":  # pinned memory is copied while the GPU works
         return order.pin_memory().to(device, non_blocking=True)
     return order.to(device)

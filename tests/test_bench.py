@@ -1,4 +1,4 @@
-"""dino.bench: its lines differ by one choice each, its counts are right, and it ends well however it ends."""
+"""dino bench: its loops differ by one choice each, its counts are correct, and no process is left behind."""
 
 import json
 import multiprocessing
@@ -15,11 +15,10 @@ from typer.testing import CliRunner
 
 from dino import cli, denoiser
 from dino.common.errors import DinoError
-from dino.reports import benchmark
-from dino.reports.benchmark import Line, markdown, measure
-from dino.reports.hardware import Traffic, cost
-from dino.reports.training_loops import PLAIN, TRAINER, Choices, ladder, network, steps_of
-from dino.trainer import config
+from dino.reports import benchmark, training_loops
+from dino.reports.benchmark import LoopProcess, markdown, measure
+from dino.reports.hardware import Traffic
+from dino.reports.training_loops import PLAIN, TRAINER, Choices, cost, ladder, network, training_steps
 from dino.trainer.config import Config
 from dino.trainer.presets import PRESETS
 
@@ -29,10 +28,10 @@ TINY = Config(data="emoji:faces,noto", size=8, widths=(4, 8), depths=(1, 1), bat
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_each_line_keeps_the_choices_before_it_and_adds_one(
+def test_each_loop_keeps_the_choices_of_the_loop_before_and_adds_one(
     device: str, preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark, "choose_precision", lambda *_: torch.bfloat16)
+    monkeypatch.setattr(training_loops, "choose_precision", lambda *_: torch.bfloat16)
     rungs = ladder(PRESETS[preset], torch.device(device))
     assert rungs[0] == Choices()
     assert (rungs[0].name, rungs[-1].name) == (PLAIN, TRAINER)
@@ -45,16 +44,16 @@ def test_each_line_keeps_the_choices_before_it_and_adds_one(
 
 
 @pytest.mark.parametrize("rung", ladder(TINY, CPU)[:-1], ids=lambda rung: rung.name)
-def test_each_way_to_train_does_learn(rung: Choices) -> None:
+def test_each_loop_learns(rung: Choices) -> None:
     torch.manual_seed(0)
     images = torch.full((64, 3, 8, 8), 230, dtype=torch.uint8)
-    steps = steps_of(rung, TINY, images, CPU)
+    steps = training_steps(rung, TINY, images, CPU)
     losses = [next(steps).item() for _ in range(150)]
     steps.close()  # type: ignore[attr-defined]
     assert sum(losses[-20:]) < 0.3 * sum(losses[:20])
 
 
-def test_the_two_ways_to_take_a_maximum_make_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_implementations_of_the_maximum_give_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(Choices(), TINY, CPU)
     inputs = torch.rand(3, 3, 8, 8), torch.rand(3, 1, 1, 1)
     cheap = model(*inputs)
@@ -62,7 +61,7 @@ def test_the_two_ways_to_take_a_maximum_make_the_same_network(monkeypatch: pytes
     assert torch.equal(model(*inputs), cheap)
 
 
-def test_the_cost_of_the_full_network_is_what_the_design_says() -> None:
+def test_the_cost_of_the_full_network_is_as_designed() -> None:
     counted = cost(replace(Choices(), batch_size=1), PRESETS["full"], CPU)
     assert counted["flop_per_image"] == pytest.approx(12.2e9, rel=0.01)
     halves = cost(replace(Choices(), batch_size=1, precision=torch.bfloat16), PRESETS["full"], CPU)
@@ -70,71 +69,73 @@ def test_the_cost_of_the_full_network_is_what_the_design_says() -> None:
     assert 0.4 < halves["bytes_per_image"] / counted["bytes_per_image"] < 0.8
 
 
-def test_traffic_counts_what_is_read_and_written_and_no_views() -> None:
+def test_traffic_counts_bytes_read_and_written_but_no_views() -> None:
     x, y = torch.rand(10, 3), torch.rand(10, 3)
     with Traffic() as traffic:
-        z = x + y  # reads two and writes one
+        z = x + y  # reads two tensors and writes one
         assert traffic.total == 3 * 120
         z.view(3, 10)[1:].transpose(0, 1)
         assert traffic.total == 3 * 120
         nn.functional.conv2d(torch.rand(1, 1, 5, 5), torch.rand(2, 1, 3, 3))
-    assert traffic.total == 3 * 120 + (25 + 18) * 4 + (25 + 18 + 18) * 4  # drawing, then convolving to 2 of 3 x 3
+    assert (
+        traffic.total == 3 * 120 + (25 + 18) * 4 + (25 + 18 + 18) * 4
+    )  # the two random tensors, then the convolution to 2 of 3 x 3
 
 
-def test_the_command_measures_all_lines_and_writes_table_plot_and_numbers(
+def test_the_command_measures_all_loops_and_writes_table_plot_and_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(config.PRESETS, "quick", TINY)
-    rungs = [ladder(TINY, CPU)[k] for k in (0, 5, -1)]  # all take their time to begin
+    monkeypatch.setitem(PRESETS, "quick", TINY)
+    rungs = [ladder(TINY, CPU)[k] for k in (0, 5, -1)]  # three loops, because each process takes time to start
     monkeypatch.setattr(benchmark, "ladder", lambda *_: rungs)
     path = tmp_path / "new" / "bench.json"
     options = ["bench", "--preset", "quick", "--device", "cpu", "--seconds", "0.01", "--rounds", "2"]
     done = CliRunner().invoke(cli.app, [*options, "--json", str(path)])
     assert done.exit_code == 0, done.output
     report = json.loads(path.read_text())
-    assert [line["name"] for line in report["lines"]] == [rung.name for rung in rungs]
-    first, last = report["lines"][0], report["lines"][-1]
-    for line in report["lines"]:
-        assert len(line["rounds"]) == 2
-        assert min(line["rounds"]) <= line["images_per_second"] <= max(line["rounds"])
-        assert line["times_the_first"] == line["images_per_second"] / first["images_per_second"]
-        assert 0 < line["share_of_arithmetic"] < 10
-        assert 0 < line["share_of_bandwidth"] < 10
-        assert line["memory"] is None or line["memory"] > 4 * 4 * sum(
+    assert [loop["name"] for loop in report["loops"]] == [rung.name for rung in rungs]
+    first, last = report["loops"][0], report["loops"][-1]
+    for loop in report["loops"]:
+        assert len(loop["rounds"]) == 2
+        assert min(loop["rounds"]) <= loop["images_per_second"] <= max(loop["rounds"])
+        assert loop["speedup"] == loop["images_per_second"] / first["images_per_second"]
+        assert 0 < loop["flop_utilization"] < 10
+        assert 0 < loop["bandwidth_utilization"] < 10
+        assert loop["memory"] is None or loop["memory"] > 4 * 4 * sum(
             p.numel() for p in network(Choices(), TINY, CPU).parameters()
         )
     assert (first["batch_size"], last["batch_size"]) == (16, 24)
     assert report["sampling"]["images_per_second"] > 0
-    assert set(report["start_up"]) == {"Python", "torch", "dino", "pictures and network", "first step"}
+    assert set(report["start_up"]) == {"Python", "torch", "dino", "images and network", "first step"}
     assert sum(report["start_up"].values()) > 0.5
     assert markdown(report) in done.output
     assert markdown(report) in path.with_suffix(".md").read_text()
     assert Image.open(path.with_suffix(".png")).size[0] > 500
-    assert len({len(line) for line in markdown(report).splitlines()}) == 1  # a table whose columns stand in line
+    assert len({len(line) for line in markdown(report).splitlines()}) == 1  # the columns are aligned
     assert not multiprocessing.active_children()
 
 
-def two_lines(monkeypatch: pytest.MonkeyPatch, **change: Any) -> None:
+def two_loops(monkeypatch: pytest.MonkeyPatch, **change: Any) -> None:
     second = replace(Choices(), on_device=True, name="second", **change)
     monkeypatch.setattr(benchmark, "ladder", lambda *_: [Choices(), second])
 
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    two_lines(monkeypatch)
-    take_turn, turns = Line.take_turn, 0
+    two_loops(monkeypatch)
+    take_turn, turns = LoopProcess.take_turn, 0
 
-    def interrupted(line: Line, seconds: float, *, counts: bool) -> None:
+    def interrupted(loop: LoopProcess, seconds: float, *, counts: bool) -> None:
         nonlocal turns
         turns += 1
         if turns == last:
             raise KeyboardInterrupt
-        take_turn(line, seconds, counts=counts)
+        take_turn(loop, seconds, counts=counts)
 
-    monkeypatch.setattr(Line, "take_turn", interrupted)
+    monkeypatch.setattr(LoopProcess, "take_turn", interrupted)
     last = 6  # in the second round that counts
     report = measure(TINY, CPU, seconds=0.01, rounds=5)
     assert report["interrupted"]
-    assert [len(line["rounds"]) for line in report["lines"]] == [2, 1]
+    assert [len(loop["rounds"]) for loop in report["loops"]] == [2, 1]
     assert "sampling" not in report
     assert not multiprocessing.active_children()
     turns, last = 0, 4  # in the first
@@ -143,27 +144,27 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
     assert not multiprocessing.active_children()
 
 
-def test_a_loop_that_fails_or_dies_ends_the_others_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    two_lines(monkeypatch, batch_size=10**9)
+def test_a_loop_that_fails_or_dies_ends_the_others_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    two_loops(monkeypatch, batch_size=10**9)
     with pytest.raises(RuntimeError, match="allocate memory"):
         measure(TINY, CPU, seconds=0.01, rounds=1)
     assert not multiprocessing.active_children()
-    two_lines(monkeypatch)
-    hear = Line.hear
+    two_loops(monkeypatch)
+    receive = LoopProcess.receive
 
-    def killed(line: Line) -> Any:
-        if line.choices.name == "second":
-            line.process.kill()
-            line.process.join()
-        return hear(line)
+    def killed(loop: LoopProcess) -> Any:
+        if loop.choices.name == "second":
+            loop.process.kill()
+            loop.process.join()
+        return receive(loop)
 
-    monkeypatch.setattr(Line, "hear", killed)
+    monkeypatch.setattr(LoopProcess, "receive", killed)
     with pytest.raises(DinoError, match="the process of 'second' died"):
         measure(TINY, CPU, seconds=0.01, rounds=1)
     assert not multiprocessing.active_children()
 
 
-def test_a_name_that_is_no_json_is_refused_before_the_work() -> None:
+def test_a_report_name_that_does_not_end_in_json_is_refused_before_the_work() -> None:
     done = CliRunner().invoke(cli.app, ["bench", "--json", "table.md"])
     assert isinstance(done.exception, DinoError)
-    assert "should end in .json" in str(done.exception)
+    assert "ends in .json" in str(done.exception)

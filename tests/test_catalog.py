@@ -29,7 +29,7 @@ def all_mistakes() -> list[Any]:
 
 
 def right_answers(lesson: Lesson, exercise: str) -> list[Any]:
-    values = vars(importlib.import_module(f"tests.answers.{lesson.name}")).values()
+    values = vars(importlib.import_module(f"tests.alternative_solutions.{lesson.name}")).values()
     return [value for value in values if getattr(value, "answers", None) == exercise]
 
 

@@ -176,8 +176,8 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     Path("foreign.safetensors").write_bytes(b"\x00" * 99)
 
     assert "Check the path" in refused("train", "--data", "./nowhere")
-    assert "there are no pictures in the folder" in refused("train", "--data", "empty")
-    assert "none of the 1 pictures" in refused("train", "--data", "bad")
+    assert "there are no images in the folder" in refused("train", "--data", "empty")
+    assert "none of the 1 images" in refused("train", "--data", "bad")
     assert "Groups: activities" in refused("train", "--data", "emoji:dinosaurs")
     assert "take 32 or 40" in refused("train", "--size", "33")
     assert "Choose quick, full, seed" in refused("train", "--preset", "slow")
@@ -186,7 +186,7 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "learning rate must be more than 0" in refused("train", "--learning-rate", "0")
     assert "already holds a run" in refused("train", "--out", run, "--data", "emoji:face-hat")
     assert "not empty" in refused("train", "--out", "bad", "--data", "emoji:face-hat")
-    assert "no pictures were named" in refused("train", "--data", "")
+    assert "no images were named" in refused("train", "--data", "")
     assert "1 to 4096 pixels" in refused("train", "--size", "8192")
     assert "at most 65,536" in refused("train", "--batch-size", "100000000000")
     assert "no run to resume" in refused("train", "--resume", "empty")
@@ -281,7 +281,7 @@ def test_unreadable_pictures_are_named_and_the_rest_is_used(picture_folder: Path
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0
-    assert "skipped 1 of 41 pictures" in done.stderr
+    assert "skipped 1 of 41 images" in done.stderr
     assert "text.png" in done.stderr
     assert "warn" not in done.stderr.lower()
 

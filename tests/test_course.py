@@ -1,4 +1,4 @@
-"""The graders as a whole: whatever is in a learner's file, they say what it is, and the next exercise is unharmed."""
+"""Grading in the sandbox: every file of a learner's gets the right verdict, and the next exercise is unharmed."""
 
 import shutil
 import subprocess
@@ -30,14 +30,14 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
 
 @pytest.fixture(scope="module")
-def room(course: Course) -> Iterator[Sandbox]:
-    with Sandbox(course, limit=6) as room:
-        yield room
+def sandbox(course: Course) -> Iterator[Sandbox]:
+    with Sandbox(course, time_limit=6) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
 def write(course: Course) -> Iterator[object]:
-    """Put another text into a lesson's file; the solution is back afterwards."""
+    """Put another text into a lesson's file. Afterwards the solution is put back."""
     changed = []
 
     def write(lesson: Lesson, text: str) -> None:
@@ -50,7 +50,7 @@ def write(course: Course) -> Iterator[object]:
 
 
 def solved_but(lesson: Lesson, exercise: str, code: str) -> str:
-    """The solution of a lesson with other code for one exercise."""
+    """Return the solution of a lesson with other code for one exercise."""
     source = REPOSITORY.solution(lesson).read_text()
     return source.replace(exercise_source(source, exercise), code + "\n")
 
@@ -63,21 +63,21 @@ def ids(pairs: list[tuple[Lesson, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=ids(EXERCISES))
-def test_every_solution_passes(room: Sandbox, lesson: Lesson, exercise: str) -> None:
-    verdict = room.grade(lesson, exercise)
+def test_every_solution_passes(sandbox: Sandbox, lesson: Lesson, exercise: str) -> None:
+    verdict = sandbox.grade(lesson, exercise)
     assert verdict.passed, verdict
     assert not verdict.note
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
-def test_every_stub_fails_as_unwritten(room: Sandbox, write, lesson: Lesson) -> None:
+def test_every_stub_fails_as_unwritten(sandbox: Sandbox, write, lesson: Lesson) -> None:
     write(lesson, stub(REPOSITORY, lesson))
     for exercise in lesson.exercises:
-        assert room.grade(lesson, exercise).outcome == "unwritten"
+        assert sandbox.grade(lesson, exercise).outcome == "unwritten"
 
 
 @pytest.mark.parametrize(("missing", "begun"), [("forward", True), ("__init__", True), ("both", False)])
-def test_a_class_of_which_one_method_is_written_is_begun(room: Sandbox, write, missing: str, begun: bool) -> None:
+def test_a_class_with_one_method_written_is_begun(sandbox: Sandbox, write, missing: str, begun: bool) -> None:
     lesson, exercise = find_exercise("Pool")
     bodies = {"__init__": "super().__init__()", "forward": "return x"}
     for name in bodies:
@@ -88,15 +88,15 @@ def test_a_class_of_which_one_method_is_written_is_begun(room: Sandbox, write, m
         f"    def forward(self, x):\n        {bodies['forward']}\n"
     )
     write(lesson, solved_but(lesson, exercise, code))
-    verdict = room.grade(lesson, exercise)
+    verdict = sandbox.grade(lesson, exercise)
     assert verdict.outcome == "unwritten"
-    assert verdict.says == (f"begun: `{missing}` is still to be written" if begun else "not written yet")
+    assert verdict.says == (f"begun: `{missing}` is not written yet" if begun else "not written yet")
     assert in_words(verdict)[0] == verdict.says
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
 def test_the_committed_lessons_are_the_stubs_of_the_solutions(lesson: Lesson) -> None:
-    # What is committed, not what is in the folder: that may be a learner's work.
+    # The committed files, because those in the folder may be a learner's work.
     path = REPOSITORY.lesson_file(lesson).relative_to(REPOSITORY.root)
     found = subprocess.run(
         ["git", "show", f"HEAD:{path.as_posix()}"], cwd=REPOSITORY.root, capture_output=True, check=False
@@ -107,10 +107,10 @@ def test_the_committed_lessons_are_the_stubs_of_the_solutions(lesson: Lesson) ->
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
-def test_a_lesson_that_only_raises_is_all_red(room: Sandbox, write, lesson: Lesson) -> None:
+def test_in_a_file_that_raises_every_exercise_fails(sandbox: Sandbox, write, lesson: Lesson) -> None:
     write(lesson, "raise RuntimeError('nothing here')")
     for exercise in lesson.exercises:
-        verdict = room.grade(lesson, exercise)
+        verdict = sandbox.grade(lesson, exercise)
         assert verdict.outcome == "unloaded"
         assert "RuntimeError: nothing here" in verdict.says
         assert verdict.where is not None
@@ -172,11 +172,11 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_mistake_is_recognised_as_learners_write_it(room: Sandbox, write, name: str) -> None:
+def test_a_mistake_is_recognized_as_learners_write_it(sandbox: Sandbox, write, name: str) -> None:
     exercise, mistake, code = WRITTEN[name]
     lesson, _ = find_exercise(exercise)
     write(lesson, solved_but(lesson, exercise, code))
-    verdict = room.grade(lesson, exercise)
+    verdict = sandbox.grade(lesson, exercise)
     assert not verdict.passed
     assert verdict.mistake == mistake
 
@@ -189,13 +189,13 @@ def test_a_mistake_is_recognised_as_learners_write_it(room: Sandbox, write, name
             "def center_square(image):\n    _, h, w = image.shape\n"
             "    if w > h:\n        return image[:, :, (w - h) // 2 :][:, :, :h]\n"
             "    if h > w:\n        return image[:, (h - w) // 2 :][:, :w]",
-            "got None for a picture that is square already (is a `return` missing?)",
+            "got None for an image that is already square (is a `return` missing?)",
         ),
         ("to_unit", "def to_unit(images_uint8):\n    return images_uint8.numpy()", "got an ndarray"),
         (
             "mix",
             "def mix(clean, noise, noise_level):\n    return clean.lerp_(noise, noise_level)",
-            "expected `clean` as it was, got `clean` changed in place",
+            "expected `clean` unchanged, got `clean` changed in place",
         ),
         (
             "sample_noise_levels",
@@ -205,31 +205,31 @@ def test_a_mistake_is_recognised_as_learners_write_it(room: Sandbox, write, name
         ),
     ],
 )
-def test_what_came_is_told_in_good_english(room: Sandbox, write, exercise: str, code: str, facts: str) -> None:
+def test_the_facts_are_in_good_english(sandbox: Sandbox, write, exercise: str, code: str, facts: str) -> None:
     lesson, _ = find_exercise(exercise)
     write(lesson, solved_but(lesson, exercise, code))
-    assert facts in room.grade(lesson, exercise).facts
+    assert facts in sandbox.grade(lesson, exercise).facts
 
 
-# ---- work that is not the learner's own -----------------------------------------------------------------------------
+# ---- borrowed work ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
 @pytest.mark.parametrize("package", ["dino", "solutions"])
-def test_a_lesson_that_re_exports_is_refused(room: Sandbox, write, lesson: Lesson, package: str) -> None:
+def test_a_lesson_that_re_exports_is_refused(sandbox: Sandbox, write, lesson: Lesson, package: str) -> None:
     if package == "dino":
         write(lesson, f"from dino.{lesson.name} import *\n")
     else:
         path = REPOSITORY.solution(lesson)
         write(lesson, f"import runpy\nglobals().update(runpy.run_path({str(path)!r}))\n")
     for exercise in lesson.exercises:
-        verdict = room.grade(lesson, exercise)
+        verdict = sandbox.grade(lesson, exercise)
         assert verdict.outcome == "borrowed"
         assert "must be your own work" in verdict.says
 
 
 @pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=ids(EXERCISES))
-def test_an_answer_that_hands_on_to_dino_is_refused(room: Sandbox, write, lesson: Lesson, exercise: str) -> None:
+def test_an_answer_that_calls_the_reference_is_refused(sandbox: Sandbox, write, lesson: Lesson, exercise: str) -> None:
     if exercise[0].isupper():
         code = f"import dino.{lesson.name}\nclass {exercise}(dino.{lesson.name}.{exercise}):\n    pass\n"
     else:
@@ -238,7 +238,7 @@ def test_an_answer_that_hands_on_to_dino_is_refused(room: Sandbox, write, lesson
             f"    return importlib.import_module('dino.{lesson.name}').{exercise}(*args, **options)\n"
         )
     write(lesson, solved_but(lesson, exercise, code))
-    verdict = room.grade(lesson, exercise)
+    verdict = sandbox.grade(lesson, exercise)
     assert verdict.outcome == "borrowed"
     assert "must be your own work" in verdict.says
 
@@ -252,15 +252,15 @@ def test_an_answer_that_hands_on_to_dino_is_refused(room: Sandbox, write, lesson
         "import inspect, dino.noise\nexec(inspect.getsource(dino.noise.mix))",
     ],
 )
-def test_an_answer_that_is_written_elsewhere_is_refused(room: Sandbox, write, code: str) -> None:
+def test_an_answer_that_is_written_elsewhere_is_refused(sandbox: Sandbox, write, code: str) -> None:
     lesson, exercise = find_exercise("mix")
     write(lesson, solved_but(lesson, exercise, code))
-    assert "must be your own work" in room.grade(lesson, exercise).says
+    assert "must be your own work" in sandbox.grade(lesson, exercise).says
 
 
-# ---- hostile answers ------------------------------------------------------------------------------------------------
+# ---- misbehaving answers ------------------------------------------------------------------------------------------------
 
-HOSTILE = {
+MISBEHAVING = {
     "hangs": ("while True:\n        pass", "stopped", "still running"),
     "hangs and prints": ("while True:\n        print('x' * 1000)", "broken", "printed more than"),
     "hangs and catches all": (
@@ -270,8 +270,8 @@ HOSTILE = {
     ),
     "sleeps": ("import time\n    time.sleep(1000)", "stopped", "still running"),
     "exits": ("import sys\n    sys.exit(0)", "broken", "exit()"),
-    "exits at once": ("import os\n    os._exit(0)", "stopped", "ended all of Python"),
-    "crashes": ("import ctypes\n    ctypes.string_at(0)", "stopped", "ended all of Python"),
+    "exits at once": ("import os\n    os._exit(0)", "stopped", "ended Python"),
+    "crashes": ("import ctypes\n    ctypes.string_at(0)", "stopped", "ended Python"),
     "floods below Python": (
         "import os\n    for _ in range(5000): os.write(1, b'x' * 1000); os.write(2, b'{}')\n    return clean",
         "wrong",
@@ -282,7 +282,7 @@ HOSTILE = {
     "stops at a breakpoint": ("breakpoint()\n    return clean", "broken", "breakpoint"),
     "raises": ("raise ValueError('no\\nidea')", "broken", "ValueError: no"),
     "raises oddly": ("raise KeyboardInterrupt", "broken", "KeyboardInterrupt"),
-    "changes its input": ("return clean.lerp_(noise, noise_level)", "wrong", "must stay as they were"),
+    "changes its input": ("return clean.lerp_(noise, noise_level)", "wrong", "belongs to the caller and must not change"),
     "answers in another dtype": ("return torch.lerp(clean, noise, noise_level).half()", "wrong", "dtype"),
     "answers nothing": ("torch.lerp(clean, noise, noise_level)", "wrong", "must be a tensor"),
     "answers a list": ("return torch.lerp(clean, noise, noise_level).tolist()", "wrong", "must be a tensor"),
@@ -304,7 +304,7 @@ HOSTILE = {
         "as it was",
     ),
     "patches the grader": (
-        "import dino.course.expect as e\n    e.expect_close = lambda *a, **k: None\n    return clean * 0 + 1",
+        "import dino.course.grader.expect as e\n    e.expect_close = lambda *a, **k: None\n    return clean * 0 + 1",
         "wrong",
         "",
     ),
@@ -331,12 +331,12 @@ HOSTILE = {
     ),
     "sweeps temporary folders": (
         "import glob, shutil, tempfile\n"
-        "    for path in glob.glob(tempfile.gettempdir() + '/dino-room-*'): shutil.rmtree(path)\n"
+        "    for path in glob.glob(tempfile.gettempdir() + '/dino-sandbox-*'): shutil.rmtree(path)\n"
         "    return clean",
         "wrong",
         "",
     ),
-    "raises what can not be told": (
+    "raises an error without a message": (
         "class Mute(Exception):\n        def __str__(self): raise ValueError\n    raise Mute",
         "broken",
         "Mute",
@@ -350,23 +350,23 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_answer_is_told_of_and_leaves_the_next_unharmed(room: Sandbox, write, name: str) -> None:
-    body, outcome, words = HOSTILE[name]
+@pytest.mark.parametrize("name", MISBEHAVING)
+def test_a_misbehaving_answer_is_reported_and_the_next_exercise_is_unharmed(sandbox: Sandbox, write, name: str) -> None:
+    body, outcome, words = MISBEHAVING[name]
     lesson, exercise = find_exercise("mix")
     code = f"def mix(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:\n    {body}"
     write(lesson, solved_but(lesson, exercise, code))
-    verdict = room.grade(lesson, exercise)
+    verdict = sandbox.grade(lesson, exercise)
     assert verdict.outcome == outcome, verdict
     assert words in verdict.says + verdict.rule + verdict.facts, verdict
     assert "\n" not in verdict.says
     if name in ("hangs", "sleeps", "raises", "recurses", "asks", "exits"):
         assert verdict.where is not None, verdict
         assert "lessons/01/noise.py, line" in verdict.where
-    assert room.grade(lesson, "sample_noise_levels").passed
+    assert sandbox.grade(lesson, "sample_noise_levels").passed
 
 
-HOSTILE_FILES = {
+UNLOADABLE = {
     "a syntax error": ("def mix(clean:\n", "SyntaxError"),
     "a missing library": ("import no_such_library\n", "ModuleNotFoundError: No module named 'no_such_library'"),
     "a missing name": ("from dino.noise import no_such_name\n", "ImportError"),
@@ -380,7 +380,7 @@ HOSTILE_FILES = {
 
 
 @pytest.mark.parametrize("change", ["a byte order mark", "CRLF", "another encoding", "tabs"])
-def test_a_right_file_passes_however_it_was_saved(room: Sandbox, write, course: Course, change: str) -> None:
+def test_a_right_file_passes_however_it_was_saved(sandbox: Sandbox, write, course: Course, change: str) -> None:
     lesson = find_lesson("01")
     text = course.solution(lesson).read_text()
     write(lesson, text)
@@ -392,69 +392,69 @@ def test_a_right_file_passes_however_it_was_saved(room: Sandbox, write, course: 
     }
     course.lesson_file(lesson).write_bytes(saved[change])
     for exercise in lesson.exercises:
-        assert room.grade(lesson, exercise).passed
+        assert sandbox.grade(lesson, exercise).passed
 
 
-@pytest.mark.parametrize("name", HOSTILE_FILES)
-def test_a_file_that_can_not_be_loaded_is_told_of(room: Sandbox, write, name: str) -> None:
-    text, words = HOSTILE_FILES[name]
+@pytest.mark.parametrize("name", UNLOADABLE)
+def test_a_file_that_can_not_be_loaded_is_reported(sandbox: Sandbox, write, name: str) -> None:
+    text, words = UNLOADABLE[name]
     lesson = find_lesson("01")
     write(lesson, text)
-    verdict = room.grade(lesson, "mix")
+    verdict = sandbox.grade(lesson, "mix")
     assert not verdict.passed
     assert words in verdict.says, verdict
 
 
-def test_a_file_that_is_no_text_is_told_of(room: Sandbox, write, course: Course) -> None:
+def test_a_binary_file_is_reported(sandbox: Sandbox, write, course: Course) -> None:
     lesson = find_lesson("01")
     write(lesson, "")
     course.lesson_file(lesson).write_bytes(b"\xff\xfe\x00")
-    assert "Error" in room.grade(lesson, "mix").says
+    assert "Error" in sandbox.grade(lesson, "mix").says
 
 
-def test_a_file_that_is_gone_is_told_of(room: Sandbox, write, course: Course) -> None:
+def test_a_missing_file_is_reported(sandbox: Sandbox, write, course: Course) -> None:
     lesson = find_lesson("01")
     write(lesson, "")
     course.lesson_file(lesson).unlink()
-    verdict = room.grade(lesson, "mix")
-    assert "there is no file lessons/01/noise.py" in verdict.says
+    verdict = sandbox.grade(lesson, "mix")
+    assert "There is no file lessons/01/noise.py" in verdict.says
     assert "dino reset 01" in verdict.facts
 
 
-def test_what_an_answer_prints_is_kept(room: Sandbox, write) -> None:
+def test_output_of_an_answer_is_kept(sandbox: Sandbox, write) -> None:
     lesson, exercise = find_exercise("mix")
     code = "def mix(clean, noise, noise_level):\n    print('level', noise_level.shape)\n    return clean"
     write(lesson, solved_but(lesson, exercise, code))
-    assert "level torch.Size([6, 1, 1, 1])" in room.grade(lesson, exercise).printed
+    assert "level torch.Size([6, 1, 1, 1])" in sandbox.grade(lesson, exercise).printed
 
 
-def test_a_wrong_signature_is_told_with_the_call_that_was_expected(room: Sandbox, write) -> None:
+def test_a_wrong_signature_is_reported_with_the_expected_call(sandbox: Sandbox, write) -> None:
     lesson, exercise = find_exercise("mix")
     write(lesson, solved_but(lesson, exercise, "def mix(clean, noise):\n    return clean"))
-    verdict = room.grade(lesson, exercise)
+    verdict = sandbox.grade(lesson, exercise)
     assert "can't be called as the course calls it" in verdict.says
     assert "mix(clean, noise, noise_level)" in verdict.facts
 
 
-def test_one_mistake_does_not_count_twice(room: Sandbox, write) -> None:
-    # `add_noise` leans on `mix`, which is wrong here: it is graded with the reference's in its place.
+def test_one_mistake_does_not_count_twice(sandbox: Sandbox, write) -> None:
+    # `add_noise` calls `mix`, which is wrong here, so it is graded with the reference's `mix`.
     lesson, _ = find_exercise("mix")
     write(lesson, solved_but(lesson, "mix", "def mix(clean, noise, noise_level):\n    return clean"))
-    assert room.grade(lesson, "mix").outcome == "wrong"
-    verdict = room.grade(lesson, "add_noise")
+    assert sandbox.grade(lesson, "mix").outcome == "wrong"
+    verdict = sandbox.grade(lesson, "add_noise")
     assert verdict.passed
     assert "in place of others" in verdict.note
 
 
-def test_an_endless_loop_in_one_exercise_does_not_fail_another(room: Sandbox, write) -> None:
+def test_an_endless_loop_in_one_exercise_does_not_fail_another(sandbox: Sandbox, write) -> None:
     lesson, _ = find_exercise("mix")
     write(lesson, solved_but(lesson, "mix", "def mix(clean, noise, noise_level):\n    while True:\n        pass"))
-    verdict = room.grade(lesson, "add_noise")
+    verdict = sandbox.grade(lesson, "add_noise")
     assert verdict.passed
     assert "in place of others" in verdict.note
 
 
-# ---- all together ---------------------------------------------------------------------------------------------------
+# ---- integration ----------------------------------------------------------------------------------------------------
 
 BUGS = {
     "00": ("to_unit", "def to_unit(images_uint8):\n    return images_uint8.float() / 127.5 - 1"),
@@ -472,23 +472,23 @@ BUGS = {
 }
 
 
-def test_the_solutions_work_together(room: Sandbox) -> None:
-    report = room.together()
+def test_the_solutions_pass_the_integration_check(sandbox: Sandbox) -> None:
+    report = sandbox.check_integration()
     assert report["passed"], report
 
 
 @pytest.mark.parametrize("number", BUGS)
-def test_a_bug_in_one_lesson_leaves_the_later_ones_green_and_is_named_by_the_check_of_all_parts(
-    room: Sandbox, write, number: str
+def test_a_bug_in_one_lesson_fails_only_there_and_in_the_integration_check(
+    sandbox: Sandbox, write, number: str
 ) -> None:
     exercise, code = BUGS[number]
     lesson = find_lesson(number)
     write(lesson, solved_but(lesson, exercise, code))
-    assert not room.grade(lesson, exercise).passed
+    assert not sandbox.grade(lesson, exercise).passed
     for later in LESSONS[LESSONS.index(lesson) + 1 :]:
         for name in later.exercises:
-            assert room.grade(later, name).passed
-    report = room.together()
+            assert sandbox.grade(later, name).passed
+    report = sandbox.check_integration()
     assert not report["passed"]
     assert f"It comes from lesson {number} (" in report["says"], report
     assert " or lesson" not in report["says"], report

@@ -1,4 +1,4 @@
-"""Checks of the embedded picture set: that the file is what NOTICE.md says, and that its builder is right."""
+"""scripts.data.build_emoji and the file it makes: dino/data/emoji.parquet, as NOTICE.md describes it."""
 
 import io
 import json
@@ -14,49 +14,50 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from dino.data.embedded import EMBEDDED
 from scripts.data import build_emoji
 
-DATA = Path(build_emoji.__file__).parent
+DATA = EMBEDDED.parent
 GROUPS = {
     "faces", "people", "animals", "food", "travel", "activities", "objects", "symbols", "flags", "keycaps",
 }  # fmt: skip
 LEFT_OUT_BY_DEFAULT = {"symbols", "flags", "keycaps"}
 
 
-# --- the embedded file --------------------------------------------------------------------------------------
+# ---- the embedded file ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
-    return pq.ParquetFile(DATA / "emoji.parquet").read()  # pq.read_table imports two seconds' worth more
+    return pq.ParquetFile(EMBEDDED).read()  # pq.read_table imports two seconds' worth more
 
 
 @pytest.fixture(scope="module")
-def pictures(table: pa.Table) -> list[Image.Image]:
+def images(table: pa.Table) -> list[Image.Image]:
     files = table["image"].combine_chunks().field("bytes").to_pylist()
     return [Image.open(io.BytesIO(file)) for file in files]
 
 
 def test_size_and_columns(table: pa.Table) -> None:
-    assert (DATA / "emoji.parquet").stat().st_size <= 16_000_000
+    assert (EMBEDDED).stat().st_size <= 16_000_000
     assert table.column_names == ["image", "name", "group", "subgroup", "style"]
     assert table.schema.field("image").type == pa.struct({"bytes": pa.binary(), "path": pa.string()})
     assert all(table[column].null_count == 0 for column in table.column_names)
 
 
-def test_pictures_are_lossless_rgb_of_64_pixels(table: pa.Table, pictures: list[Image.Image]) -> None:
-    kinds = {(picture.format, picture.mode, picture.size) for picture in pictures}
+def test_images_are_lossless_rgb_of_64_pixels(table: pa.Table, images: list[Image.Image]) -> None:
+    kinds = {(image.format, image.mode, image.size) for image in images}
     assert kinds == {("WEBP", "RGB", (64, 64))}
     # RIFF, the file's length, WEBP, then the kind of the first chunk: VP8L is the lossless one.
     chunks = {file[12:16] for file in table["image"].combine_chunks().field("bytes").to_pylist()}
     assert chunks == {b"VP8L"}
 
 
-def test_no_picture_is_blank_or_repeated_in_its_style(table: pa.Table, pictures: list[Image.Image]) -> None:
+def test_no_image_is_blank_or_repeated_in_its_style(table: pa.Table, images: list[Image.Image]) -> None:
     styles = table["style"].to_pylist()
-    drawn = {(style, picture.tobytes()) for style, picture in zip(styles, pictures, strict=True)}
-    assert len(drawn) == len(pictures)
-    assert not any(build_emoji.is_blank(picture) for picture in pictures)
+    drawn = {(style, image.tobytes()) for style, image in zip(styles, images, strict=True)}
+    assert len(drawn) == len(images)
+    assert not any(build_emoji.is_blank(image) for image in images)
 
 
 def test_every_group_has_every_style(table: pa.Table) -> None:
@@ -86,8 +87,8 @@ def test_names_are_lower_case_and_without_skin_tones(table: pa.Table) -> None:
     assert len(set(paths)) == len(paths)
 
 
-def test_order_is_unicodes_and_then_the_style(table: pa.Table) -> None:
-    # One concept's drawings are neighbors, always in the same order of styles.
+def test_the_order_is_that_of_unicode_and_then_of_the_styles(table: pa.Table) -> None:
+    # The drawings of one concept are neighbors, always in the same order of styles.
     styles = [build_emoji.STYLES.index(style) for style in table["style"].to_pylist()]
     codes = [path.partition("/")[2] for path in table["image"].combine_chunks().field("path").to_pylist()]
     runs = [code for i, code in enumerate(codes) if i == 0 or codes[i - 1] != code]
@@ -96,10 +97,10 @@ def test_order_is_unicodes_and_then_the_style(table: pa.Table) -> None:
     assert table["name"][0].as_py() == "grinning face"
 
 
-def test_all_styles_fill_the_frame_alike(table: pa.Table, pictures: list[Image.Image]) -> None:
+def test_all_styles_fill_the_frame_equally(table: pa.Table, images: list[Image.Image]) -> None:
     sides: dict[str, list[int]] = {style: [] for style in build_emoji.STYLES}
-    for style, picture in zip(table["style"].to_pylist(), pictures, strict=True):
-        ink = picture.convert("L").point([255] * 245 + [0] * 11)
+    for style, image in zip(table["style"].to_pylist(), images, strict=True):
+        ink = image.convert("L").point([255] * 245 + [0] * 11)
         left, top, right, bottom = ink.getbbox() or (0, 0, 0, 0)
         sides[style].append(max(right - left, bottom - top))
     means = [sum(values) / len(values) for values in sides.values()]
@@ -109,19 +110,19 @@ def test_all_styles_fill_the_frame_alike(table: pa.Table, pictures: list[Image.I
 def test_datasets_reads_images_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")
-    file = str(DATA / "emoji.parquet")
+    file = str(EMBEDDED)
     data = datasets.load_dataset("parquet", data_files=file, split="train", cache_dir=str(tmp_path))
     assert isinstance(data.features["image"], datasets.Image)
     assert data[0]["image"].size == (64, 64)
     assert (data[0]["name"], data[0]["group"], data[0]["style"]) == ("grinning face", "faces", "noto")
 
 
-# --- the licenses -------------------------------------------------------------------------------------------
+# ---- the licenses ---------------------------------------------------------------------------------------------------
 
 
-def test_notice_counts_and_links_are_right(table: pa.Table) -> None:
+def test_the_counts_and_links_of_the_notice_are_right(table: pa.Table) -> None:
     notice = (DATA / "NOTICE.md").read_text(encoding="utf-8")
-    assert f"{table.num_rows:,} pictures" in notice
+    assert f"{table.num_rows:,} images" in notice
     for style, count in Counter(table["style"].to_pylist()).items():
         assert re.search(rf"`{style}`.*\| {count:,} \|", notice)
     for name, version in build_emoji.PACKAGES.items():
@@ -131,20 +132,20 @@ def test_notice_counts_and_links_are_right(table: pa.Table) -> None:
     assert links == {f"licenses/{path.name}" for path in (DATA / "licenses").iterdir()}
 
 
-def test_the_file_alone_says_whose_the_drawings_are(table: pa.Table) -> None:
+def test_the_file_itself_names_the_authors(table: pa.Table) -> None:
     assert table.schema.metadata[b"attribution"].decode() == build_emoji.ATTRIBUTION
     licenses = ("Apache-2.0", "creativecommons.org/licenses/by/4.0", "MIT")
     assert all(word in build_emoji.ATTRIBUTION for word in ("Google", "Twitter", "Microsoft", *licenses))
 
 
-def test_fluent_has_only_what_microsoft_published(table: pa.Table) -> None:
+def test_fluent_has_only_drawings_that_microsoft_published(table: pa.Table) -> None:
     fluent = table.filter(pc.equal(table["style"], "fluent"))
     assert not {"country-flag", "subdivision-flag", "family"} & set(fluent["subgroup"].to_pylist())
     names = fluent["name"].to_pylist()
     assert not any("technologist" in name or name in {"paperclip", "video game"} for name in names)
 
 
-# --- the builder, on a made-up package tree -----------------------------------------------------------------
+# ---- the builder, on a made-up package tree -------------------------------------------------------------------------
 
 
 def entry(code: str, name: str, category: str, subgroup: str, order: int, **more: Any) -> dict[str, Any]:
@@ -171,7 +172,7 @@ ENTRIES = [
 
 
 def save_drawing(path: Path, hue: int, size: int = 64) -> None:
-    """A colored square on a transparent background, a quarter of the width from each edge."""
+    """Save a colored square on a transparent background, a quarter of the width from each edge."""
     drawing = Image.new("RGBA", (size, size), (0, 255, 0, 0))
     drawing.paste((hue, 40, 200, 255), (size // 4, size // 4, size - size // 4, size - size // 4))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,7 @@ def packages(tmp_path: Path) -> Path:
     (root / build_emoji.NOTO / "emoji.json").write_text(json.dumps(ENTRIES))
     for i, item in enumerate(ENTRIES):
         code = item["unified"].lower()
-        hue = 20 * (i if code != "1f601" else 1)  # Noto's and Twemoji's twin is drawn as the grinning face
+        hue = 20 * (i if code != "1f601" else 1)  # in Noto and Twemoji, the twin looks like the grinning face
         save_drawing(root / build_emoji.FOLDERS["noto"] / f"{code}.png", hue)
         save_drawing(root / build_emoji.FOLDERS["twemoji"] / f"{code.replace('-fe0f', '')}.png", hue)
         save_drawing(root / build_emoji.FOLDERS["fluent"] / f"{code.replace('-fe0f', '')}.webp", 20 * i, 256)
@@ -199,15 +200,15 @@ def packages(tmp_path: Path) -> Path:
 def test_build_takes_the_right_concepts(packages: Path, tmp_path: Path) -> None:
     table = build_emoji.build(packages, tmp_path / "out" / "emoji.parquet")
     columns = [table[column].to_pylist() for column in ("name", "group", "style")]
-    everyone = build_emoji.STYLES
+    all_styles = build_emoji.STYLES
     expected = [
-        *(("grinning face", "faces", style) for style in everyone),
+        *(("grinning face", "faces", style) for style in all_styles),
         ("twin face", "faces", "fluent"),
-        *(("heavy black heart", "symbols", style) for style in everyone),
-        *(("thumbs up sign", "people", style) for style in everyone),
+        *(("heavy black heart", "symbols", style) for style in all_styles),
+        *(("thumbs up sign", "people", style) for style in all_styles),
         *(("family", "symbols", style) for style in ("noto", "twemoji")),
         *(("family: man, woman, boy", "symbols", style) for style in ("noto", "twemoji")),
-        *(("hash key", "keycaps", style) for style in everyone),
+        *(("hash key", "keycaps", style) for style in all_styles),
         *(("norway flag", "flags", style) for style in ("noto", "twemoji")),
         *(("paperclip", "objects", style) for style in ("noto", "twemoji")),
     ]
@@ -220,15 +221,15 @@ def test_build_is_deterministic(packages: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
-def test_drawings_lie_on_white_at_the_right_scale(packages: Path) -> None:
+def test_drawings_are_on_white_at_the_right_scale(packages: Path) -> None:
     noto = build_emoji.draw(packages / build_emoji.FOLDERS["noto"] / "1f44d.png")
     assert sorted(color for _, color in noto.getcolors() or []) == [(60, 40, 200), (255, 255, 255)]
     fluent = build_emoji.draw(packages / build_emoji.FOLDERS["fluent"] / "1f44d.webp")
     assert (fluent.mode, fluent.size, fluent.getpixel((32, 32))) == ("RGB", (64, 64), (60, 40, 200))
     left, _, right, _ = fluent.convert("L").point([255] * 250 + [0] * 6).getbbox() or (0, 0, 0, 0)
     assert abs((right - left) - 64 * 128 / 232) < 2.5  # 128 of 256 pixels, magnified by the smaller window
-    # Between the drawing and the white there is nothing but their mix: green, the color of the transparent
-    # pixels, has no part in it.
+    # Between the drawing and the white there are only mixtures of the two, without green, the color of the transparent
+    # pixels.
     assert all(green <= max(red, blue) for _, (red, green, blue) in fluent.getcolors(4096) or [])
 
 
@@ -238,15 +239,15 @@ def test_a_drawing_that_sticks_out_is_kept_whole() -> None:
     assert build_emoji.find_window(drawing) == (12, 2, 244, 234)
     drawing.paste((0, 0, 0, 255), (0, 100, 256, 140))
     assert build_emoji.find_window(drawing) == (0, 0, 256, 256)
-    taller = Image.new("RGBA", (256, 264))  # as a few of the package's files are
+    taller = Image.new("RGBA", (256, 264))  # like a few files of the package
     assert build_emoji.find_window(taller) == (0, 0, 232, 232)
     taller.paste((0, 0, 0, 255), (16, 17, 240, 241))
     assert build_emoji.find_window(taller) == (12, 12, 244, 244)
 
 
 def test_encoding_loses_nothing() -> None:
-    picture = Image.frombytes("RGB", (64, 64), bytes((7 * i * i + i) % 256 for i in range(64 * 64 * 3)))
-    assert Image.open(io.BytesIO(build_emoji.encode(picture))).tobytes() == picture.tobytes()
+    image = Image.frombytes("RGB", (64, 64), bytes((7 * i * i + i) % 256 for i in range(64 * 64 * 3)))
+    assert Image.open(io.BytesIO(build_emoji.encode(image))).tobytes() == image.tobytes()
 
 
 @pytest.mark.parametrize("written", ["2764", "2764-fe0f", "2764-FE0F"])
@@ -272,7 +273,7 @@ def test_the_exact_file_name_wins(tmp_path: Path) -> None:
 
 
 def run_script(*arguments: str) -> str:
-    """What the script prints on a failure, which is one line."""
+    """Return what the script prints when it fails, which is one line."""
     app = build_emoji.typer.Typer()
     app.command()(build_emoji.main)
     result = CliRunner().invoke(app, arguments)

@@ -1,4 +1,4 @@
-"""dino doctor: what a run shows by itself is seen for what it is, and recorded runs are told apart."""
+"""dino doctor: symptoms of a run are recognized, and runs with recorded bugs are distinguished from healthy ones."""
 
 import json
 import math
@@ -15,34 +15,44 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from dino import cli, training
-from dino.common import grids
 from dino.common.errors import DinoError
+from dino.common.grids import save_grid
+from dino.data.loading import load_images
 from dino.denoiser import UNet
-from dino.reports import symptoms
+from dino.images import to_unit
 from dino.reports.diagnosis import (
-    Recorded,
-    band_symptoms,
+    RecordedRun,
     comparable,
-    examine,
-    healthy_bands,
-    nearest,
-    recorded,
+    diagnose,
+    healthy_ranges,
+    most_similar,
+    range_symptoms,
+    recorded_runs,
     verdict,
 )
-from dino.reports.symptoms import Look, Run, look, loss_symptoms, read_log, smoothed
+from dino.reports.symptoms import (
+    Run,
+    SampleStats,
+    loss_symptoms,
+    read_log,
+    read_run,
+    read_sample_stats,
+    sample_stats,
+    smoothed,
+)
 from dino.trainer import run
 from dino.trainer.config import Config
 from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.presets import PRESETS
 
 TINY = Config(
-    data="no such pictures.parquet", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16,
+    data="no such images.parquet", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16,
     learning_rate=3e-3, precision="float32", ema_half_life=200, seed=3,
 )  # fmt: skip
 
 
 def trained(folder: Path, images: Tensor, parts: Parts | None = None, config: Config = TINY) -> Path:
-    """A run that was really trained, on blobs."""
+    """Train a run, on blobs. Returns its folder."""
     for _ in run.train(CustomTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
         pass
     return folder
@@ -78,215 +88,219 @@ class WithoutTheDeepest(UNet):
         return self.head(self.down[0](torch.cat([noisy, level], dim=1)))
 
 
-# ---- what the weights give away -------------------------------------------------------------------------------------
+# ---- symptoms of the weights ----------------------------------------------------------------------------------------
 
-MARKED: dict[str, tuple[Parts, str]] = {
+CASES: dict[str, tuple[Parts, str]] = {
     "healthy": (Parts(), ""),
-    "healthy, by lesson 03's own loop": (lesson_03(), ""),
-    "decay of 0": (
+    "healthy, with the training step of lesson 03": (lesson_03(), ""),
+    "EMA with a decay of 0": (
         lesson_03(update_average=lambda average, model, decay: training.update_average(average, model, 0.0)),
         "nothing is averaged",
     ),
-    "average never updated": (
+    "EMA never updated": (
         lesson_03(update_average=lambda average, model, decay: None),
-        "the averaged weights, which samples are drawn with, are still those that the run began with",
+        "the EMA weights, which draw the samples, are still those that the run started with",
     ),
-    "no step": (lesson_03(train_step=step_with(moves=False)), "to the last bit: nothing is learned"),
-    "level times 0": (Parts(denoiser=SimpleNamespace(UNet=Blind)), "the network isn't told it"),
+    "no step": (
+        lesson_03(train_step=step_with(moves=False)),
+        "exactly those that the run started with, so nothing was learned",
+    ),
+    "level times 0": (Parts(denoiser=SimpleNamespace(UNet=Blind)), "the network doesn't see the noise level"),
     "deepest stages unused": (
         Parts(denoiser=SimpleNamespace(UNet=WithoutTheDeepest)),
-        "14 of 32 weight tensors never had a gradient (down.1.0.weight, ",
+        "14 of 32 weight tensors never received a gradient (down.1.0.weight, ",
     ),
 }
 
 
-@pytest.mark.parametrize("name", MARKED)
-def test_what_the_saved_weights_give_away_is_seen_and_nothing_else(name: str, tmp_path: Path, blobs: Tensor) -> None:
-    parts, what = MARKED[name]
-    report, _ = examine(trained(tmp_path / "run", blobs, parts))
-    told = [sign["what"] for sign in report["signs"]]
-    if what:
-        assert what in told[0]
-        assert what in report["verdict"]
+@pytest.mark.parametrize("name", CASES)
+def test_symptoms_of_the_saved_weights_are_found_and_no_others(name: str, tmp_path: Path, blobs: Tensor) -> None:
+    parts, finding = CASES[name]
+    report, _ = diagnose(trained(tmp_path / "run", blobs, parts))
+    findings = [symptom["finding"] for symptom in report["symptoms"]]
+    if finding:
+        assert finding in findings[0]
+        assert finding in report["verdict"]
     else:
-        assert not told
-    assert all(sign["advice"] for sign in report["signs"])
+        assert not findings
+    assert all(symptom["advice"] for symptom in report["symptoms"])
 
 
-def test_looking_at_a_run_leaves_the_random_numbers_and_its_files_as_they_were(tmp_path: Path, blobs: Tensor) -> None:
+def test_a_diagnosis_changes_neither_the_random_state_nor_the_run_folder(tmp_path: Path, blobs: Tensor) -> None:
     folder = trained(tmp_path / "run", blobs)
     files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    examine(folder)
+    diagnose(folder)
     assert torch.equal(torch.rand(3), expected)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
 
 
-# ---- what losses mean -----------------------------------------------------------------------------------------------
+# ---- symptoms of the losses -----------------------------------------------------------------------------------------
 
 
 def run_with(losses: list[float], **other: Any) -> Run:
-    """A run of quick with these losses, as many as its log has rows, and nothing else known of it."""
+    """Return a run of the preset quick with these losses, one for each row of its log, and with nothing else."""
     config = PRESETS["quick"]
     curve = [(config.n_images * (k + 1) // len(losses), loss) for k, loss in enumerate(losses)]
-    about = {"looks": [], "mean_picture": 0.042, "one_color": 0.11, "marks": [], "step": config.n_steps}
-    return Run(config=config, log=curve, **about | other)
+    rest = {"samples": [], "loss_of_mean_image": 0.042, "loss_of_mean_color": 0.11, "symptoms": []}
+    return Run(config=config, log=curve, step=config.n_steps, **rest | other)
 
 
-def test_flat_at_the_mean_picture_or_color_is_told_as_what_it_is() -> None:
-    for level, name in (0.042, "mean picture"), (0.11, "mean color"):
+def test_a_loss_flat_at_that_of_the_mean_image_or_color_is_recognized() -> None:
+    for level, name in (0.042, "mean image"), (0.11, "mean color"):
         flat = [0.2, 0.15, *[level * (1 + 0.02 * (-1) ** k) for k in range(60)]]
-        [sign] = loss_symptoms(run_with(flat))
-        assert f"always answering the {name}" in sign.what
-        assert "noise level" in sign.advice
-        on_its_way = [math.exp(math.log(level) + 0.03 * (20 - k)) for k in range(40)]  # passes that loss, falling
-        assert not loss_symptoms(run_with(on_its_way[:21]))
+        [symptom] = loss_symptoms(run_with(flat))
+        assert f"always predicting the {name}" in symptom.finding
+        assert "noise level" in symptom.advice
+        falling = [math.exp(math.log(level) + 0.03 * (20 - k)) for k in range(40)]  # it falls past that loss
+        assert not loss_symptoms(run_with(falling[:21]))
 
 
-def test_a_loss_that_rose_is_told_with_where_it_was_least() -> None:
+def test_a_loss_that_rose_is_reported_with_its_lowest_value() -> None:
     fallen = [0.1 * 0.95**k for k in range(60)]
     assert not loss_symptoms(run_with(fallen))
-    [sign] = loss_symptoms(run_with([*fallen, *[0.03] * 20]))
-    assert sign.what.startswith("the loss was down at 0.006")
-    assert sign.what.endswith("and is up at 0.0300")
-    assert "lower learning rate than 0.0015" in sign.advice
+    [symptom] = loss_symptoms(run_with([*fallen, *[0.03] * 20]))
+    assert symptom.finding.startswith("the loss fell to 0.006")
+    assert symptom.finding.endswith("and then rose to 0.0300")
+    assert "lower learning rate than 0.0015" in symptom.advice
 
 
-def test_a_loss_above_all_reason_is_told_as_growth() -> None:
-    [sign] = loss_symptoms(run_with([0.2, 0.1, *[0.1 * 1.5**k for k in range(20)]]))
-    assert "far above that of always answering the mean color (0.1100)" in sign.what
-    assert "gradients cleared" in sign.advice
+def test_a_huge_loss_is_reported_as_growing_numbers() -> None:
+    [symptom] = loss_symptoms(run_with([0.2, 0.1, *[0.1 * 1.5**k for k in range(20)]]))
+    assert "far above that of always predicting the mean color (0.1100)" in symptom.finding
+    assert "gradients cleared" in symptom.advice
 
 
-def test_healthy_losses_with_odd_samples_point_at_the_sampler() -> None:
+def test_healthy_losses_with_unhealthy_samples_point_to_the_sampler() -> None:
     run = as_run(HEALTHY[0], 60_000, BASE)
-    grainy = replace(run, looks=[(60_000, run.looks[-1][1]._replace(grain=6.0))])
-    [sign] = band_symptoms(grainy, healthy_bands(ENTRIES, run))
-    assert sign.what.startswith("the loss is healthy, but the samples are grainy")
-    assert "look at the sampler" in sign.advice
+    grainy = replace(run, samples=[(60_000, run.samples[-1][1]._replace(grain=6.0))])
+    [symptom] = range_symptoms(grainy, healthy_ranges(RECORDED, run))
+    assert symptom.finding.startswith("the loss is healthy, but the samples are grainy")
+    assert "look at the sampler" in symptom.advice
 
 
-def test_the_losses_of_always_the_mean_are_those_of_such_networks(
+def test_the_losses_of_always_predicting_the_mean_are_computed_correctly(
     tmp_path: Path, blobs: Tensor, picture_folder: Path, denoiser_of: Any
 ) -> None:
-    run = symptoms.read_run(trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder))))
-    real = run.to_unit(symptoms.load_images(str(picture_folder), 8, part="training"))
+    run = read_run(trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder))))
+    real = to_unit(load_images(str(picture_folder), 8, part="training"))
     both = torch.cat([real, real.flip(-1)])
-    for answer, loss in (both.mean(dim=0, keepdim=True), run.mean_picture), (
-        both.mean(dim=(0, 2, 3), keepdim=True), run.one_color,
+    for prediction, loss in (both.mean(dim=0, keepdim=True), run.loss_of_mean_image), (
+        both.mean(dim=(0, 2, 3), keepdim=True), run.loss_of_mean_color,
     ):  # fmt: skip
-        assert F.mse_loss(answer.expand_as(both), both).item() == pytest.approx(loss, rel=1e-4)
-    assert run.one_color > run.mean_picture
+        assert F.mse_loss(prediction.expand_as(both), both).item() == pytest.approx(loss, rel=1e-4)
+    assert run.loss_of_mean_color > run.loss_of_mean_image
 
 
-# ---- what samples look like -----------------------------------------------------------------------------------------
+# ---- statistics of samples ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def faces() -> Tensor:
-    return run.to_unit(symptoms.load_images("emoji:faces,noto", 32, part="training", cache=False))
+    return to_unit(load_images("emoji:faces,noto", 32, part="training", cache=False))
 
 
-def test_the_look_of_real_pictures_is_1_and_each_damage_moves_its_own_number(faces: Tensor) -> None:
+def test_the_statistics_of_real_images_are_1_and_each_damage_moves_its_own_number(faces: Tensor) -> None:
     half, other = faces[::2], faces[1::2]
-    assert look(faces, faces) == Look(1, 1, 1, 1)
-    for value in look(half, other):
+    assert sample_stats(faces, faces) == SampleStats(1, 1, 1, 1)
+    for value in sample_stats(half, other):
         assert 0.75 < value < 1.3
     noise = torch.rand(other.shape, generator=torch.Generator().manual_seed(0)) - 0.5
-    assert look((other + 0.1 * noise).clamp(0, 1), half).grain > 2
-    assert look(F.interpolate(F.avg_pool2d(other, 4), scale_factor=4), half).detail < 0.4
-    assert look(other[:1].expand_as(other), half).variety < 0.01
-    assert look(other * 0.7, half).brightness == pytest.approx(0.7 * look(other, half).brightness, rel=0.01)
+    assert sample_stats((other + 0.1 * noise).clamp(0, 1), half).grain > 2
+    assert sample_stats(F.interpolate(F.avg_pool2d(other, 4), scale_factor=4), half).detail < 0.4
+    assert sample_stats(other[:1].expand_as(other), half).variety < 0.01
+    assert sample_stats(other * 0.7, half).brightness == pytest.approx(
+        0.7 * sample_stats(other, half).brightness, rel=0.01
+    )
 
 
-def test_grids_of_samples_are_read_back_as_they_were_drawn(faces: Tensor, tmp_path: Path) -> None:
-
-    grids.save(grids.grid(faces[:36]), tmp_path / "000000064.png")
-    grids.save(grids.grid(faces[36:72]), tmp_path / "000001000.png")
-    found = symptoms.read_looks(tmp_path, faces)
+def test_sample_grids_are_read_back_as_they_were_drawn(faces: Tensor, tmp_path: Path) -> None:
+    save_grid(faces[:36], tmp_path / "000000064.png")
+    save_grid(faces[36:72], tmp_path / "000001000.png")
+    found = read_sample_stats(tmp_path, faces)
     assert [images for images, _ in found] == [64, 1000]
     for (_, ours), samples in zip(found, (faces[:36], faces[36:72]), strict=True):
-        assert ours == pytest.approx(look(samples, faces), abs=0.01)
+        assert ours == pytest.approx(sample_stats(samples, faces), abs=0.01)
 
 
-# ---- beside the recorded runs ---------------------------------------------------------------------------------------
+# ---- the recorded runs ----------------------------------------------------------------------------------------------
 
 
-def as_run(entry: Recorded, until: int, config: Config) -> Run:
-    log = [(images, loss) for images, loss in entry.log if images <= until]
-    looks = [(images, each) for images, each in entry.looks if images <= until]
-    return Run(config, until // config.batch_size, log, looks, 0.042, 0.11, [])
+def as_run(recorded: RecordedRun, until: int, config: Config) -> Run:
+    log = [(images, loss) for images, loss in recorded.log if images <= until]
+    samples = [(images, stats) for images, stats in recorded.samples if images <= until]
+    return Run(config, until // config.batch_size, log, samples, 0.042, 0.11, [])
 
 
-BASE, ENTRIES = recorded()
-HEALTHY = [entry for entry in ENTRIES if entry.healthy]
-BUGS = [entry for entry in ENTRIES if not entry.healthy]
-BY_WEIGHTS = ("no-averaging", "level-not-fed-in")  # their losses and samples are those of healthy runs
+BASE, RECORDED = recorded_runs()
+HEALTHY = [each for each in RECORDED if each.healthy]
+BUGS = [each for each in RECORDED if not each.healthy]
+ONLY_IN_WEIGHTS = ("no-ema", "level-not-fed-in")  # their losses and samples are those of healthy runs
 
 
-def test_the_recorded_runs_are_those_of_the_preset_as_it_is() -> None:
-    assert PRESETS["quick"] == BASE, "quick has changed: run docs/benchmarks/gallery.py again, and look at its pictures"
+def test_the_recorded_runs_have_the_settings_of_the_preset() -> None:
+    assert PRESETS["quick"] == BASE, (
+        "quick has changed: run scripts/benchmarks/gallery.py again, and look at its images"
+    )
     assert len(HEALTHY) == 4
-    assert {entry.name for entry in BUGS} == {
-        "swapped-target", "inverted-fraction", "level-not-fed-in", "no-skips", "no-averaging", "learning-rate-times-ten"
+    assert {bug.name for bug in BUGS} == {
+        "swapped-target", "inverted-fraction", "level-not-fed-in", "no-skips", "no-ema", "learning-rate-times-ten"
     }  # fmt: skip
-    for entry in ENTRIES:
-        if entry.name != "learning-rate-times-ten":  # which blew up
-            assert entry.log[-1][0] == BASE.n_images
-            assert len(entry.looks) == run.N_GRIDS + 1
+    for recorded in RECORDED:
+        if recorded.name != "learning-rate-times-ten":  # its weights diverged
+            assert recorded.log[-1][0] == BASE.n_images
+            assert len(recorded.samples) == run.N_GRIDS + 1
 
 
 @pytest.mark.parametrize("until", [5_600, 13_000, 28_800, 60_000, 104_000])
-@pytest.mark.parametrize("left_out", HEALTHY, ids=lambda entry: entry.name)
-def test_a_healthy_run_lies_in_the_band_of_the_others(left_out: Recorded, until: int) -> None:
-    others = [entry for entry in ENTRIES if entry is not left_out]
+@pytest.mark.parametrize("left_out", HEALTHY, ids=lambda recorded: recorded.name)
+def test_a_healthy_run_is_within_the_healthy_range_of_the_others(left_out: RecordedRun, until: int) -> None:
+    others = [each for each in RECORDED if each is not left_out]
     run = as_run(left_out, until, BASE)
-    bands = healthy_bands(others, run)
-    assert not band_symptoms(run, bands)
-    entry, _ = nearest(run, others)
-    assert entry.healthy or entry.name in BY_WEIGHTS
-    assert "inside the healthy band" in verdict(run, [], True)
+    assert not range_symptoms(run, healthy_ranges(others, run))
+    closest, _ = most_similar(run, others)
+    assert closest.healthy or closest.name in ONLY_IN_WEIGHTS
+    assert "within the healthy range" in verdict(run, [], True)
 
 
-def test_early_blur_is_called_normal_and_late_blur_is_not() -> None:
+def test_blur_is_called_normal_early_but_not_late() -> None:
     for until, normal in (5_600, True), (60_000, False):
         run = as_run(HEALTHY[0], until, BASE)
-        said = verdict(run, [], True)
-        assert ("blur is normal here" in said) is normal
-    blurred = replace(run, looks=[(60_000, run.looks[-1][1]._replace(detail=0.4))])
-    [sign] = band_symptoms(blurred, healthy_bands(ENTRIES, run))
-    assert "blurred (detail 0.40, healthy " in sign.what
+        assert ("blur is normal at this stage" in verdict(run, [], True)) is normal
+    blurred = replace(run, samples=[(60_000, run.samples[-1][1]._replace(detail=0.4))])
+    [symptom] = range_symptoms(blurred, healthy_ranges(RECORDED, run))
+    assert "blurred (detail 0.40, healthy " in symptom.finding
 
 
-def test_losses_too_high_and_too_low_are_both_wrong() -> None:
+def test_a_loss_that_is_too_high_or_too_low_is_a_symptom() -> None:
     run = as_run(HEALTHY[1], 60_000, BASE)
-    bands = healthy_bands(ENTRIES, run)
-    for factor, told in (1.5, "times the highest that is healthy here"), (0.6, "too good to be true"):
+    ranges = healthy_ranges(RECORDED, run)
+    for factor, finding in (1.5, "times the highest healthy loss at this stage"), (0.6, "too good to be true"):
         other = replace(run, log=[(images, factor * loss) for images, loss in run.log])
-        [sign] = band_symptoms(other, bands)
-        assert told in sign.what
+        [symptom] = range_symptoms(other, ranges)
+        assert finding in symptom.finding
 
 
-NAMED = [bug for bug in BUGS if bug.name not in (*BY_WEIGHTS, "learning-rate-times-ten")]  # the last one blew up
+NAMED = [bug for bug in BUGS if bug.name not in (*ONLY_IN_WEIGHTS, "learning-rate-times-ten")]  # the last one diverged
 
 
-@pytest.mark.parametrize("bug", NAMED, ids=lambda entry: entry.name)
-def test_a_run_like_a_recorded_one_is_given_its_name_but_not_one_between_two(bug: Recorded) -> None:
+@pytest.mark.parametrize("bug", NAMED, ids=lambda bug: bug.name)
+def test_a_run_similar_to_a_recorded_one_is_given_its_name_and_a_dissimilar_run_is_not(bug: RecordedRun) -> None:
     jitter = torch.Generator().manual_seed(1)
     run = as_run(bug, 60_000, BASE)
-    like = replace(run, log=[(x, y * (1 + 0.1 * torch.randn(1, generator=jitter).item())) for x, y in run.log])
-    assert nearest(like, ENTRIES) == (bug, True)
-    unlike = replace(
+    similar = replace(run, log=[(x, y * (1 + 0.1 * torch.randn(1, generator=jitter).item())) for x, y in run.log])
+    assert most_similar(similar, RECORDED) == (bug, True)
+    dissimilar = replace(
         run,
         log=[(x, 3 * y) for x, y in run.log],
-        looks=[(x, Look(*(3 * value for value in each))) for x, each in run.looks],
+        samples=[(x, SampleStats(*(3 * value for value in stats))) for x, stats in run.samples],
     )
-    assert not nearest(unlike, ENTRIES)[1]
+    assert not most_similar(dissimilar, RECORDED)[1]
 
 
-def test_other_pictures_or_lengths_are_not_laid_beside_quick_but_another_learning_rate_is() -> None:
+def test_runs_of_other_images_or_lengths_are_not_compared_with_quick_but_another_learning_rate_is() -> None:
     assert comparable(replace(BASE, seed=5, precision="float32", learning_rate=1.0), BASE)
     for other in {"data": "emoji"}, {"n_images": 6_400}, {"widths": (16, 32, 64, 64)}, {"batch_size": 64}:
         assert not comparable(replace(BASE, **other), BASE)
@@ -295,38 +309,38 @@ def test_other_pictures_or_lengths_are_not_laid_beside_quick_but_another_learnin
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 
-def said(*words: str | Path) -> str:
-    answer = CliRunner().invoke(cli.app, ["doctor", *map(str, words)], catch_exceptions=False)
-    assert answer.exit_code == 0, answer.output
-    return answer.output
+def doctor(*words: str | Path) -> str:
+    done = CliRunner().invoke(cli.app, ["doctor", *map(str, words)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
-def test_the_command_tells_and_writes_numbers_page_and_plot(
+def test_the_command_prints_a_diagnosis_and_writes_numbers_page_and_plot(
     tmp_path: Path, blobs: Tensor, picture_folder: Path
 ) -> None:
     folder = trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder)))
-    told = said(folder)
-    assert "no recorded run, as these settings are others than quick's" in told
-    assert "step 60: nothing looks broken" in told
+    printed = doctor(folder)
+    assert "with no recorded run, because the settings are not those of the preset quick" in printed
+    assert "step 60: nothing looks broken" in printed
     report = json.loads((folder / "doctor.json").read_text())
-    assert report["signs"] == []
-    assert report["look"].keys() == set(Look._fields)
+    assert report["symptoms"] == []
+    assert report["sample_stats"].keys() == set(SampleStats._fields)
     assert "| loss " in (folder / "doctor.md").read_text()
     assert (folder / "doctor.png").stat().st_size > 5_000
-    said(folder, "--json", tmp_path / "elsewhere.json")
+    doctor(folder, "--json", tmp_path / "elsewhere.json")
     assert (tmp_path / "elsewhere.md").exists()
 
 
-def test_pictures_that_are_gone_are_told_of_and_the_rest_is_looked_at(tmp_path: Path, blobs: Tensor) -> None:
-    told = said(trained(tmp_path / "run", blobs))
-    assert "are not to be had" in told.replace("\n", " ")
-    assert "nothing looks broken" in told
+def test_missing_images_are_reported_and_the_rest_is_diagnosed(tmp_path: Path, blobs: Tensor) -> None:
+    printed = doctor(trained(tmp_path / "run", blobs))
+    assert "or the grids are missing" in printed.replace("\n", " ")
+    assert "nothing looks broken" in printed
 
 
-def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, blobs: Tensor, picture_folder: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, blobs: Tensor, picture_folder: Path) -> None:
     def refused(folder: Path) -> str:
         with pytest.raises(DinoError) as error:
-            examine(folder)
+            diagnose(folder)
         assert "\n" not in str(error.value)
         return str(error.value)
 
@@ -334,18 +348,18 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, blobs: Tensor, pi
     folder = trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder)))
     log = (folder / "log.csv").read_text()
     (folder / "log.csv").write_text("step,images\n1,2\n")
-    assert "is no log of a run" in refused(folder)
+    assert "isn't the log of a run" in refused(folder)
     (folder / "log.csv").write_text(log.splitlines()[0] + "\n")
     assert "has hardly begun" in refused(folder)
     (folder / "log.csv").write_text(log)
     (folder / "samples" / "holiday.png").write_bytes(b"no picture")
-    assert "holiday.png is no grid of samples" in refused(folder)
+    assert "holiday.png isn't a sample grid" in refused(folder)
     (folder / "samples" / "holiday.png").unlink()
     (folder / "state.safetensors").unlink()
     assert "there is no file" in refused(folder)
 
 
-def test_a_log_is_smoothed_by_its_neighbors(tmp_path: Path) -> None:
+def test_each_loss_of_a_log_is_smoothed_over_its_neighbors(tmp_path: Path) -> None:
     rows = "".join(f"{k},{k * 10},{k % 2},5\n" for k in range(40))
     (tmp_path / "log.csv").write_text(f"step,images,loss,images_per_second\n{rows}")
     curve = smoothed(read_log(tmp_path / "log.csv"))

@@ -1,4 +1,4 @@
-"""dino.evaluation and `dino evaluate`: the measures mean what they say, and tell good from bad where both are known."""
+"""dino.evaluation and `dino evaluate`: the measures are correct, and rank images whose quality is known."""
 
 import hashlib
 import json
@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner, Result
 
 from dino import cli, evaluation
+from dino.cli.output import in_one_line
 from dino.common.errors import DinoError
 from dino.data.loading import load_images
 from dino.denoiser import UNet
@@ -33,30 +34,30 @@ from dino.evaluation import (
 )
 from dino.images import to_unit
 from dino.reports import evaluate, fid, memorization
-from dino.reports.evaluate import LEVELS, Real, distances, measure
+from dino.reports.evaluate import LEVELS, RealImages, distances, measure
 from dino.reports.memorization import closest_pairs, nearest
 from dino.sampler import generate
-from dino.trainer.batched_sampling import draw
+from dino.trainer.batched_sampling import generate_batched
 from dino.trainer.model_file import save_model
 
 FACES = "emoji:faces"
 seeds = st.integers(0, 2**31)
 
 
-def chance(seed: int) -> torch.Generator:
+def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")
 def faces() -> Tensor:
-    """All drawings of faces in an order by chance: uint8, (387, 3, 32, 32)."""
+    """All drawings of faces in random order: uint8, (387, 3, 32, 32)."""
     images = load_images(FACES, 32, cache=False)
-    return images[torch.randperm(len(images), generator=chance(0))]
+    return images[torch.randperm(len(images), generator=seeded(0))]
 
 
 @pytest.fixture
 def few_patches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The distance from fewer patches, directions and draws: coarser, and many times as fast."""
+    """Measure distances with fewer patches, directions and draws: coarser, and many times as fast."""
     monkeypatch.setattr(evaluate, "N_DRAWS", 12)
     monkeypatch.setattr(evaluation, "N_PATCHES", 16)
     monkeypatch.setattr(evaluation, "N_DIRECTIONS", 32)
@@ -65,20 +66,20 @@ def few_patches(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- the loss -------------------------------------------------------------------------------------------------------
 
 
-def test_a_perfect_denoiser_has_no_loss_at_any_level(faces: Tensor, denoiser_of: Any) -> None:
+def test_a_perfect_denoiser_has_loss_0_at_every_level(faces: Tensor, denoiser_of: Any) -> None:
     clean = to_unit(faces[:20])
     losses = loss_by_noise_level(denoiser_of(lambda noisy, level: clean), clean, [0, 0.5, 1])
     assert losses.tolist() == [0, 0, 0]
 
 
-def test_a_denoiser_that_answers_gray_loses_the_variance_about_gray(faces: Tensor, denoiser_of: Any) -> None:
-    clean = to_unit(faces[:300])  # more than go through the network at once
+def test_the_loss_of_always_predicting_gray_is_the_variance_around_gray(faces: Tensor, denoiser_of: Any) -> None:
+    clean = to_unit(faces[:300])  # more than one batch
     losses = loss_by_noise_level(denoiser_of(lambda noisy, level: torch.full_like(noisy, 0.5)), clean, LEVELS)
     expected = (clean - 0.5).square().mean().item()
     assert losses.tolist() == pytest.approx([expected] * 10, rel=1e-5)
 
 
-def test_a_denoiser_that_answers_what_it_is_given_loses_the_square_of_the_level(
+def test_the_loss_of_returning_the_noisy_image_grows_with_the_square_of_the_level(
     faces: Tensor, denoiser_of: Any
 ) -> None:
     clean = to_unit(faces[:300])
@@ -91,9 +92,9 @@ def test_a_denoiser_that_answers_what_it_is_given_loses_the_square_of_the_level(
 
 
 @given(seed=seeds, n_levels=st.integers(1, 4), tall=st.integers(1, 3), wide=st.integers(1, 3))
-def test_the_levels_of_a_pyramid_add_up_to_the_picture(seed: int, n_levels: int, tall: int, wide: int) -> None:
+def test_the_levels_of_a_pyramid_add_up_to_the_image(seed: int, n_levels: int, tall: int, wide: int) -> None:
     shape = (2, 3, tall * 2 ** (n_levels - 1), wide * 2 ** (n_levels - 1))
-    images = torch.rand(shape, generator=chance(seed), dtype=torch.float64)
+    images = torch.rand(shape, generator=seeded(seed), dtype=torch.float64)
     *finer, total = laplacian_pyramid(images, n_levels)
     assert len(finer) == n_levels - 1
     for level in reversed(finer):
@@ -103,13 +104,13 @@ def test_the_levels_of_a_pyramid_add_up_to_the_picture(seed: int, n_levels: int,
 
 
 @pytest.mark.parametrize(("size", "n_levels"), [(8, 1), (16, 1), (24, 1), (32, 2), (64, 3), (96, 3), (66, 2)])
-def test_a_pyramid_ends_at_16_pixels_or_where_halving_does(size: int, n_levels: int) -> None:
+def test_a_pyramid_ends_at_16_pixels_or_where_halving_is_impossible(size: int, n_levels: int) -> None:
     assert n_levels_for(torch.empty(1, 3, size, size)) == n_levels
 
 
 @given(seed=seeds, n=st.integers(1, 20), dimensions=st.integers(1, 5))
-def test_the_distance_of_crowds_is_a_distance(seed: int, n: int, dimensions: int) -> None:
-    random = chance(seed)
+def test_the_sliced_distance_is_a_metric(seed: int, n: int, dimensions: int) -> None:
+    random = seeded(seed)
     a, b, c = torch.randn(3, n, dimensions, generator=random, dtype=torch.float64)
     directions = torch.randn(dimensions, 7, generator=random, dtype=torch.float64)
     directions /= directions.norm(dim=0)
@@ -124,19 +125,19 @@ def test_the_distance_of_crowds_is_a_distance(seed: int, n: int, dimensions: int
     assert apart(a, a + shift) == pytest.approx((shift @ directions).abs().mean().item())
 
 
-def test_the_distance_is_the_least_total_way_of_all_pairings() -> None:
+def test_the_distance_is_that_of_the_best_pairing() -> None:
     a, b = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[4.0], [0.5], [2.0]])
     assert sliced_distance(a, b, torch.ones(1, 1)).item() == pytest.approx((0.5 + 1 + 1) / 3)
 
 
-def test_equal_sets_are_not_apart_and_shuffling_changes_nothing(faces: Tensor, few_patches: None) -> None:
+def test_equal_sets_have_distance_0_and_order_does_not_matter(faces: Tensor, few_patches: None) -> None:
     a, b = to_unit(faces[:64]), to_unit(faces[64:128])
-    assert sliced_wasserstein(a, a.clone(), generator=chance(1)) == 0
-    assert sliced_wasserstein(a, a.flip(0), generator=chance(1)) == pytest.approx(0, abs=1e-7)
-    apart = sliced_wasserstein(a, b, generator=chance(1))
+    assert sliced_wasserstein(a, a.clone(), generator=seeded(1)) == 0
+    assert sliced_wasserstein(a, a.flip(0), generator=seeded(1)) == pytest.approx(0, abs=1e-7)
+    apart = sliced_wasserstein(a, b, generator=seeded(1))
     assert apart > 0.01
-    assert sliced_wasserstein(a.flip(0), b[torch.randperm(64)], generator=chance(1)) == pytest.approx(apart, rel=1e-5)
-    assert sliced_wasserstein(b, a, generator=chance(1)) == pytest.approx(apart, rel=1e-5)
+    assert sliced_wasserstein(a.flip(0), b[torch.randperm(64)], generator=seeded(1)) == pytest.approx(apart, rel=1e-5)
+    assert sliced_wasserstein(b, a, generator=seeded(1)) == pytest.approx(apart, rel=1e-5)
 
 
 def test_sets_of_different_shapes_are_refused(faces: Tensor) -> None:
@@ -146,13 +147,15 @@ def test_sets_of_different_shapes_are_refused(faces: Tensor) -> None:
             sliced_wasserstein(images, other)
 
 
-def test_new_real_pictures_are_as_far_as_real_ones_from_each_other(faces: Tensor, few_patches: None) -> None:
-    told = distances(to_unit(faces[:190]), faces[190:])
-    for low, high in (told["generated_interval"], told["real_interval"]):
+def test_unseen_real_images_are_as_far_from_real_images_as_those_from_each_other(
+    faces: Tensor, few_patches: None
+) -> None:
+    measured = distances(to_unit(faces[:190]), faces[190:])
+    for low, high in (measured["generated_interval"], measured["real_interval"]):
         assert low < 1 < high
-        assert low <= told["ratio"] <= high
-    assert told["ratio"] == pytest.approx(1, abs=0.2)
-    assert (told["group"], len(told["draws"]["real"])) == (64, 12)
+        assert low <= measured["ratio"] <= high
+    assert measured["ratio"] == pytest.approx(1, abs=0.2)
+    assert (measured["group"], len(measured["draws"]["real"])) == (64, 12)
 
 
 def blurred(images: Tensor, much: int) -> Tensor:
@@ -161,11 +164,11 @@ def blurred(images: Tensor, much: int) -> Tensor:
 
 
 def noised(images: Tensor, much: int) -> Tensor:
-    return (images + 0.04 * 2**much * torch.randn(images.shape, generator=chance(0))).clamp(0, 1)
+    return (images + 0.04 * 2**much * torch.randn(images.shape, generator=seeded(0))).clamp(0, 1)
 
 
 def repeated(images: Tensor, much: int) -> Tensor:
-    """Only a few of the pictures, again and again."""
+    """Repeat a few of the images."""
     return images[: 64 // 8**much].repeat(len(images), 1, 1, 1)[: len(images)]
 
 
@@ -174,19 +177,19 @@ def grayed(images: Tensor, much: int) -> Tensor:
 
 
 @pytest.mark.parametrize("damage", [blurred, noised, repeated, grayed])
-def test_damage_shows_the_more_the_worse_it_is(
+def test_more_damage_means_a_larger_distance(
     damage: Callable[[Tensor, int], Tensor], faces: Tensor, few_patches: None
 ) -> None:
     fresh, real = to_unit(faces[:128]), faces[128:]
     levels = (1, 2) if damage is repeated else (1, 2, 3)
-    told = [distances(fresh, real), *(distances(damage(fresh, much), real) for much in levels)]
-    ratios = [each["ratio"] for each in told]
+    measured = [distances(fresh, real), *(distances(damage(fresh, much), real) for much in levels)]
+    ratios = [each["ratio"] for each in measured]
     assert ratios == sorted(ratios)
     assert ratios[0] < 1.2 < ratios[1], ratios
-    assert all(each["generated_interval"][0] > each["real_interval"][1] for each in told[2:])
+    assert all(each["generated_interval"][0] > each["real_interval"][1] for each in measured[2:])
 
 
-def test_half_the_pictures_say_the_same_within_the_interval(faces: Tensor, few_patches: None) -> None:
+def test_half_of_the_images_give_the_same_distance_within_its_interval(faces: Tensor, few_patches: None) -> None:
     generated, real = blurred(to_unit(faces[:190]), 1), faces[190:]
     whole = distances(generated, real)
     low, high = whole["generated_interval"]
@@ -194,19 +197,19 @@ def test_half_the_pictures_say_the_same_within_the_interval(faces: Tensor, few_p
         assert low < distances(half, real)["ratio"] < high
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_one_others(faces: Tensor, few_patches: None) -> None:
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_gives_others(faces: Tensor, few_patches: None) -> None:
     generated, real = to_unit(faces[:64]), faces[64:]
     once, again, other = (distances(generated, real, seed=seed) for seed in (1, 1, 2))
     assert once == again
     assert once["draws"] != other["draws"]
 
 
-# ---- the neighbors -------------------------------------------------------------------------------------------------
+# ---- the neighbors --------------------------------------------------------------------------------------------------
 
 
 @given(seed=seeds, n=st.integers(1, 12), k=st.integers(1, 3))
-def test_the_nearest_neighbors_are_those_found_by_trying_all(seed: int, n: int, k: int) -> None:
-    samples, images = torch.rand(2, n + k, 3, 2, 4, generator=chance(seed), dtype=torch.float64)
+def test_the_nearest_neighbors_agree_with_a_brute_force_search(seed: int, n: int, k: int) -> None:
+    samples, images = torch.rand(2, n + k, 3, 2, 4, generator=seeded(seed), dtype=torch.float64)
     distances, indices = nearest_neighbors(samples[:n], images, k)
     apart = (samples[:n, None] - images[None]).square().mean(dim=(2, 3, 4)).sqrt()
     expected = apart.sort(dim=1)
@@ -214,22 +217,22 @@ def test_the_nearest_neighbors_are_those_found_by_trying_all(seed: int, n: int, 
     assert torch.equal(indices, expected.indices[:, :k])
 
 
-def test_white_is_1_from_black() -> None:
+def test_the_distance_between_white_and_black_is_1() -> None:
     assert nearest_neighbors(torch.ones(1, 3, 4, 5), torch.zeros(2, 3, 4, 5))[0].item() == pytest.approx(1)
 
 
 @settings(max_examples=30)
 @given(seed=seeds, n=st.integers(2, 12), at_once=st.integers(1, 5))
-def test_mirrored_pictures_are_neighbors_too_but_none_is_its_own(seed: int, n: int, at_once: int) -> None:
-    images = torch.randint(256, (n, 3, 4, 4), generator=chance(seed), dtype=torch.uint8)
+def test_mirrored_images_are_neighbors_too_but_no_image_is_its_own_neighbor(seed: int, n: int, at_once: int) -> None:
+    images = torch.randint(256, (n, 3, 4, 4), generator=seeded(seed), dtype=torch.uint8)
     floats = to_unit(images)
     both = torch.cat([floats, floats.flip(-1)])
     apart = (floats[:, None] - both[None]).square().mean(dim=(2, 3, 4)).sqrt()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memorization, "AT_ONCE", at_once)
+        patch.setattr(memorization, "BATCH", at_once)
         _, found = nearest(floats.flip(-1), images)
         assert found.tolist() == list(range(n, 2 * n))
-        distances, indices = nearest(floats, images, but_itself=True)
+        distances, indices = nearest(floats, images, exclude_itself=True)
     apart[torch.arange(n), torch.arange(n)] = apart[torch.arange(n), torch.arange(n) + n] = math.inf
     assert torch.allclose(distances, apart.min(dim=1).values, atol=1e-4)
     assert torch.equal(indices, apart.argmin(dim=1))
@@ -237,50 +240,48 @@ def test_mirrored_pictures_are_neighbors_too_but_none_is_its_own(seed: int, n: i
 
 @pytest.fixture
 def parted(faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces to learn from, some held out, and some that stand for new ones: the last in [0, 1]."""
+    """Faces to learn from, held-out faces, and faces that stand in for new images, the last in [0, 1]."""
     return faces[80:], faces[:40], to_unit(faces[40:80])
 
 
 def nearly(images: Tensor) -> Tensor:
-    """Copies as a network would make them."""
-    return (images + 0.03 * torch.randn(images.shape, generator=chance(3))).clamp(0, 1)
+    """Return near copies, as a network might generate them."""
+    return (images + 0.03 * torch.randn(images.shape, generator=seeded(3))).clamp(0, 1)
 
 
-def test_new_pictures_are_not_called_copies(parted: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_new_images_are_not_called_memorized(parted: tuple[Tensor, Tensor, Tensor]) -> None:
     training, held_out, fresh = parted
-    told = memorization.newness(fresh, training, held_out)
-    assert told["verdict"].startswith("not learned by heart")
-    assert told["quotient"] == pytest.approx(1, abs=0.2)
+    measured = memorization.memorization(fresh, training, held_out)
+    assert measured["verdict"].startswith("not memorized")
+    assert measured["quotient"] == pytest.approx(1, abs=0.2)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_copies_of_training_pictures_are_called_learned_by_heart(
-    mirrored: bool, parted: tuple[Tensor, Tensor, Tensor]
-) -> None:
+def test_copies_of_training_images_are_called_memorized(mirrored: bool, parted: tuple[Tensor, Tensor, Tensor]) -> None:
     training, held_out, _ = parted
     copies = to_unit(training[:50])
-    told = memorization.newness(nearly(copies.flip(-1) if mirrored else copies), training, held_out)
-    assert told["verdict"].startswith("learned by heart: most")
-    assert told["quotient"] < 0.3
-    assert told["copies"] > 0.8
+    measured = memorization.memorization(nearly(copies.flip(-1) if mirrored else copies), training, held_out)
+    assert measured["verdict"].startswith("memorized: most")
+    assert measured["quotient"] < 0.3
+    assert measured["copies"] > 0.8
 
 
-def test_copies_among_new_pictures_are_noticed_though_the_median_is_a_new_one(
+def test_copies_among_new_images_are_noticed_even_though_the_median_image_is_new(
     parted: tuple[Tensor, Tensor, Tensor],
 ) -> None:
     training, held_out, fresh = parted
-    told = memorization.newness(torch.cat([fresh, nearly(to_unit(training[:24]))]), training, held_out)
-    assert told["verdict"].startswith("learned by heart in part")
-    assert told["quotient"] > memorization.BY_HEART
+    measured = memorization.memorization(torch.cat([fresh, nearly(to_unit(training[:24]))]), training, held_out)
+    assert measured["verdict"].startswith("partly memorized")
+    assert measured["quotient"] > memorization.MEMORIZED
 
 
-def test_noise_and_gray_squares_are_no_copies(parted: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_noise_and_gray_squares_are_not_copies(parted: tuple[Tensor, Tensor, Tensor]) -> None:
     training, held_out, fresh = parted
-    for images in (torch.rand(fresh.shape, generator=chance(0)), torch.full_like(fresh, 0.5)):
-        assert memorization.newness(images, training, held_out)["verdict"].startswith("not learned by heart")
+    for images in (torch.rand(fresh.shape, generator=seeded(0)), torch.full_like(fresh, 0.5)):
+        assert memorization.memorization(images, training, held_out)["verdict"].startswith("not memorized")
 
 
-def test_the_sheet_shows_the_closest_pairs_first_and_mirrors_what_is_mirrored(faces: Tensor) -> None:
+def test_the_closest_pairs_come_first_and_partners_are_mirrored_where_that_is_closer(faces: Tensor) -> None:
     samples = to_unit(faces[:20]).clone()
     samples[7] = to_unit(faces[100]).flip(-1)
     samples[3] = (to_unit(faces[101]) + 0.02).clamp(0, 1)
@@ -296,34 +297,34 @@ def test_the_sheet_shows_the_closest_pairs_first_and_mirrors_what_is_mirrored(fa
     assert closest_pairs(samples[:5], faces).shape[0] == 10
 
 
-# ---- drawing --------------------------------------------------------------------------------------------------------
+# ---- batched sampling -----------------------------------------------------------------------------------------------
 
 
-def test_drawing_is_generating_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batched_sampling_equals_generating_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     model = UNet(1, (4, 4), (1, 1)).eval()
     options = {"image_shape": (1, 8, 8), "n_steps": 3, "step_size": 1.5}
-    random = chance(7)
+    random = seeded(7)
     parts = [generate(model, n, generator=random, **options) for n in (64, 64, 5)]
     way: list[Any] = []
-    drawn = draw(model, 133, seed=7, path=way, **options)
+    drawn = generate_batched(model, 133, seed=7, path=way, **options)
     assert torch.equal(drawn, torch.cat(parts))
     assert [step.noise_level.item() for step in way] == pytest.approx([1, 2 / 3, 1 / 3, 0])
-    assert torch.equal(way[0].noisy, torch.rand(64, 1, 8, 8, generator=chance(7))[:16])
+    assert torch.equal(way[0].noisy, torch.rand(64, 1, 8, 8, generator=seeded(7))[:16])
     assert torch.equal(way[-1].noisy.clamp(0, 1), drawn[:16])
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------
 
-SMALL = "emoji:faces,noto"  # 130 pictures
+SMALL = "emoji:faces,noto"  # 130 images
 CONFIG = {"channels": 3, "widths": [4, 4], "depths": [1, 1], "size": 16}
 
 
-def saved(folder: Path, about: dict[str, Any] | None = None, **config: Any) -> Path:
-    """A weights file of a tiny network that has learned nothing."""
+def saved(folder: Path, metadata: dict[str, Any] | None = None, **config: Any) -> Path:
+    """Save an untrained tiny network. Returns the path of its weights file."""
     settings = CONFIG | {"data": SMALL} | config
     torch.manual_seed(0)
     model = UNet(settings["channels"], tuple(settings["widths"]), tuple(settings["depths"]))
-    save_model(folder / "tiny.safetensors", model, {"config": settings} | (about or {}))
+    save_model(folder / "tiny.safetensors", model, {"config": settings} | (metadata or {}))
     return folder / "tiny.safetensors"
 
 
@@ -332,33 +333,36 @@ def command(*arguments: str | Path) -> Result:
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line with which the command refuses."""
+    """Return the one-line error message of the command."""
     done = command(*arguments)
     assert isinstance(done.exception, DinoError), done.output
-    assert len(str(done.exception).splitlines()) == 1
-    return str(done.exception)
+    message = in_one_line(done.exception)
+    assert len(message.splitlines()) == len(str(done.exception).splitlines()) == 1
+    return message
 
 
-def test_the_command_tells_all_and_writes_numbers_page_plot_and_sheet(tmp_path: Path, few_patches: None) -> None:
+def test_the_command_prints_the_report_and_writes_numbers_page_plot_and_pairs(
+    tmp_path: Path, few_patches: None
+) -> None:
     done = command(saved(tmp_path))
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "evaluation.json").read_text())
-    assert report["pictures"] == {"training": 115, "held_out": 15, "generated": 130}
+    assert report["images"] == {"training": 115, "held_out": 15, "generated": 130}
     assert report["loss"]["levels"] == pytest.approx([0.05 + 0.1 * k for k in range(10)])
     assert len(report["loss"]["training"]) == len(report["loss"]["held_out"]) == 10
-    assert report["distance"]["ratio"] > 2  # it has learned nothing
+    assert report["distance"]["ratio"] > 2  # it is untrained
     assert report["distance"]["group"] == 64
-    assert report["newness"]["verdict"].startswith("not learned by heart")
+    assert report["memorization"]["verdict"].startswith("not memorized")
     page = (tmp_path / "evaluation.md").read_text()
-    for told in (done.output, page):
-        assert evaluate.markdown(report) in told
-        assert report["newness"]["verdict"] in told
-        assert "can't be compared with" in told
+    for printed in (done.output, page):
+        assert evaluate.markdown(report) in printed
+        assert report["memorization"]["verdict"] in printed
+        assert "can't be compared across data sets" in printed
     assert Image.open(tmp_path / "evaluation.png").size[0] > 500
     assert Image.open(tmp_path / "evaluation-nearest.png").size == (8 * 66 + 2, 4 * 66 + 2)
 
 
-def test_the_numbers_go_where_they_are_asked_to_and_are_the_same_again(tmp_path: Path, few_patches: None) -> None:
+def test_json_names_the_files_and_the_numbers_are_reproducible(tmp_path: Path, few_patches: None) -> None:
     weights, reports = saved(tmp_path), []
     for name in ("a", "b"):
         command(weights, "-n", "64", "--json", tmp_path / name / "new.json")
@@ -372,82 +376,82 @@ def test_the_numbers_go_where_they_are_asked_to_and_are_the_same_again(tmp_path:
     assert not (tmp_path / "evaluation.json").exists()
 
 
-def test_gray_pictures_are_evaluated_too(tmp_path: Path, few_patches: None) -> None:
+def test_gray_images_can_be_evaluated(tmp_path: Path, few_patches: None) -> None:
     assert command(saved(tmp_path, channels=1), "-n", "64").exit_code == 0
 
 
-def test_a_network_that_draws_its_training_pictures_is_found_out(
+def test_a_network_that_generates_its_training_images_is_called_memorized(
     tmp_path: Path, few_patches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies = nearly(to_unit(load_images(SMALL, 16, part="training")))
-    monkeypatch.setattr(evaluate, "draw", lambda model, n, **options: copies[:n])
+    monkeypatch.setattr(evaluate, "generate_batched", lambda model, n, **options: copies[:n])
     done = command(saved(tmp_path), "-n", "100")
-    assert "verdict   learned by heart" in done.output
+    assert "verdict   memorized" in done.output
 
 
-def test_whether_pictures_are_new_is_not_told_where_it_can_not_be_known(
+def test_there_is_no_verdict_on_memorization_where_it_can_not_be_known(
     tmp_path: Path, few_patches: None, picture_folder: Path
 ) -> None:
     training = load_images(SMALL, 16, part="training")
     right = hashlib.sha256(training.numpy().tobytes()).hexdigest()[:12]
-    told = command(saved(tmp_path, {"fingerprint": right}), "-n", "64").output
-    assert "verdict   not learned by heart" in told
-    told = command(saved(tmp_path, {"fingerprint": "0" * 12}), "-n", "64").output
-    assert "verdict   can't tell" in told
-    assert "other pictures" in told
+    output = command(saved(tmp_path, {"fingerprint": right}), "-n", "64").output
+    assert "verdict   not memorized" in output
+    output = command(saved(tmp_path, {"fingerprint": "0" * 12}), "-n", "64").output
+    assert "verdict   can't tell" in output
+    assert "trained on other images" in output
     for path in sorted(picture_folder.iterdir())[8:]:
         path.unlink()
-    told = command(saved(tmp_path, data=str(picture_folder)), "-n", "8").output
-    assert "verdict   can't tell" in told
-    assert "it takes at least 4" in told
+    output = command(saved(tmp_path, data=str(picture_folder)), "-n", "8").output
+    assert "verdict   can't tell" in output
+    assert "at least 4 are needed" in output
 
 
 def test_what_can_not_be_evaluated_is_refused_in_one_line(tmp_path: Path, picture_folder: Path) -> None:
     weights = saved(tmp_path)
     (tmp_path / "none").mkdir()
-    assert "there are no pictures" in refused(weights, "--data", tmp_path / "none")
-    assert "should end in .json" in refused(weights, "--json", "table.md")
-    assert "-n 64" in refused(weights, "-n", "63")
+    assert "there are no images" in refused(weights, "--data", tmp_path / "none")
+    assert "ends in .json" in refused(weights, "--json", "table.md")
+    assert "Try -n 64" in refused(weights, "-n", "63")
     assert "there is no file" in refused(tmp_path / "nowhere.safetensors")
     for path in sorted(picture_folder.iterdir())[7:]:
         path.unlink()
-    assert "there are 7 pictures in" in refused(weights, "--data", picture_folder)
-    assert "at least 7 can be compared" in refused(saved(tmp_path, size=4))
+    assert "needs at least 8 images, and" in refused(weights, "--data", picture_folder)
+    assert "in patches of 7 pixels, and these are 4 pixels a side" in refused(saved(tmp_path, size=4))
     by_hand = tmp_path / "by-hand.safetensors"
     save_model(by_hand, UNet(3, (4, 4), (1, 1)), {"config": CONFIG})
-    assert "Name some with --data" in refused(by_hand)
+    assert "Change --data" in refused(by_hand)
 
 
 def test_a_network_whose_training_failed_is_refused(faces: Tensor, denoiser_of: Any) -> None:
     broken = nn.Sequential(denoiser_of(lambda noisy, level: noisy * math.nan), nn.Linear(1, 1))
     broken.forward = lambda noisy, level: broken[0](noisy, level)  # type: ignore[method-assign]
     with pytest.raises(DinoError, match="not finite"):
-        measure(broken, {}, Real(FACES, faces[:70], faces[70:80]), n=40, n_steps=2)
+        measure(broken, {}, RealImages(FACES, faces[:70], faces[70:80]), n=40, n_steps=2)
 
 
-def test_the_network_is_asked_no_more_than_it_must_be(faces: Tensor, few_patches: None) -> None:
-    model, real = UNet(3, (4, 8), (1, 1)).eval(), Real(FACES, faces[:300], faces[300:])
+def test_the_work_done_is_no_more_than_necessary(faces: Tensor, few_patches: None) -> None:
+    model, real = UNet(3, (4, 8), (1, 1)).eval(), RealImages(FACES, faces[:300], faces[300:])
     with FlopCounterMode(display=False) as one:
         model(torch.rand(1, 3, 32, 32), torch.rand(1, 1, 1, 1))
     with FlopCounterMode(display=False) as all_of_it:
         measure(model, {}, real, n=70, n_steps=3)
     convolution = torch.ops.aten.convolution
-    asked = 70 * 3 + 10 * (256 + 87)  # sampling; ten levels of at most 256 pictures of each part
+    predictions = 70 * 3 + 10 * (256 + 87)  # sampling; ten levels of at most 256 images of each part
     counts = all_of_it.get_flop_counts()["Global"]
-    assert counts[convolution] == asked * one.get_flop_counts()["Global"][convolution]
+    assert counts[convolution] == predictions * one.get_flop_counts()["Global"][convolution]
     patches = 64 * evaluation.N_PATCHES * 3 * 7 * 7
     compared = evaluate.N_DRAWS * 2 * 2 * 2 * 2 * patches * evaluation.N_DIRECTIONS  # draws, pairs, sets, levels, FLOP
     assert counts[torch.ops.aten.mm] == compared
     assert all_of_it.get_total_flops() == counts[convolution] + compared
 
 
-# ---- what others measure --------------------------------------------------------------------------------------------
+# ---- FID and KID ----------------------------------------------------------------------------------------------------
 
 
-def test_fid_without_its_library_or_its_weights_is_refused_in_one_line_before_the_work(
+def test_fid_without_its_library_or_weights_is_refused_in_one_line_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "draw", lambda *_, **__: pytest.fail("the work was begun"))
+    monkeypatch.setattr(evaluate, "generate_batched", lambda *_, **__: pytest.fail("the work has begun"))
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     assert "uv pip install torchmetrics torch-fidelity" in refused(saved(tmp_path), "--fid")
 
@@ -455,11 +459,11 @@ def test_fid_without_its_library_or_its_weights_is_refused_in_one_line_before_th
         raise OSError("no network")
 
     stand_in(monkeypatch, no_network, no_network)
-    assert "leave out --fid" in refused(saved(tmp_path), "--fid")
+    assert "Leave out --fid" in refused(saved(tmp_path), "--fid")
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, fid: Any, kid: Any) -> None:
-    """A library of which as much is there as is used."""
+    """Install a fake torchmetrics with the two classes that dino uses."""
     for name, content in {
         "torchmetrics": {},
         "torchmetrics.image": {},
@@ -471,9 +475,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, fid: Any, kid: Any) -> None:
         monkeypatch.setitem(sys.modules, name, module)
 
 
-def test_fid_and_kid_are_shown_all_pictures_in_color_and_each_once(
-    faces: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fid_and_kid_see_every_image_once_and_in_color(faces: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: dict[bool, list[Tensor]] = {True: [], False: []}
 
     def metric(answer: Any) -> Callable[..., Any]:
@@ -489,8 +491,8 @@ def test_fid_and_kid_are_shown_all_pictures_in_color_and_each_once(
     stand_in(monkeypatch, metric(torch.tensor(9.0)), metric((torch.tensor(0.5), torch.tensor(0.1))))
     metrics = fid.metrics(torch.device("cpu"))
     gray = faces[:100, :1]
-    told = fid.distances(metrics, to_unit(gray[:70]), gray)
-    assert told == pytest.approx({"fid": 9, "kid": 0.5, "kid_spread": 0.1})
+    measured = fid.distances(metrics, to_unit(gray[:70]), gray)
+    assert measured == pytest.approx({"fid": 9, "kid": 0.5, "kid_std": 0.1})
     assert metrics[1].subset_size == 50
     for real, expected in ((True, gray), (False, gray[:70])):
         seen = torch.cat(shown[real][::2])  # in turns for FID and for KID

@@ -1,7 +1,7 @@
-"""Checks of dino.images against a Hugging Face hub: a small one that runs here, in a thread, on the loopback interface.
+"""dino.data.hub against a small Hugging Face hub, which runs here in a thread on the loopback interface.
 
-What `datasets` does depends on its environment when it is imported, so each check loads in a Python of its own. Those
-cost seconds each: one of them does many loads, and the tests look at what it reports.
+`datasets` reads its environment when it is imported, so each check loads in a new Python process. A process costs
+seconds, so one of them does many loads, and the tests look at its reports.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 LOCAL = "127.0.0.1"
 
 
-# ---- what the hub holds ---------------------------------------------------------------------------------------------
+# ---- the data sets of the hub ---------------------------------------------------------------------------------------
 
 
 def plain(level: int) -> bytes:
@@ -39,7 +39,7 @@ def plain(level: int) -> bytes:
     return file.getvalue()
 
 
-def pictures(*levels: int) -> list[dict[str, Any]]:
+def cells(*levels: int) -> list[dict[str, Any]]:
     return [{"bytes": plain(level), "path": f"{level}.png"} for level in levels]
 
 
@@ -50,20 +50,20 @@ def parquet(**columns: Any) -> bytes:
 
 
 def card(**columns: str) -> bytes:
-    """A README with the types of the columns. Without one, `datasets` takes pictures for mere structs of bytes."""
+    """Return a README with the types of the columns. Without a README, `datasets` takes images for structs of bytes."""
     lines = [f"  - name: {name}\n    dtype: {kind}" for name, kind in columns.items()]
     return "\n".join(["---", "dataset_info:", "  features:", *lines, "---", ""]).encode()
 
 
 TRAIN, TEST = "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"
-HOLED = [*pictures(5), None, {"bytes": None, "path": None}, {"bytes": b"?", "path": None}]
+HOLED = [*cells(5), None, {"bytes": None, "path": None}, {"bytes": b"?", "path": None}]
 HELD = {
     "owner/pokemon": {
         "README.md": card(image="image", text="string"),
-        TRAIN: parquet(image=pictures(10, 20, 30), text=["a", "b", "c"]),
-        TEST: parquet(image=pictures(40), text=["d"]),
+        TRAIN: parquet(image=cells(10, 20, 30), text=["a", "b", "c"]),
+        TEST: parquet(image=cells(40), text=["d"]),
     },
-    "owner/CelebFaces-1.5": {"README.md": card(id="int64", face="image"), TRAIN: parquet(id=[1], face=pictures(50))},
+    "owner/CelebFaces-1.5": {"README.md": card(id="int64", face="image"), TRAIN: parquet(id=[1], face=cells(50))},
     "owner/holed": {"README.md": card(image="image"), TRAIN: parquet(image=HOLED)},
     "owner/words": {TRAIN: parquet(text=["a"], label=[1])},
 }
@@ -73,15 +73,15 @@ HELD = {
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The few answers of huggingface.co that `datasets` asks for, about the data sets in HELD."""
+    """The few responses of huggingface.co that `datasets` needs, for the data sets in HELD."""
 
     protocol_version = "HTTP/1.1"
-    asked: list[str]
+    requests: list[str]
 
     def do_GET(self) -> None:
-        type(self).asked.append(f"{self.command} {self.path}")
+        type(self).requests.append(f"{self.command} {self.path}")
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        address = urlsplit(self.path)  # a proxy is asked for whole addresses; this one serves them all itself
+        address = urlsplit(self.path)  # a proxy gets whole addresses; this one serves them all itself
         path = unquote(address.path)
         parts = re.fullmatch(r"/(api/)?datasets/(\w+/[^/]+)/?(.*)", path)
         if path == "/":
@@ -93,15 +93,15 @@ class Hub(BaseHTTPRequestHandler):
         else:
             self.send_file(parts[2], parts[3])
 
-    do_HEAD = do_POST = do_GET  # noqa: N815 -- http.server asks for these names
+    do_HEAD = do_POST = do_GET  # noqa: N815 -- http.server requires these names
 
     def do_CONNECT(self) -> None:
-        """What a proxy is asked for before https: refused, as nothing here has a certificate."""
-        type(self).asked.append(f"{self.command} {self.path}")
+        """Refuse to be a proxy for https, because this server has no certificate."""
+        type(self).requests.append(f"{self.command} {self.path}")
         self.answer(b"", status=502)
 
     def send_file(self, name: str, path: str) -> None:
-        """path: resolve/<revision>/<file>."""
+        """Send the file at resolve/<revision>/<file>."""
         file = HELD[name].get(path.split("/", 2)[-1])
         if file is None:
             self.refuse("EntryNotFound")
@@ -109,7 +109,7 @@ class Hub(BaseHTTPRequestHandler):
             self.answer(file, {"ETag": f'"{digest(file)}"', "X-Repo-Commit": REVISION})
 
     def describe(self, name: str, path: str, body: bytes) -> None:
-        """path: tree/<revision>/<folder>, paths-info/<revision>, or revision/<revision>."""
+        """Describe what is at tree/<revision>/<folder>, paths-info/<revision> or revision/<revision>."""
         files = [{"type": "file", "path": p, "size": len(b), "oid": digest(b)} for p, b in HELD[name].items()]
         what, _, where = path.partition("/")
         folder = where.partition("/")[2]
@@ -144,71 +144,79 @@ def digest(blob: bytes) -> str:
 
 @dataclass
 class Running:
-    """The address of a hub, and what it was asked for so far."""
+    """A running hub: its address, and the requests so far."""
 
     address: str
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Running]:
-    asked: list[str] = []
-    server = ThreadingHTTPServer((LOCAL, 0), type("ThisHub", (Hub,), {"asked": asked}))
+    requests: list[str] = []
+    server = ThreadingHTTPServer((LOCAL, 0), type("ThisHub", (Hub,), {"requests": requests}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Running(f"http://{LOCAL}:{server.server_port}", asked)
+    yield Running(f"http://{LOCAL}:{server.server_port}", requests)
     server.shutdown()
     server.server_close()
 
 
 @pytest.fixture(scope="module")
 def nothing() -> str:
-    """An address at which nobody listens."""
+    """Return an address where no server listens."""
     with socket.socket() as free:
         free.bind((LOCAL, 0))
         return f"http://{LOCAL}:{free.getsockname()[1]}"
 
 
-# ---- loading in a Python of its own ---------------------------------------------------------------------------------
+# ---- loading in a new process ---------------------------------------------------------------------------------------
 
 CHILD = """
 import json, sys, time, warnings
-from dino.errors import DinoError
-from dino.images import load_images
+import datasets  # takes seconds, which aren't to be timed below
+import huggingface_hub.constants
+from dino.common.errors import DinoError
+from dino.data.sources import check
 
+without_torch = "torch" not in sys.modules
 for job in json.loads(sys.argv[1]):
     if "reach" in job:  # from here on the hub is looked for at another address
-        import huggingface_hub.constants
-
         huggingface_hub.constants.ENDPOINT = job["reach"]
     began = time.perf_counter()
-    report = {"levels": None, "error": None}
+    report = {"levels": None, "error": None, "settings": {}}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            images = load_images(job["source"], 8, split=job.get("split", "train"))
-            assert images.shape[1:] == (3, 8, 8) and (images == images[:, :1, :1, :1]).all()
-            report["levels"] = images[:, 0, 0, 0].tolist()
+            if job.get("only") == "check":
+                check(job["source"])
+            else:
+                from dino.data.loading import load_images
+                began = time.perf_counter()
+
+                images = load_images(job["source"], 8, split=job.get("split", "train"))
+                assert images.shape[1:] == (3, 8, 8) and (images == images[:, :1, :1, :1]).all()
+                report["levels"] = images[:, 0, 0, 0].tolist()
         except DinoError as error:
-            report["error"] = str(error)
+            report["error"], report["settings"] = str(error), error.settings
     report["seconds"] = time.perf_counter() - began
     report["warnings"] = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-    report["heavy"] = "datasets" in sys.modules
+    report["without_torch"] = without_torch and "torch" not in sys.modules
     print("report", json.dumps(report), flush=True)
 """
 
 
 class Report(NamedTuple):
-    """How one call of load_images went: the gray levels of the pictures, or the DinoError."""
+    """The result of one call of `load_images` or `check`: the gray levels of the images, or the DinoError."""
 
     levels: list[int] | None
     error: str | None
-    seconds: float
+    settings: dict[str, Any]  # of the DinoError
+    seconds: float  # without the time that importing `datasets` takes
     warnings: list[str]
-    heavy: bool  # whether `datasets` was imported for it
+    without_torch: bool  # whether torch was not imported yet
 
 
 def load(home: Path, address: str, *jobs: dict[str, str], **environment: str) -> list[Report]:
-    """Let a fresh Python load each of `jobs`, with all its caches in `home` and the hub at `address`."""
+    """Run each of `jobs` in a new process, with all its caches in `home` and the hub at `address`."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -231,13 +239,13 @@ def load(home: Path, address: str, *jobs: dict[str, str], **environment: str) ->
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the data sets are kept that were downloaded once."""
+    """A folder for the data sets that are downloaded once."""
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
 def online(home: Path, hub: Running, nothing: str) -> dict[str, Report]:
-    """One Python, whose network is not there at first, comes, and goes again. There is a proxy for https alone."""
+    """One process, without a network at first, then with one, and without one again. It has a proxy only for https."""
     jobs = {
         "before": {"source": "owner/pokemon", "reach": nothing},
         "proxy": {"source": "owner/pokemon", "reach": "https://hub.invalid"},
@@ -257,12 +265,12 @@ def online(home: Path, hub: Running, nothing: str) -> dict[str, Report]:
 # ---- the tests ------------------------------------------------------------------------------------------------------
 
 
-def test_a_data_set_gives_its_pictures_in_order(online: dict[str, Report]) -> None:
+def test_the_images_of_a_data_set_are_loaded_in_order(online: dict[str, Report]) -> None:
     assert online["pokemon"].levels == [10, 20, 30]
     assert online["pokemon"].warnings == []
 
 
-def test_any_split_can_be_asked_for(online: dict[str, Report]) -> None:
+def test_any_split_can_be_loaded(online: dict[str, Report]) -> None:
     assert online["test"].levels == [40]
     assert online["slice"].levels == [20, 30, 40]
 
@@ -271,21 +279,21 @@ def test_a_missing_split_is_an_error_that_names_the_others(online: dict[str, Rep
     assert_says(online["no split"], "owner/pokemon", "split validation", "'train'", "'test'")
 
 
-def test_capitals_and_dots_in_a_name_are_no_obstacle(online: dict[str, Report]) -> None:
+def test_a_name_may_have_capitals_and_dots(online: dict[str, Report]) -> None:
     assert online["capitals"].levels == [50]
 
 
-def test_missing_and_broken_pictures_of_a_data_set_are_skipped_and_named(online: dict[str, Report]) -> None:
+def test_missing_and_broken_images_of_a_data_set_are_skipped_and_named(online: dict[str, Report]) -> None:
     assert online["holed"].levels == [5]
-    names = "row 1 (empty), row 2 (empty), row 3 (not a picture)"
-    assert online["holed"].warnings == [f"skipped 3 of 4 pictures that could not be read: {names}"]
+    names = "row 1 (empty), row 2 (empty), row 3 (not an image)"
+    assert online["holed"].warnings == [f"skipped 3 of 4 images that could not be read: {names}"]
 
 
-def test_a_data_set_without_pictures_is_an_error_that_names_its_columns(online: dict[str, Report]) -> None:
-    assert_says(online["words"], "no column of pictures, only text, label")
+def test_a_data_set_without_images_is_an_error_that_names_its_columns(online: dict[str, Report]) -> None:
+    assert_says(online["words"], "no column of images, only text, label")
 
 
-def test_a_data_set_that_is_not_there_is_an_error(online: dict[str, Report]) -> None:
+def test_a_missing_data_set_is_an_error(online: dict[str, Report]) -> None:
     assert_says(online["none"], "owner/none", "doesn't exist on the Hub")
 
 
@@ -294,56 +302,85 @@ def test_a_network_that_comes_back_is_used(online: dict[str, Report]) -> None:
     assert online["pokemon"].levels
 
 
-def test_a_network_that_goes_away_leaves_what_was_downloaded(online: dict[str, Report]) -> None:
+def test_a_downloaded_data_set_loads_after_the_network_is_gone(online: dict[str, Report]) -> None:
     assert online["after"].levels == [10, 20, 30]
 
 
-def test_the_hub_is_looked_for_through_the_proxy(online: dict[str, Report], hub: Running) -> None:
-    assert "CONNECT hub.invalid:443" in hub.asked
+def test_the_hub_is_reached_through_the_proxy(online: dict[str, Report], hub: Running) -> None:
+    assert "CONNECT hub.invalid:443" in hub.requests
     assert_says(online["proxy"], "without a network")  # our proxy refuses
 
 
-def test_a_whole_data_set_comes_through_a_proxy(tmp_path: Path, hub: Running) -> None:
+def test_a_data_set_is_downloaded_through_a_proxy(tmp_path: Path, hub: Running) -> None:
     (report,) = load(tmp_path, "http://hub.invalid", {"source": "owner/pokemon"}, HTTP_PROXY=hub.address)
     assert report.levels == [10, 20, 30]
-    assert f"GET http://hub.invalid/datasets/owner/pokemon/resolve/{REVISION}/{TRAIN}" in hub.asked
+    assert f"GET http://hub.invalid/datasets/owner/pokemon/resolve/{REVISION}/{TRAIN}" in hub.requests
 
 
 @pytest.mark.usefixtures("online")  # which downloads
-def test_without_the_hub_another_python_loads_what_was_downloaded(home: Path, nothing: str) -> None:
+def test_without_the_hub_another_process_loads_what_was_downloaded(home: Path, nothing: str) -> None:
     names = ["owner/pokemon", "owner/CelebFaces-1.5", "owner/none"]
     pokemon, capitals, none = load(home, nothing, *({"source": name} for name in names))
     assert pokemon.levels == [10, 20, 30]
     assert capitals.levels == [50]
-    assert capitals.seconds < 5, "`datasets`, which is imported by now, would try for 20 seconds if it were let"
-    assert_says(none, "there is no folder owner/none here", "without a network", "--data emoji")
+    assert capitals.seconds < 5, "outside of its offline mode, `datasets` would retry for 20 seconds"
+    assert_unavailable(none, "owner/none")
     assert none.seconds < 2
 
 
 @pytest.mark.usefixtures("online")
-def test_in_offline_mode_the_hub_is_not_asked(home: Path, hub: Running) -> None:
-    asked_before = len(hub.asked)
-    none, pokemon = load(home, hub.address, {"source": "owner/none"}, {"source": "owner/pokemon"}, HF_HUB_OFFLINE="1")
-    assert_says(none, "without a network", "--data emoji")
+def test_in_offline_mode_the_hub_gets_no_requests(home: Path, hub: Running) -> None:
+    requests_before = len(hub.requests)
+    jobs = {"source": "owner/none", "only": "check"}, {"source": "owner/none"}, {"source": "owner/pokemon"}
+    checked, none, pokemon = load(home, hub.address, *jobs, HF_HUB_OFFLINE="1")
+    assert_unavailable(checked, "owner/none")
+    assert_unavailable(none, "owner/none")
     assert none.seconds < 1
-    assert not none.heavy
     assert pokemon.levels == [10, 20, 30]
-    assert len(hub.asked) == asked_before
+    assert len(hub.requests) == requests_before
 
 
 def test_without_any_network_the_error_comes_within_two_seconds(tmp_path: Path, nothing: str) -> None:
-    with socket.create_server((LOCAL, 0)) as silent:  # takes calls and never answers, like many a firewall
+    with socket.create_server((LOCAL, 0)) as silent:  # accepts connections and never responds, like many a firewall
         jobs = {"source": "owner/name"}, {"source": "name", "reach": f"http://{LOCAL}:{silent.getsockname()[1]}"}
         refused, unanswered = load(tmp_path, nothing, *jobs)
-    assert_says(refused, "there is no folder owner/name here", "without a network", "--data emoji")
+    assert_unavailable(refused, "owner/name")
     assert refused.seconds < 2
-    assert_says(unanswered, "there is no folder name here", "without a network", "--data emoji")
+    assert_unavailable(unanswered, "name")
     assert unanswered.seconds < 2
-    assert not unanswered.heavy, "importing `datasets` takes seconds"
+
+
+@pytest.mark.usefixtures("online")
+def test_the_check_before_training_reports_a_missing_network_within_two_seconds_and_needs_no_torch(
+    home: Path, hub: Running, nothing: str
+) -> None:
+    with socket.create_server((LOCAL, 0)) as silent:
+        jobs = [
+            {"source": "owner/none"},
+            {"source": "owner/pokemon"},
+            {"source": "owner/none", "reach": f"http://{LOCAL}:{silent.getsockname()[1]}"},
+            {"source": "owner/none", "reach": hub.address},
+            {"source": "csv"},
+        ]
+        reports = load(home, nothing, *({**job, "only": "check"} for job in jobs))
+    refused, cached, unanswered, online, reader = reports
+    assert_unavailable(refused, "owner/none")
+    assert_unavailable(unanswered, "owner/none")
+    assert cached.error is None
+    assert online.error is None, "whether the hub has the data set is found out later, when it is loaded"
+    assert_says(reader, "csv isn't a data set")
+    assert all(report.seconds < 2 for report in reports), [report.seconds for report in reports]
+    assert all(report.without_torch for report in reports)
+
+
+def assert_unavailable(report: Report, name: str) -> None:
+    """Check that the report is of a data set that is neither here nor can be downloaded, and says what to use."""
+    assert_says(report, f"there is no folder {name} here", "without a network")
+    assert report.settings == {"data": "emoji"}
 
 
 def assert_says(report: Report, *words: str) -> None:
-    """The report is of a DinoError of one line with these words in it."""
+    """Check that the report is of a DinoError of one line that contains these words."""
     assert report.error is not None, report.levels
     assert "\n" not in report.error
     assert all(word in report.error for word in words), report.error

@@ -79,7 +79,7 @@ def test_a_wrong_answer_is_diagnosed_and_the_others_pass(course: Course, run) ->
     assert done.returncode == 1
     told = " ".join(done.stdout.split())
     assert "1.1 mix" in told
-    assert "At level 0 I expected your picture and got the noise: the two are swapped." in told
+    assert "At level 0 the result is the noise instead of the clean image: the two are swapped." in told
     assert re.search(r"expected [\d.]+, got [\d.]+ \(image 0, channel \d, row \d, column \d\)", told)
     assert "dino hint 1.1" in told
     assert "1.2 sample_noise_levels passed" in told

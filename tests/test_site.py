@@ -1,4 +1,4 @@
-"""The site: built as CI builds it, then walked through in a real browser, from a server and from a folder of files."""
+"""The site: built as CI builds it, then visited in a real browser, from a server and from a folder of files."""
 
 import functools
 import http.server
@@ -12,6 +12,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 pytest.importorskip("mkdocs", reason="the site needs the group docs: uv sync")
 import nbformat  # noqa: E402
+from mkdocs.exceptions import PluginError  # noqa: E402
 
+import dino  # noqa: E402
 from dino.course.curriculum import LESSONS  # noqa: E402
-from scripts.site import hook, notebooks, pages, reference, running  # noqa: E402
+from scripts.site import cache, hook, notebooks, pages, reference, running  # noqa: E402
 from scripts.site.address import Address  # noqa: E402
-from scripts.site.lessons import OnTheSite, narrowed, stub_of  # noqa: E402
-from scripts.site.links import mended  # noqa: E402
+from scripts.site.lessons import PageMacros, narrow, stub_of  # noqa: E402
+from scripts.site.links import module_pages, resolve_links  # noqa: E402
 from scripts.site.macros import expand  # noqa: E402
-from scripts.site.places import SiteError  # noqa: E402
+from scripts.site.paths import DOCS, SiteError  # noqa: E402
 
 pytestmark = pytest.mark.timeout(1800)  # the first build runs every lesson
 
-HOME = "http://site/"  # a name for the built pages' own addresses
+HOME = "http://site/"  # stands for the address of the built pages
 KNOWN = Address("https://github.com/someone/dino-diffusion")
 WRITTEN = [lesson for lesson in LESSONS if notebooks.page_of(lesson).is_file()]
 
@@ -44,7 +47,7 @@ WRITTEN = [lesson for lesson in LESSONS if notebooks.page_of(lesson).is_file()]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    # Not --quiet, with which --strict counts no warnings.
+    # Without --quiet, because then --strict would count no warnings.
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -53,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Html(HTMLParser):
-    """Where a page leads, and where one can be led to in it."""
+    """The links, files and anchors of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -75,17 +78,17 @@ class Html(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(site: Path) -> dict[str, Html]:
-    """All pages, by their names below the site."""
+    """All pages, by their paths below the site."""
     return {
         path.relative_to(site).as_posix(): Html(path.read_text(encoding="utf-8"))
         for path in sorted(site.rglob("*.html"))
     }
 
 
-def test_every_internal_link_and_anchor_holds(site: Path, html: dict[str, Html]) -> None:
+def test_every_internal_link_and_anchor_leads_somewhere(site: Path, html: dict[str, Html]) -> None:
     broken, n_links = [], 0
     for name, page in html.items():
-        if name == "404.html":  # its links are those of a server's root
+        if name == "404.html":  # its links start at the root of a server
             continue
         for link in page.links + page.files:
             target = urlsplit(urljoin(HOME + name, link))
@@ -112,7 +115,7 @@ def test_every_page_can_be_reached_from_the_home_page(html: dict[str, Html]) -> 
     assert html.keys() - seen <= {"404.html"}
 
 
-def test_no_page_names_a_file_of_another_site(html: dict[str, Html]) -> None:
+def test_no_page_loads_a_file_of_another_site(html: dict[str, Html]) -> None:
     assert not [(name, file) for name, page in html.items() for file in page.files if "//" in file]
 
 
@@ -129,18 +132,18 @@ def test_every_page_has_a_title_and_a_description_of_its_own(site: Path) -> None
         assert title, path
         assert description, path
         assert (title[1], description[1]) not in heads, (path, heads[title[1], description[1]])
-        assert not re.search(r"<p>title: ", text), f"{path}: its head is not YAML"
+        assert not re.search(r"<p>title: ", text), f"{path}: its front matter is not YAML"
         heads[title[1], description[1]] = path
 
 
-def test_nothing_of_the_machinery_is_left_in_the_pages(site: Path) -> None:
+def test_no_macro_and_no_source_file_is_left_in_the_site(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = re.sub(r"<pre.*?</pre>|<code.*?</code>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert not re.search(r"\[\[ ?\w+\(|\n:::|\?\?\? \w+", text), path
     assert not list(site.rglob("*.py"))
 
 
-def test_every_figure_has_words_for_who_cannot_see_it(site: Path) -> None:
+def test_every_image_has_a_description(site: Path) -> None:
     for path in site.rglob("*.html"):
         for image in re.findall(r"<img [^>]*>", path.read_text(encoding="utf-8")):
             alt = re.search(r'alt="([^"]*)"', image)
@@ -172,7 +175,7 @@ def browser() -> Iterator[Any]:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files and tells nobody."""
+    """Serves files without logging."""
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -188,30 +191,30 @@ def address(site: Path) -> Iterator[str]:
 
 
 class Visitor:
-    """Goes from page to page, and notes what a page complains of and what it asks for elsewhere."""
+    """A browser that goes from page to page, and records errors, warnings and requests to other servers."""
 
     def __init__(self, browser: Any, home: str, **context: Any) -> None:
         self.context = browser.new_context(**context)
-        self.page, self.home, self.complaints = self.context.new_page(), home, []  # type: ignore[var-annotated]
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"{self.page.url}: {error}"))
-        self.page.on("request", self._asked)
-        self.page.on("requestfailed", self._failed)
+        self.page, self.home, self.problems = self.context.new_page(), home, []  # type: ignore[var-annotated]
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"{self.page.url}: {error}"))
+        self.page.on("request", self._on_request)
+        self.page.on("requestfailed", self._on_failure)
 
-    def _said(self, message: Any) -> None:
+    def _on_console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(f"{self.page.url}: {message.text}")
+            self.problems.append(f"{self.page.url}: {message.text}")
 
-    def _asked(self, request: Any) -> None:
+    def _on_request(self, request: Any) -> None:
         if not request.url.startswith((self.home, "data:", "blob:", "about:")):
-            self.complaints.append(f"{self.page.url} asks for {request.url}")
+            self.problems.append(f"{self.page.url} requests {request.url}")
 
-    def _failed(self, request: Any) -> None:
-        if request.failure != "net::ERR_ABORTED":  # by going on before all was there
-            self.complaints.append(f"{self.page.url}: no {request.url} ({request.failure})")
+    def _on_failure(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # because the visitor went on before the page had loaded
+            self.problems.append(f"{self.page.url}: no {request.url} ({request.failure})")
 
     def go(self, name: str) -> Any:
-        self.page.goto(self.home + name)  # and wait until it has loaded
+        self.page.goto(self.home + name)  # waits until the page has loaded
         return self.page
 
     def close(self) -> None:
@@ -225,7 +228,7 @@ def visitor(browser: Any, address: str, request: pytest.FixtureRequest) -> Itera
     visiting.close()
 
 
-def test_every_page_loads_without_a_complaint_and_asks_nothing_of_others(
+def test_every_page_loads_without_a_problem_and_requests_nothing_from_other_servers(
     visitor: Visitor, html: dict[str, Html]
 ) -> None:
     n_formulas = 0
@@ -233,16 +236,15 @@ def test_every_page_loads_without_a_complaint_and_asks_nothing_of_others(
         if name == "404.html":
             continue
         page = visitor.go(name)
-        # Pictures further down are loaded when they come into view.
+        # Images further down are loaded when they come into view.
         page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
         page.wait_for_function("[...document.images].every(image => image.complete)")
         assert page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)") == []
-        assert page.locator(".katex-error").count() == 0, f"{name}: {page.locator('.katex-error').first.text_content()}"
-        assert (
-            page.locator(".arithmatex").count() == page.locator(".arithmatex > .katex, .katex-display > .katex").count()
-        )
-        n_formulas += page.locator(".katex").count()
-    assert not visitor.complaints, "\n".join(visitor.complaints)
+        # The browser must know the elements as MathML, or it would show a formula as a line of letters.
+        assert page.locator(".arithmatex").count() == page.locator(".arithmatex > math").count()
+        assert page.evaluate("[...document.querySelectorAll('math')].every(math => math instanceof MathMLElement)")
+        n_formulas += page.locator("math").count()
+    assert not visitor.problems, "\n".join(visitor.problems)
     assert n_formulas > 0 or not WRITTEN
 
 
@@ -257,12 +259,12 @@ def test_the_site_works_from_a_folder_of_files(browser: Any, site: Path, html: d
     for name in chosen:
         visitor.go(name)
     assert _found(visitor.go("index.html"), "noise level")
-    assert not visitor.complaints, "\n".join(visitor.complaints)
+    assert not visitor.problems, "\n".join(visitor.problems)
     visitor.close()
 
 
 def _found(page: Any, words: str) -> list[str]:
-    """The addresses that the search gives for some words."""
+    """The addresses of the search results for some words."""
     page.locator("[data-md-component='search-query']").click()
     page.keyboard.type(words)
     page.wait_for_selector(".md-search-result__item a", timeout=15_000)
@@ -273,7 +275,7 @@ def _found(page: Any, words: str) -> list[str]:
 def test_the_search_finds_noise_level(visitor: Visitor) -> None:
     found = _found(visitor.go("index.html"), "noise level")
     assert any("noise" in link for link in found), found
-    assert not visitor.complaints, "\n".join(visitor.complaints)
+    assert not visitor.problems, "\n".join(visitor.problems)
 
 
 WITH_AN_ADDRESS = """
@@ -287,7 +289,7 @@ build(config)
 """
 
 
-def test_with_an_address_pages_lead_to_the_repository_and_still_ask_nothing(browser: Any, tmp_path: Path) -> None:
+def test_with_an_address_pages_link_to_the_repository_and_still_request_nothing(browser: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITH_AN_ADDRESS, str(tmp_path), f"{KNOWN.url}.git"]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
@@ -300,12 +302,12 @@ def test_with_an_address_pages_lead_to_the_repository_and_still_ask_nothing(brow
     for name in ("index.html", "lessons/01-noise.html"):
         visitor.go(name).wait_for_timeout(500)
     assert visitor.page.locator(".md-source__repository").first.inner_text() == "dino-diffusion"
-    assert not visitor.complaints, "\n".join(visitor.complaints)
+    assert not visitor.problems, "\n".join(visitor.problems)
     visitor.close()
 
 
 @pytest.mark.parametrize("visitor", [{"viewport": {"width": 360, "height": 740}}], indirect=True)
-def test_no_page_is_wider_than_a_telephone(visitor: Visitor, html: dict[str, Html]) -> None:
+def test_no_page_is_wider_than_a_phone(visitor: Visitor, html: dict[str, Html]) -> None:
     too_wide = {}
     for name in html:
         width = visitor.go(name).evaluate("document.documentElement.scrollWidth")
@@ -315,11 +317,11 @@ def test_no_page_is_wider_than_a_telephone(visitor: Visitor, html: dict[str, Htm
 
 
 @pytest.mark.parametrize("visitor", [{"viewport": {"width": 360, "height": 740}}], indirect=True)
-def test_a_figure_wider_than_a_telephone_can_be_scrolled_and_its_edge_says_so(visitor: Visitor) -> None:
+def test_a_figure_wider_than_a_phone_can_be_scrolled_and_its_edge_shows_that(visitor: Visitor) -> None:
     frame = visitor.go("lessons/04-sampler.html").locator(".frame.wide").first
     frame.scroll_into_view_if_needed()
     assert "more" in frame.get_attribute("class").split()
-    assert frame.get_attribute("tabindex") == "0"  # by keyboard, too
+    assert frame.get_attribute("tabindex") == "0"  # so that the keyboard can scroll it
     frame.focus()
     for _ in range(40):
         visitor.page.keyboard.press("ArrowRight")
@@ -327,39 +329,39 @@ def test_a_figure_wider_than_a_telephone_can_be_scrolled_and_its_edge_says_so(vi
         if "more" not in frame.get_attribute("class").split():
             break
     else:
-        pytest.fail("its edge says that there is more, and one never gets there")
+        pytest.fail("the edge shows that there is more, and scrolling never reaches the end")
     assert frame.evaluate("frame => frame.scrollLeft > 100")
 
 
 @pytest.mark.skipif(not WRITTEN, reason="no lesson is written yet")
-def test_hints_open_by_the_keyboard_alone(visitor: Visitor, html: dict[str, Html]) -> None:
+def test_hints_can_be_opened_with_the_keyboard_alone(visitor: Visitor, html: dict[str, Html]) -> None:
     page = visitor.go(next(name for name in html if name.startswith("lessons/")))
     for _ in range(400):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.matches('details.tip > summary')"):
             break
     else:
-        pytest.fail("no hint was reached by the tabulator key")
+        pytest.fail("the Tab key reached no hint")
     opened = "document.activeElement.parentElement.open"
     assert not page.evaluate(opened)
     page.keyboard.press("Enter")
     assert page.evaluate(opened)
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline != "none", "who goes by keyboard must see where they are"
+    assert outline != "none", "the focus must be visible"
 
 
 @pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
-def test_the_film_stands_still_for_who_asks_for_less_motion(visitor: Visitor) -> None:
+def test_the_animation_stands_still_if_the_system_asks_for_less_motion(visitor: Visitor) -> None:
     page = visitor.go("index.html")
-    film, button = page.locator(".film img"), page.locator(".film button")
-    assert "still" in film.get_attribute("src")
+    animation, button = page.locator(".animation img"), page.locator(".animation button")
+    assert "still" in animation.get_attribute("src")
     button.click()
-    assert "still" not in film.get_attribute("src")
+    assert "still" not in animation.get_attribute("src")
 
 
 @pytest.mark.parametrize(
     ("visitor", "left_out"),
-    # The pages of the code are all made alike, so in dark, where only colors differ, one of them is enough.
+    # All pages of the code are made alike, so one of them is enough in dark mode, where only colors differ.
     [({"color_scheme": "light"}, "404"), ({"color_scheme": "dark"}, "404|reference/(?!noise|command-line|files)")],
     indirect=["visitor"],
     ids=["light", "dark"],
@@ -395,93 +397,115 @@ jupyter:
 """
 
 
-def test_options_and_formulas_are_kept_whole_at_the_end_of_a_line() -> None:
+class NamedPage:
+    file = type("File", (), {"src_uri": "lessons/a.md"})
+
+
+def test_no_line_breaks_inside_an_option_or_before_the_comma_of_a_formula() -> None:
     formula = '<span class="arithmatex">\\(x_0\\)</span>'
-    kept = hook.on_page_content(f"<p><code>dino train --no-compile</code>, {formula}, a-b</p>")
-    assert '<code>dino train <span class="whole">--no-compile</span></code>' in kept
-    assert f'<span class="whole">{formula},</span> a-b' in kept
+    kept = hook.on_page_content(f"<p><code>dino train --no-compile</code>, {formula}, a-b</p>", NamedPage)
+    assert '<code>dino train <span class="nowrap">--no-compile</span></code>' in kept
+    mathml = "<math><msub><mi>x</mi><mn>0</mn></msub></math>"
+    assert f'<span class="nowrap"><span class="arithmatex">{mathml}</span>,</span> a-b' in kept
     block = "<pre><span></span><code><span>python</span> --help\n</code></pre>"
-    assert hook.on_page_content(block) == block
+    assert hook.on_page_content(block, NamedPage) == block
 
 
-def test_every_page_leads_to_the_licences(site: Path, html: dict[str, Html]) -> None:
+def test_a_formula_that_is_not_latex_is_reported_with_its_page() -> None:
+    with pytest.raises(PluginError, match=r"lessons/a\.md: the formula \\frac\{1 is not right"):
+        hook.on_page_content('<span class="arithmatex">\\(\\frac{1\\)</span>', NamedPage)
+
+
+def test_the_font_has_every_character_of_the_formulas(site: Path) -> None:
+    from fontTools.ttLib import TTFont
+
+    font = TTFont(DOCS / "stylesheets" / "stix-two-math.woff2").getBestCmap()
+    for path in site.rglob("*.html"):
+        for formula in re.findall(r"<math.*?</math>", path.read_text(encoding="utf-8"), re.DOTALL):
+            text = re.sub(r"<code>.*?</code>|<[^>]*>", "", formula)
+            assert {ord(character) for character in unescape(text)} <= font.keys() | {0xFE00}, (path.name, formula)
+
+
+def test_every_page_links_to_the_licenses(site: Path, html: dict[str, Html]) -> None:
     for name in html.keys() - {"404.html"}:
         link = f'See <a href="{"../" * name.count("/")}about.html">About</a>.'
         assert link in (site / name).read_text(encoding="utf-8"), name
 
 
-def test_kernels_that_start_at_once_keep_apart(tmp_path: Path) -> None:
+def test_kernels_that_start_at_once_share_no_sockets(tmp_path: Path) -> None:
     cell = "import json; from ipykernel import get_connection_file as file; print(json.load(open(file()))['ip'])"
 
     def where(_: int) -> str:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
-        return running.executed(notebook, tmp_path).cells[0].outputs[0].text.strip()
+        return running.execute(notebook, tmp_path).cells[0].outputs[0].text.strip()
 
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(where, range(2))
     if os.name != "nt":
         assert one != other
-        assert not Path(one).parent.exists(), "its sockets are left"
+        assert not Path(one).parent.exists(), "the sockets are left behind"
 
 
 @pytest.fixture
 def cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """Cells are not run but noted, each page's list of them once for each time it would run."""
-    monkeypatch.setattr("docs.site.places.CACHE", tmp_path)
-    noted: list[list[str]] = []
+    """Cells are recorded instead of run: the list of a page's cells, once for each time that it would run."""
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    recorded: list[list[str]] = []
 
-    def execute(page: str, sources: list[str]) -> list[Any]:
+    def run_cells(page: str, sources: list[str]) -> list[Any]:
         import nbformat
 
-        noted.append(sources)
+        recorded.append(sources)
         made = [nbformat.v4.new_code_cell(source) for source in sources]
         for cell in made:
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=json.dumps([str(Path(__file__))]))]
         return made
 
-    monkeypatch.setattr(running, "_execute", execute)
-    return noted
+    monkeypatch.setattr(running, "_run_cells", run_cells)
+    return recorded
 
 
-def test_prose_can_be_edited_without_running_anything_again(cells: list[list[str]]) -> None:
+def test_editing_prose_runs_no_cell_again(cells: list[list[str]]) -> None:
     source = f"{HEAD}\nSome words.\n\n```python\nprint(1)\n```\n"
-    pages.written_out(source, "lessons/a.md", {})
-    page = pages.written_out(source.replace("Some", "Other"), "lessons/a.md", {})
+    pages.render(source, "lessons/a.md", {})
+    page = pages.render(source.replace("Some", "Other"), "lessons/a.md", {})
     assert len(cells) == 1
     assert "Other words." in page.markdown
-    pages.written_out(source.replace("print(1)", "print(2)"), "lessons/a.md", {})
+    pages.render(source.replace("print(1)", "print(2)"), "lessons/a.md", {})
     assert len(cells) == 2
 
 
-def test_a_change_in_a_file_that_the_cells_used_runs_them_again(
+def test_a_change_in_a_file_that_the_cells_used_runs_the_cells_again(
     cells: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = f"{HEAD}\n```python\nprint(1)\n```\n"
-    pages.written_out(source, "lessons/a.md", {})
-    monkeypatch.setattr("docs.site.places.fingerprint", lambda paths: dict.fromkeys(map(str, paths), "another"))
-    pages.written_out(source, "lessons/a.md", {})
+    pages.render(source, "lessons/a.md", {})
+    monkeypatch.setattr(cache, "fingerprint", lambda paths: dict.fromkeys(map(str, paths), "another"))
+    pages.render(source, "lessons/a.md", {})
     assert len(cells) == 2
 
 
-def test_a_cell_that_raises_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("docs.site.places.CACHE", tmp_path)
+def test_a_cell_that_raises_is_reported_with_its_page_and_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
     source = f"{HEAD}\n```python\nx = 1\n```\n\n```python\ny = 2\nx / 0\n```\n"
     with pytest.raises(SiteError, match=r"lessons/a\.md, cell 2: ZeroDivisionError: division by zero") as raised:
-        pages.written_out(source, "lessons/a.md", {})
+        pages.render(source, "lessons/a.md", {})
     assert "x / 0" in str(raised.value)
 
 
 def test_cells_run_in_the_projects_folder_and_show_figures_and_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("docs.site.places.CACHE", tmp_path)
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
     source = (
         f'{HEAD}\n```python tags=["setup"]\nfrom matplotlib.figure import Figure\n```\n\n'
         "```python\nfrom pathlib import Path\nPath('README.md').is_file()\n```\n\n"
         '```python alt="A line that \\"rises\\"." caption="Up, `x` by `x`."\n'
         "figure = Figure(figsize=(4, 3))\nfigure.subplots().plot([1, 2])\nfigure\n```\n"
     )
-    page = pages.written_out(source, "lessons/a.md", {})
+    page = pages.render(source, "lessons/a.md", {})
     assert "from matplotlib.figure" not in page.markdown
     assert "```{ .text .output }\nTrue\n```" in page.markdown
     assert list(page.figures) == ["a-3-1.webp"]
@@ -495,65 +519,78 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 
 @pytest.mark.parametrize("fence", ["```python", '```python alt="what"', '```python caption="what"'])
 def test_a_figure_without_alt_or_caption_is_refused(monkeypatch: pytest.MonkeyPatch, fence: str) -> None:
-    monkeypatch.setattr(pages, "run", lambda *_: [[{"picture": PIXEL, "width": 1, "height": 1}]])
+    monkeypatch.setattr(pages, "run", lambda *_: [[{"image": PIXEL, "width": 1, "height": 1}]])
     with pytest.raises(SiteError, match=r"lessons/a\.md, cell 1 \(draw\(\) \.\.\.\): a figure needs alt="):
-        pages.written_out(f"{HEAD}\n{fence}\ndraw()\n```\n", "lessons/a.md", {})
+        pages.render(f"{HEAD}\n{fence}\ndraw()\n```\n", "lessons/a.md", {})
 
 
 def test_a_figure_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "run", lambda *_: [[{"picture": PIXEL, "width": 1, "height": 1}]])
-    monkeypatch.setattr(pages, "LARGEST_FIGURE", 10)
-    with pytest.raises(SiteError, match="0 is the most"):
-        pages.written_out(f'{HEAD}\n```python alt="a" caption="b"\ndraw()\n```\n', "lessons/a.md", {})
+    monkeypatch.setattr(pages, "run", lambda *_: [[{"image": PIXEL, "width": 1, "height": 1}]])
+    monkeypatch.setattr(pages, "MAX_FIGURE_SIZE", 10)
+    with pytest.raises(SiteError, match="at most 0 are allowed"):
+        pages.render(f'{HEAD}\n```python alt="a" caption="b"\ndraw()\n```\n', "lessons/a.md", {})
 
 
 def test_code_comes_from_the_file_without_its_docstring() -> None:
-    shown = reference.code("guard.NonfiniteGuard._before_a_step")
+    shown = reference.code("trainer.nonfinite.NonfiniteGuard._before_step")
     lines = shown.splitlines()
-    assert lines[:2] == ['```{ .python title="dino/guard.py" }', "@torch.no_grad()"]
+    assert lines[:2] == ['```{ .python title="dino/trainer/nonfinite.py" }', "@torch.no_grad()"]
     assert lines[-2:] == ["    optimizer.found_inf = self.broken.float()", "```"]
-    assert "Returns:" not in reference.code("weights.load_model")
-    assert reference.code("weights.load_model").endswith(".eval(), about\n```")
+    assert "Returns:" not in reference.code("trainer.model_file.load_model")
+    assert reference.code("trainer.model_file.load_model").endswith(".eval(), metadata\n```")
     with pytest.raises(SiteError, match=r"a\.md: .*code.* went wrong: 'setps'"):
-        expand('[[ code("trainer.Trainer.setps") ]]', {"code": reference.code}, "a.md")
+        expand('[[ code("trainer.trainer.Trainer.setps") ]]', {"code": reference.code}, "a.md")
 
 
-def test_an_unknown_macro_and_a_wrong_argument_are_named() -> None:
+def test_the_public_api_is_all_documented() -> None:
+    rows = [row for row in reference.api().splitlines() if "dino." in row]
+    linked = {row.partition("`dino.")[2].partition("`")[0] for row in rows if row.startswith("| [")}
+    assert linked == set(dino.__all__) - {"__version__"}
+
+
+def test_every_module_that_the_reference_shows_has_one_page(site: Path) -> None:
+    shown = module_pages()
+    assert len(shown) > 40
+    for module, page in shown.items():
+        assert f'id="{module}"' in (site / page.replace(".md", ".html")).read_text(encoding="utf-8"), module
+
+
+def test_an_unknown_macro_and_a_wrong_argument_are_reported() -> None:
     with pytest.raises(SiteError, match=r"a\.md: there is no \[\[ excercise"):
         expand('[[ excercise("1.1") ]]', {"exercise": str}, "a.md")
     with pytest.raises(SiteError, match=r"a\.md: .* there is no exercise 9\.9"):
-        expand('[[ exercise("9.9") ]]', {"exercise": OnTheSite(Address()).exercise}, "a.md")
+        expand('[[ exercise("9.9") ]]', {"exercise": PageMacros(Address()).exercise}, "a.md")
 
 
 @pytest.mark.parametrize("written", ['see [[ facts("01") ]]', '    [[ facts("01") ]]', "[[facts '01']]"])
-def test_a_macro_that_is_written_wrongly_is_not_left_in_the_page(written: str) -> None:
+def test_a_misspelled_macro_is_refused(written: str) -> None:
     with pytest.raises(SiteError, match=r"page\.md: \[\[.*alone on its line"):
         expand(f"a\n\n{written}\n\n`[[ x() ]]`\n", {"facts": lambda number: number}, "page.md")
 
 
-def test_a_link_to_a_file_that_is_not_there_is_refused() -> None:
+def test_a_link_to_a_file_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SiteError, match="nothere"):
-        mended("[a](../../dino/nothere.py)", "lessons/00-images.md", {"lessons/00-images.md"}, set(), Address())
+        resolve_links("[a](../../dino/nothere.py)", "lessons/00-images.md", {"lessons/00-images.md"}, set(), Address())
 
 
-def test_a_head_that_is_not_yaml_is_named() -> None:
-    with pytest.raises(SiteError, match=r"page\.md: its head"):
-        pages.parsed("---\ntitle: a: b\njupyter: {\n---\n", "page.md")
+def test_front_matter_that_is_not_yaml_is_reported() -> None:
+    with pytest.raises(SiteError, match=r"page\.md: its front matter"):
+        pages.parse("---\ntitle: a: b\njupyter: {\n---\n", "page.md")
 
 
-def test_an_exercise_brings_its_stub_and_three_folded_hints_and_no_answer() -> None:
-    shown = OnTheSite(Address()).exercise("1.1")
+def test_an_exercise_has_its_stub_and_three_folded_hints_and_no_answer() -> None:
+    shown = PageMacros(Address()).exercise("1.1")
     assert "raise NotImplementedError" in shown
     assert shown.count('??? tip "Hint ') == 3
     assert "return torch.lerp(clean, noise, noise_level)" not in shown.split("???")[0]
     assert "uv run pytest lessons/01" in shown
 
 
-def test_stubs_are_wrapped_to_the_page_and_no_word_is_lost() -> None:
+def test_stubs_are_wrapped_to_the_width_of_a_page_and_no_word_is_lost() -> None:
     for lesson in LESSONS:
         for exercise in lesson.exercises:
             source = stub_of(exercise)[2]
-            wrapped = narrowed(source)
+            wrapped = narrow(source)
             assert wrapped.split() == source.split()
             docstring = wrapped.split('"""')[1]
             assert max(map(len, docstring.splitlines())) <= 84
@@ -562,7 +599,7 @@ def test_stubs_are_wrapped_to_the_page_and_no_word_is_lost() -> None:
 def test_labels_that_begin_a_paragraph_have_no_hanging_indent_and_arguments_have_one() -> None:
     words = " ".join(["word"] * 18)
     source = f'def f():\n    """Do it.\n\n    In: {words}\n\n    Args:\n        x: {words}\n    """\n'
-    lines = narrowed(source).splitlines()
+    lines = narrow(source).splitlines()
     label, argument = (
         next(n for n, line in enumerate(lines) if line.startswith(start)) for start in ("    In:", " " * 8)
     )
@@ -570,31 +607,31 @@ def test_labels_that_begin_a_paragraph_have_no_hanging_indent_and_arguments_have
     assert lines[argument + 1].startswith(" " * 12 + "word")
 
 
-def test_a_mistake_is_told_as_the_grader_tells_it() -> None:
-    told = " ".join(OnTheSite(Address()).mistake("1.1", "swapped").split())
-    assert "At level 0 I expected your picture and got the noise: the two are swapped." in told
-    assert "stuck? uv run dino hint 1.1" in told
+def test_a_mistake_is_shown_as_the_grader_reports_it() -> None:
+    report = " ".join(PageMacros(Address()).mistake("1.1", "swapped").split())
+    assert "At level 0 the result is the noise instead of the clean image: the two are swapped." in report
+    assert "stuck? uv run dino hint 1.1" in report
     with pytest.raises(ValueError, match="no mistake in mix is called nonsense"):
-        OnTheSite(Address()).mistake("1.1", "nonsense")
+        PageMacros(Address()).mistake("1.1", "nonsense")
 
 
-def test_links_that_lead_nowhere_yet_are_plain_words() -> None:
-    there, planned = {"a.md", "reference/noise.md"}, {"words.md"}
+def test_links_that_lead_nowhere_yet_become_plain_words() -> None:
+    there, planned = {"a.md", "reference/noise.md"}, {"glossary.md"}
     text = (
-        "[level](../words.md#noise-level), [a](../a.md), [noise.py](../../dino/noise.py), "
-        "[hints](../../lessons/01/hints.md)\n\n```text\n[x](../words.md)\n```\n"
+        "[level](../glossary.md#noise-level), [a](../a.md), [noise.py](../../dino/noise.py), "
+        "[hints](../../lessons/01/hints.md)\n\n```text\n[x](../glossary.md)\n```\n"
     )
-    unknown = mended(text, "lessons/b.md", there, planned, Address())
+    unknown = resolve_links(text, "lessons/b.md", there, planned, Address())
     assert "level, [a](../a.md), [noise.py](../reference/noise.md), hints (`lessons/01/hints.md`)" in unknown
-    assert "```text\n[x](../words.md)\n```" in unknown
-    known = mended(text, "lessons/b.md", there, planned, KNOWN)
+    assert "```text\n[x](../glossary.md)\n```" in unknown
+    known = resolve_links(text, "lessons/b.md", there, planned, KNOWN)
     assert "[noise.py](https://github.com/someone/dino-diffusion/blob/main/dino/noise.py)" in known
 
 
 def test_with_an_address_there_are_links_to_colab_and_commands_to_clone() -> None:
     colab = "https://colab.research.google.com/github/someone/dino-diffusion/blob/main/lessons/01/lesson.ipynb"
-    assert colab in OnTheSite(KNOWN).facts("01")
-    assert "http" not in OnTheSite(Address()).facts("01")
+    assert colab in PageMacros(KNOWN).facts("01")
+    assert "http" not in PageMacros(Address()).facts("01")
     assert "git clone https://github.com/someone/dino-diffusion" in KNOWN.clone()
     assert "git clone" not in Address().clone()
 
@@ -603,10 +640,10 @@ def test_with_an_address_there_are_links_to_colab_and_commands_to_clone() -> Non
 
 
 @pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
-def test_a_notebook_is_as_its_page_makes_it(lesson: Any) -> None:
-    text = notebooks.text_of(lesson)
-    assert text == notebooks.text_of(lesson)
-    assert notebooks.file_of(lesson).read_text(encoding="utf-8") == text, "run: python -m docs.site.notebooks"
+def test_a_notebook_is_up_to_date_with_its_page(lesson: Any) -> None:
+    text = notebooks.notebook_text(lesson)
+    assert text == notebooks.notebook_text(lesson)
+    assert notebooks.notebook_file(lesson).read_text(encoding="utf-8") == text, "run: python -m scripts.site.notebooks"
 
 
 ON_COLAB = """
@@ -623,7 +660,7 @@ finally:
 
 
 @pytest.mark.parametrize("inside", ["", "my-copy/"], ids=["the course itself", "a folder with it"])
-def test_on_colab_the_first_cell_fetches_the_course_from_a_zip(tmp_path: Path, inside: str) -> None:
+def test_on_colab_the_first_cell_unpacks_the_course_from_a_zip(tmp_path: Path, inside: str) -> None:
     (tmp_path / "cell.py").write_text(notebooks.SET_UP.format(url="").replace("%matplotlib inline", ""))
 
     def first_cell() -> tuple[subprocess.CompletedProcess[str], list[list[str]], Path]:
@@ -643,12 +680,12 @@ def test_on_colab_the_first_cell_fetches_the_course_from_a_zip(tmp_path: Path, i
     assert done.returncode == 0, done.stderr
     assert where == tmp_path / "dino-diffusion" / inside
     assert asked == [[sys.executable, "-m", "pip", "install", "--quiet", "-e", str(where)]]
-    assert first_cell()[1:] == ([], where)  # once is enough
+    assert first_cell()[1:] == ([], where)  # the second time, nothing is installed
 
 
 @pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
 def test_a_notebook_holds_plain_markdown_and_no_outputs(lesson: Any) -> None:
-    notebook = json.loads(notebooks.text_of(lesson))
+    notebook = json.loads(notebooks.notebook_text(lesson))
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
         assert not cell.get("outputs")
@@ -667,15 +704,17 @@ def test_a_notebook_holds_plain_markdown_and_no_outputs(lesson: Any) -> None:
 
 @pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
 def test_the_links_of_a_notebook_lead_to_files(lesson: Any) -> None:
-    folder = notebooks.file_of(lesson).parent
+    folder = notebooks.notebook_file(lesson).parent
     prose = "\n".join(
-        "".join(c["source"]) for c in json.loads(notebooks.text_of(lesson))["cells"] if c["cell_type"] == "markdown"
+        "".join(c["source"])
+        for c in json.loads(notebooks.notebook_text(lesson))["cells"]
+        if c["cell_type"] == "markdown"
     )
     prose = re.sub(r"^ *```.*?^ *```", "", prose, flags=re.MULTILINE | re.DOTALL)
     broken = [
         target
         for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", prose)
-        if "://" not in target and not (folder / target).exists() and not target.endswith(("words.md", "set-up.md"))
+        if "://" not in target and not (folder / target).exists() and not target.endswith(("glossary.md", "set-up.md"))
     ]
     later = {f"../../docs/lessons/{each.number}-{each.name}.md" for each in LESSONS if each not in WRITTEN}
     assert set(broken) <= later

@@ -1,4 +1,4 @@
-"""dino.trainer: a run folder, and a resumed run equal to one that never stopped."""
+"""The trainer: a resumed run equals one that never stopped, and a run folder holds what it promises."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ TINY = Config(
 )  # fmt: skip
 
 
-def run(trainer: Trainer, folder: Path, until: int | None = None) -> None:
+def train(trainer: Trainer, folder: Path, until: int | None = None) -> None:
     steps = run.train(trainer, folder)
     for progress in steps:
         if progress.step == until:
@@ -53,70 +53,68 @@ def losses(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("stop_at", [1, 25, 37])
-def test_a_run_stopped_and_resumed_equals_one_that_was_not_bit_for_bit(
-    tmp_path: Path, blobs: Tensor, stop_at: int
-) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(tmp_path: Path, blobs: Tensor, stop_at: int) -> None:
     whole = Trainer(TINY, images=blobs)
-    run(whole, tmp_path / "whole")
+    train(whole, tmp_path / "whole")
     first = Trainer(TINY, images=blobs)
-    run(first, tmp_path / "parts", until=stop_at)
+    train(first, tmp_path / "parts", until=stop_at)
     assert first.step == stop_at
-    torch.rand(100)  # whatever else happens in between
+    torch.rand(100)  # the global random state may change in between
     second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
     assert second.step == stop_at
-    run(second, tmp_path / "parts")
+    train(second, tmp_path / "parts")
     for ours, theirs in zip(
-        [*whole.model.parameters(), *whole.average.parameters()],
-        [*second.model.parameters(), *second.average.parameters()],
+        [*whole.model.parameters(), *whole.ema.parameters()],
+        [*second.model.parameters(), *second.ema.parameters()],
         strict=True,
     ):
         assert torch.equal(ours, theirs)
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
     for name in ("model.safetensors", "state.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
-    grids = [sorted(p.name for p in (tmp_path / run / "samples").iterdir()) for run in ("whole", "parts")]
+    grids = [sorted(p.name for p in (tmp_path / name / "samples").iterdir()) for name in ("whole", "parts")]
     assert grids[0] == grids[1]
 
 
-def test_a_resumed_run_that_chose_its_precision_leaves_the_same_files(tmp_path: Path, blobs: Tensor) -> None:
+def test_a_resumed_run_that_chose_its_precision_writes_the_same_files(tmp_path: Path, blobs: Tensor) -> None:
     config = replace(TINY, precision="auto", n_images=128)
-    run(Trainer(config, images=blobs), tmp_path / "whole")
-    run(Trainer(config, images=blobs), tmp_path / "parts", until=3)
+    train(Trainer(config, images=blobs), tmp_path / "whole")
+    train(Trainer(config, images=blobs), tmp_path / "parts", until=3)
     second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
-    run(second, tmp_path / "parts")
+    train(second, tmp_path / "parts")
     for name in ("model.safetensors", "state.safetensors", "config.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda images: images / 255, "bytes from 0 to 255 (uint8), not float32"),
-        (lambda images: images[:, :1], "shape (N, 3, 8, 8) are needed, not (40, 1, 8, 8)"),
+        (lambda images: images[:, :1], "must have the shape (N, 3, 8, 8), not (40, 1, 8, 8)"),
         (lambda images: images[..., :4], "not (40, 3, 8, 4)"),
         (lambda images: images[0], "not (3, 8, 8)"),
         (lambda images: images[:0], "not (0, 3, 8, 8)"),
     ],
-    ids=["floats", "gray", "not square", "a single one", "none"],
+    ids=["floats", "gray", "not square", "a single image", "none"],
 )
-def test_images_of_another_kind_or_shape_are_refused(
-    blobs: Tensor, spoil: Callable[[Tensor], Tensor], told: str
+def test_images_of_another_dtype_or_shape_are_refused(
+    blobs: Tensor, spoil: Callable[[Tensor], Tensor], message: str
 ) -> None:
-    with pytest.raises(DinoError, match=re.escape(told)):
+    with pytest.raises(DinoError, match=re.escape(message)):
         Trainer(TINY, images=spoil(blobs))
 
 
-def test_a_run_is_not_overwritten_by_a_younger_one(tmp_path: Path, blobs: Tensor) -> None:
-    run(Trainer(TINY, images=blobs), tmp_path / "run", until=5)
+def test_a_run_that_is_further_along_is_not_overwritten(tmp_path: Path, blobs: Tensor) -> None:
+    train(Trainer(TINY, images=blobs), tmp_path / "run", until=5)
     before = (tmp_path / "run" / "state.safetensors").read_bytes()
     with pytest.raises(DinoError, match="holds a run that is at step 5, and this one, at step 0, would"):
-        run(Trainer(TINY, images=blobs), tmp_path / "run", until=9)
+        train(Trainer(TINY, images=blobs), tmp_path / "run", until=9)
     assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
 
 
-def test_training_that_steps_twice_is_told_the_step_at_which_it_broke(blobs: Tensor) -> None:
+def test_a_custom_step_that_calls_the_optimizer_twice_reports_the_step_at_which_it_broke(blobs: Tensor) -> None:
     def train_step(model: nn.Module, optimizer: Any, clean: Tensor, *, generator: torch.Generator) -> float:
         clean = clean * math.nan if trainer.step == 6 else clean
         for _ in range(2):
@@ -131,80 +129,78 @@ def test_training_that_steps_twice_is_told_the_step_at_which_it_broke(blobs: Ten
         trainer.read_losses()
 
 
-PIECES = ("model", "average", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "optimizer step", "losses", "step", "seed")
+PIECES = ("model", "ema", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "optimizer step", "losses", "step", "seed")
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_without_any_one_piece_of_the_state_a_resumed_run_goes_another_way(
-    tmp_path: Path, blobs: Tensor, piece: str
-) -> None:
-    """The negative control of the test above: each piece is needed, and its loss would be seen."""
-    run(Trainer(TINY, images=blobs), tmp_path / "whole")
+def test_a_resumed_run_differs_if_any_piece_of_its_state_is_missing(tmp_path: Path, blobs: Tensor, piece: str) -> None:
+    """The negative control of the resume test: each piece is needed, and the test would notice its absence."""
+    train(Trainer(TINY, images=blobs), tmp_path / "whole")
     first = Trainer(TINY, images=blobs)
-    run(first, tmp_path / "parts", until=37)
+    train(first, tmp_path / "parts", until=37)
     fresh = Trainer(TINY, images=blobs)
-    tensors, about = tensor_file.read(tmp_path / "parts" / "state.safetensors", "state")
+    tensors, metadata = tensor_file.read(tmp_path / "parts" / "state.safetensors", "state")
     for name, tensor in tensors.items():
         if name.startswith(f"{piece}.") or name.endswith(f".{piece}") or name == piece:
-            begun = {
+            initial = {
                 f"{net}.{key}": value
-                for net in ("model", "average")
+                for net in ("model", "ema")
                 for key, value in getattr(fresh, net).state_dict().items()
             }
-            tensors[name] = begun.get(name, torch.zeros_like(tensor))
+            tensors[name] = initial.get(name, torch.zeros_like(tensor))
         if piece == "optimizer step" and name.startswith("optimizer.") and name.endswith(".step"):
             tensors[name] = torch.zeros_like(tensor)
     if piece == "step":
-        about["step"] = 36
+        metadata["step"] = 36
     if piece == "seed":
-        about["config"]["seed"] = 4
-    tensor_file.write(tmp_path / "parts" / "state.safetensors", "state", tensors, about)
+        metadata["config"]["seed"] = 4
+    tensor_file.write(tmp_path / "parts" / "state.safetensors", "state", tensors, metadata)
     second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
     second.load(tmp_path / "parts")
-    run(second, tmp_path / "parts")
-    states = [tensor_file.read(tmp_path / run / "state.safetensors", "state")[0] for run in ("whole", "parts")]
+    train(second, tmp_path / "parts")
+    states = [tensor_file.read(tmp_path / name / "state.safetensors", "state")[0] for name in ("whole", "parts")]
     same_weights = all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not same_weights or losses(tmp_path / "whole") != losses(tmp_path / "parts")
-    assert same_weights == (piece == "losses")  # which are told, not learned from
+    assert same_weights == (piece == "losses")  # which are reported, and change no weight
 
 
-def test_rows_logged_after_the_last_save_are_taken_back_on_resume(tmp_path: Path, blobs: Tensor) -> None:
+def test_rows_logged_after_the_last_save_are_removed_on_resume(tmp_path: Path, blobs: Tensor) -> None:
     trainer = Trainer(TINY, images=blobs)
-    run(trainer, tmp_path, until=30)
+    train(trainer, tmp_path, until=30)
     with (tmp_path / "log.csv").open("a") as file:
         file.write("50,800,0.5,1.0\n")  # as a run killed at step 50 would leave it
     resumed = Trainer(TINY, images=blobs)
     resumed.load(tmp_path)
-    run(resumed, tmp_path)
+    train(resumed, tmp_path)
     assert [step for step, _ in losses(tmp_path)] == ["25", "50", "60"]
     assert losses(tmp_path)[1][1] != "0.5"
 
 
-def test_a_run_writes_all_that_it_promises(tmp_path: Path, blobs: Tensor) -> None:
+def test_a_run_writes_all_files_that_it_promises(tmp_path: Path, blobs: Tensor) -> None:
     trainer = Trainer(TINY, images=blobs)
-    run(trainer, tmp_path)
+    train(trainer, tmp_path)
     wrote = run.finish(trainer, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"config.json", "log.csv", "samples", "model.safetensors", "state.safetensors"} <= names
-    assert {"loss.png", "film.gif", "compare.png", "levels.png"} == {path.name for path in wrote} <= names
+    assert {"loss.png", "animation.gif", "compare.png", "levels.png"} == {path.name for path in wrote} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 3
     assert not [name for name in names if name.endswith(".tmp")]
-    model, about = load_model(tmp_path / "model.safetensors")
-    assert about["images_seen"] == 960
-    assert math.isfinite(about["loss"])
-    for ours, theirs in zip(trainer.average.parameters(), model.parameters(), strict=True):
+    model, metadata = load_model(tmp_path / "model.safetensors")
+    assert metadata["images_seen"] == 960
+    assert math.isfinite(metadata["loss"])
+    for ours, theirs in zip(trainer.ema.parameters(), model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert "complete" in run_folder.describe(tmp_path)["run"]
 
 
 def test_training_lowers_the_loss(tmp_path: Path, blobs: Tensor) -> None:
-    run(Trainer(replace(TINY, n_images=3200), images=blobs), tmp_path)
+    train(Trainer(replace(TINY, n_images=3200), images=blobs), tmp_path)
     values = [float(loss) for _, loss in losses(tmp_path)]
     assert values[-1] < 0.5 * values[0]
 
 
-def test_the_average_and_the_learning_rate_follow_the_images_not_the_steps(blobs: Tensor) -> None:
+def test_the_ema_and_the_learning_rate_depend_on_images_not_on_steps(blobs: Tensor) -> None:
     config = replace(TINY, ema_half_life=64)
     for batch_size in (8, 32):
         trainer = Trainer(replace(config, batch_size=batch_size), images=blobs)
@@ -220,9 +216,9 @@ def test_the_average_and_the_learning_rate_follow_the_images_not_the_steps(blobs
     assert rates[-1] < 2e-6
 
 
-def test_every_step_sets_its_learning_rate_and_averages_with_its_decay(blobs: Tensor) -> None:
+def test_every_step_uses_its_own_learning_rate_and_ema_decay(blobs: Tensor) -> None:
     trainer = Trainer(replace(TINY, ema_half_life=200), images=blobs)
-    expected = [weight.detach().clone() for weight in trainer.average.parameters()]
+    expected = [weight.detach().clone() for weight in trainer.ema.parameters()]
     rates = set()
     for _, _ in zip(range(40), trainer.steps(), strict=False):
         trainer.step -= 1
@@ -234,7 +230,7 @@ def test_every_step_sets_its_learning_rate_and_averages_with_its_decay(blobs: Te
             decay * a + (1 - decay) * w.detach() for a, w in zip(expected, trainer.model.parameters(), strict=True)
         ]
     assert len(rates) == 40
-    for found, wanted in zip(trainer.average.parameters(), expected, strict=True):
+    for found, wanted in zip(trainer.ema.parameters(), expected, strict=True):
         torch.testing.assert_close(found, wanted)
 
 
@@ -245,49 +241,49 @@ def test_the_optimizer_is_adamw_with_amsgrad(blobs: Tensor) -> None:
     assert "max_exp_avg_sq" in next(iter(trainer.optimizer.state.values()))
 
 
-def test_where_bfloat16_is_chosen_the_convolutions_run_in_it_and_the_weights_stay_float32(blobs: Tensor) -> None:
+def test_with_bfloat16_the_convolutions_use_it_and_the_weights_stay_float32(blobs: Tensor) -> None:
     for precision in ("float32", "bfloat16"):
         trainer = Trainer(replace(TINY, precision=precision), images=blobs, device="cpu")
         seen = set()
         for module in trainer.model.modules():
             if isinstance(module, torch.nn.Conv2d):
-                module.register_forward_hook(lambda module, given, answer, seen=seen: seen.add(answer.dtype))
+                module.register_forward_hook(lambda module, inputs, output, seen=seen: seen.add(output.dtype))
         next(trainer.steps())
         assert seen == {getattr(torch, precision)}
         assert {weight.dtype for weight in trainer.model.parameters()} == {torch.float32}
 
 
-def test_grids_come_from_the_average_and_always_from_the_same_noise(blobs: Tensor) -> None:
+def test_grids_are_drawn_with_the_ema_and_always_from_the_same_noise(blobs: Tensor) -> None:
     trainer = Trainer(TINY, images=blobs)
     first = trainer.sample(3)
     trainer.step = 7
     for weight in trainer.model.parameters():
         weight.data.zero_()
     assert torch.equal(trainer.sample(3), first)
-    trainer.average.head[-1].get_parameter("bias").data += 0.1
+    trainer.ema.head[-1].get_parameter("bias").data += 0.1
     assert not torch.equal(trainer.sample(3), first)
 
 
-def test_a_trainer_leaves_the_callers_random_numbers_alone(blobs: Tensor, tmp_path: Path) -> None:
+def test_a_trainer_does_not_change_the_callers_random_state(blobs: Tensor, tmp_path: Path) -> None:
     torch.manual_seed(999)
     state = torch.random.get_rng_state()
     trainer = Trainer(TINY, images=blobs)
-    run(trainer, tmp_path, until=3)
+    train(trainer, tmp_path, until=3)
     run.finish(trainer, tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path, blobs: Tensor) -> None:
-    """A real process, killed without warning at a step at which nothing was saved, in bfloat16."""
+def test_a_killed_run_can_be_resumed_and_ends_the_same(tmp_path: Path, blobs: Tensor) -> None:
+    """A real process, killed without warning after a step that was not saved, in bfloat16."""
     config = replace(TINY, precision="bfloat16")
-    run(Trainer(config, images=blobs), tmp_path / "whole")
+    train(Trainer(config, images=blobs), tmp_path / "whole")
     save_file({"blobs": blobs}, tmp_path / "blobs")
     code = f"""
 import os, signal, pathlib
 from safetensors.torch import load_file
-from dino.config import Config
-from dino.runs import train
-from dino.trainer import Trainer
+from dino.trainer.config import Config
+from dino.trainer.run import train
+from dino.trainer.trainer import Trainer
 trainer = Trainer(Config(**{asdict(config)!r}), images=load_file({str(tmp_path / "blobs")!r})["blobs"])
 for progress in train(trainer, pathlib.Path({str(tmp_path / "killed")!r})):
     if progress.step == 45:
@@ -297,7 +293,7 @@ for progress in train(trainer, pathlib.Path({str(tmp_path / "killed")!r})):
     resumed = Trainer(run_folder.saved_config(tmp_path / "killed"), images=blobs)
     resumed.load(tmp_path / "killed")
     assert 0 < resumed.step < 45
-    run(resumed, tmp_path / "killed")
+    train(resumed, tmp_path / "killed")
     for name in ("model.safetensors", "state.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
     assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
@@ -306,19 +302,19 @@ for progress in train(trainer, pathlib.Path({str(tmp_path / "killed")!r})):
 
 
 def test_half_a_row_in_the_log_is_dropped_on_resume(tmp_path: Path, blobs: Tensor) -> None:
-    run(Trainer(TINY, images=blobs), tmp_path, until=30)
+    train(Trainer(TINY, images=blobs), tmp_path, until=30)
     with (tmp_path / "log.csv").open("ab") as file:
         file.write(b"5\xff")
     resumed = Trainer(TINY, images=blobs)
     resumed.load(tmp_path)
-    run(resumed, tmp_path)
+    train(resumed, tmp_path)
     assert [step for step, _ in losses(tmp_path)] == ["25", "50", "60"]
 
 
 def test_tensorboard_gets_the_losses_and_the_grids(tmp_path: Path, blobs: Tensor) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run(Trainer(TINY, images=blobs), tmp_path)
+    train(Trainer(TINY, images=blobs), tmp_path)
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     logged = [(event.step // 16, event.value) for event in events.Scalars("loss")]
@@ -326,9 +322,7 @@ def test_tensorboard_gets_the_losses_and_the_grids(tmp_path: Path, blobs: Tensor
     assert events.Images("samples")
 
 
-def test_a_run_is_saved_every_so_often_without_being_asked(
-    tmp_path: Path, blobs: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_saved_regularly(tmp_path: Path, blobs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "SAVE_EVERY", 0)
     for progress in run.train(Trainer(TINY, images=blobs), tmp_path):
         if progress.step == 5:
@@ -336,7 +330,7 @@ def test_a_run_is_saved_every_so_often_without_being_asked(
             break
 
 
-def test_a_run_folder_that_vanishes_is_told_in_one_line(tmp_path: Path, blobs: Tensor) -> None:
+def test_a_run_folder_that_vanishes_is_reported_in_one_line(tmp_path: Path, blobs: Tensor) -> None:
     steps = run.train(Trainer(TINY, images=blobs), tmp_path / "run")
     next(steps)
     shutil.rmtree(tmp_path / "run")
@@ -345,30 +339,32 @@ def test_a_run_folder_that_vanishes_is_told_in_one_line(tmp_path: Path, blobs: T
 
 
 def test_a_run_cannot_be_resumed_to_an_end_that_it_has_passed(tmp_path: Path, blobs: Tensor) -> None:
-    run(Trainer(TINY, images=blobs), tmp_path, until=30)
+    train(Trainer(TINY, images=blobs), tmp_path, until=30)
     with pytest.raises(DinoError, match="has seen 480 images already"):
         Trainer(replace(TINY, n_images=160), images=blobs).load(tmp_path)
 
 
-def test_other_pictures_are_refused_on_resume(tmp_path: Path, blobs: Tensor) -> None:
-    run(Trainer(TINY, images=blobs), tmp_path, until=2)
+def test_other_images_are_refused_on_resume(tmp_path: Path, blobs: Tensor) -> None:
+    train(Trainer(TINY, images=blobs), tmp_path, until=2)
     other = Trainer(TINY, images=blobs.flip(0))
     with pytest.raises(DinoError, match="not those that the run"):
         other.load(tmp_path)
 
 
-def test_gray_pictures_and_other_sizes_train(tmp_path: Path, picture_folder: Path) -> None:
+def test_gray_images_and_other_sizes_train(tmp_path: Path, picture_folder: Path) -> None:
     config = replace(
         TINY, data=str(picture_folder), channels=1, size=12, widths=(4, 4, 4), depths=(1, 1, 1), n_images=32
     )
     trainer = Trainer(config)
-    run(trainer, tmp_path / "run")
+    train(trainer, tmp_path / "run")
     assert trainer.sample(2).shape == (2, 1, 12, 12)
     assert len(run.finish(trainer, tmp_path / "run")) == 4
 
 
 @given(size=st.integers(1, 300), resolutions=st.integers(1, 6))
-def test_a_size_the_network_cannot_halve_is_refused_with_the_nearest_that_it_can(size: int, resolutions: int) -> None:
+def test_a_size_that_the_network_cannot_halve_is_refused_and_the_nearest_ones_are_named(
+    size: int, resolutions: int
+) -> None:
     def config(side: int) -> Config:
         return replace(TINY, size=side, widths=(4,) * resolutions, depths=(1,) * resolutions)
 
@@ -378,7 +374,7 @@ def test_a_size_the_network_cannot_halve_is_refused_with_the_nearest_that_it_can
         return
     with pytest.raises(DinoError, match=f"divisible by {step}") as caught:
         config(size)
-    offered = [int(word) for word in str(caught.value).partition("take ")[2].split(" or ")]
+    offered = [int(word) for word in str(caught.value).partition("use ")[2].split(" or ")]
     assert offered
     for side in offered:
         assert config(side).size == side
@@ -386,23 +382,23 @@ def test_a_size_the_network_cannot_halve_is_refused_with_the_nearest_that_it_can
 
 
 @pytest.mark.parametrize("name", ["n_images", "batch_size", "learning_rate", "ema_half_life"])
-def test_nonsense_settings_are_refused(name: str) -> None:
+def test_impossible_settings_are_refused(name: str) -> None:
     with pytest.raises(DinoError, match=f"{name.replace('_', ' ')} must be more than 0"):
         replace(TINY, **{name: 0})
 
 
-def test_the_presets_are_what_they_say() -> None:
-    assert set(PRESETS) == {"quick", "full", "seed"}
-    seed, full, quick = PRESETS["seed"], PRESETS["full"], PRESETS["quick"]
-    assert (seed.batch_size, seed.learning_rate, seed.precision) == (16, 3e-4, "float32")
-    assert seed.n_images == 861_440
-    assert not seed.anneal
-    for preset in (seed, full):
+def test_the_presets_are_as_documented() -> None:
+    assert set(PRESETS) == {"quick", "full", "original"}
+    original, full, quick = PRESETS["original"], PRESETS["full"], PRESETS["quick"]
+    assert (original.batch_size, original.learning_rate, original.precision) == (16, 3e-4, "float32")
+    assert original.n_images == 861_440
+    assert not original.anneal
+    for preset in (original, full):
         assert (preset.size, preset.widths, preset.depths) == (64, (64,) * 5, (2,) * 5)
     assert quick.size == 32
 
 
-def test_run_folders_are_numbered_on_and_never_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_folders_are_numbered_and_never_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_folder.new_run_folder(None, "quick") == Path("runs/quick-1")
     assert run_folder.new_run_folder(None, "quick") == Path("runs/quick-2")
@@ -435,6 +431,6 @@ def test_a_missing_device_is_refused() -> None:
         choose_device("tpu")
 
 
-def test_a_run_learns_from_all_but_what_is_held_out() -> None:
+def test_a_run_trains_on_all_images_except_those_held_out() -> None:
     trainer = Trainer(replace(TINY, data="emoji:faces,noto"), device="cpu")
     assert torch.equal(trainer.images, load_images("emoji:faces,noto", 8, part="training"))

@@ -44,7 +44,7 @@ def bench(
     debug: Debug = False,
 ) -> None:
     """Measure how fast training is here, and what each of the trainer's choices adds to a plain loop."""
-    from ..reports import benchmark
+    from ..reports.benchmark import facts, markdown, measure, write
     from ..reports.report import check_name
     from ..trainer.device import choose_device
     from ..trainer.presets import PRESETS
@@ -53,12 +53,12 @@ def bench(
     place = choose_device(device)
     preset = preset_for(preset, place)
     config = PRESETS[preset] if batch_size is None else replace(PRESETS[preset], batch_size=batch_size)
-    report = benchmark.measure(config, place, seconds=seconds, rounds=rounds)
+    report = measure(config, place, seconds=seconds, rounds=rounds)
     report |= {"preset": preset, "command": command_line()}
-    typer.echo(f"\n{benchmark.markdown(report)}\n")
-    for name, value in benchmark.facts(report).items():
-        say(name, value)
-    for path in benchmark.write(report, json):
+    typer.echo(f"\n{markdown(report)}\n")
+    for label, fact in facts(report).items():
+        say(label, fact)
+    for path in write(report, json):
         say("wrote", path)
     if report["interrupted"]:
         raise typer.Exit(130)

@@ -1,4 +1,4 @@
-"""The commands of the course: progress, hint, solution, reset, watch. `dino.cli` puts them beside its own."""
+"""The commands of the course: progress, hint, solution, reset and watch."""
 
 import difflib
 import subprocess
@@ -13,7 +13,7 @@ from ..common.atomic_file import replacing
 from ..common.errors import DinoError, shell_command
 from ..course.curriculum import LESSONS, Course, Lesson, find_course, find_exercise, find_lesson
 from ..course.hints import next_hint
-from ..course.progress import Record, regrade
+from ..course.progress import Record, grade_changed
 from ..course.stubs import exercise_source, stub
 from .app import app
 from .options import Debug
@@ -26,14 +26,14 @@ ExerciseName = Annotated[str, typer.Argument(metavar="EXERCISE", help="Its numbe
 
 @app.command(rich_help_panel=PANEL)
 def progress(debug: Debug = False) -> None:
-    """Show which exercises pass. Files that changed since they were graded are graded now."""
+    """Show which exercises pass. Files that changed since they were graded are graded first."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     record = Record(find_course())
-    regrade(record)
-    table = Table("", "exercise", "", "what was said last", header_style="bold", box=None, pad_edge=False)
+    grade_changed(record)
+    table = Table("", "exercise", "", "last verdict", header_style="bold", box=None, pad_edge=False)
     for lesson in LESSONS:
         passed = record.passed(lesson)
         table.add_row(f"[bold]{lesson.number}[/]", f"[bold]{lesson.teaches}[/]", f"{passed} of {len(lesson.exercises)}")
@@ -41,63 +41,61 @@ def progress(debug: Debug = False) -> None:
             outcome = record.outcome(lesson, exercise)
             says = record.says(lesson, exercise) if outcome != "passed" else ""
             mark = "[green]passed[/]" if outcome == "passed" else "[red]not yet[/]"
-            if outcome == "unwritten":
-                begun, _, says = says.partition(": ")
-                mark = f"[dim]{escape(begun)}[/]"
+            if outcome == "unwritten":  # "not written yet", or "begun: `forward` is not written yet"
+                state, _, says = says.partition(": ")
+                mark = f"[dim]{escape(state)}[/]"
             table.add_row(lesson.exercise_number(exercise), exercise, mark, escape(says))
     console = Console()
     console.print(table)
     console.print()
-    for line in record.standing([]).rsplit("; ", 1):  # what comes next in a line of its own
+    for line in record.summary([]).rsplit("; ", 1):  # what comes next, on a line of its own
         console.print(line, highlight=False)
 
 
 @app.command(rich_help_panel=PANEL)
 def hint(exercise: ExerciseName, debug: Debug = False) -> None:
-    """Help with an exercise. Each time you ask you get one more of three hints."""
+    """Show a hint for an exercise. There are three, and each call shows one more."""
     from rich.console import Console
     from rich.markdown import Markdown
 
     lesson, name = find_exercise(exercise)
-    given, count = next_hint(find_course(), lesson, name)
+    shown, count = next_hint(find_course(), lesson, name)
     console, number = Console(), lesson.exercise_number(name)
-    for index, text in enumerate(given, 1):
+    for index, text in enumerate(shown, 1):
         console.print(f"[bold]{number} {name}, hint {index} of {count}[/]")
         console.print(Markdown(text))
         console.print()
-    if len(given) < count:
-        console.print(f"For the next one, ask again: {shell_command('dino', 'hint', number)}", highlight=False)
+    if len(shown) < count:
+        console.print(f"The next hint: {shell_command('dino', 'hint', number)}", highlight=False)
     else:
         console.print(
-            f"That was the last hint. The whole answer: {shell_command('dino', 'solution', number)}", highlight=False
+            f"That was the last hint. The solution: {shell_command('dino', 'solution', number)}", highlight=False
         )
 
 
 @app.command(rich_help_panel=PANEL)
 def solution(
     exercise: ExerciseName,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", metavar="", help="Don't ask, even if the exercise doesn't pass yet.")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first if the exercise doesn't pass yet.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Show the answer to an exercise, explained, and how yours differs. Asks first while yours doesn't pass."""
+    """Show the solution of an exercise, and how yours differs. Asks first if yours doesn't pass yet."""
     lesson, name = find_exercise(exercise)
     course, number = find_course(), lesson.exercise_number(name)
     record = Record(course)
-    regrade(record, [lesson])
+    grade_changed(record, [lesson])
     if not yes and record.outcome(lesson, name) != "passed":
-        typer.confirm(f"{number} {name} doesn't pass yet. Show the answer all the same?", abort=True)
-    answer = exercise_source(course.solution(lesson).read_text(encoding="utf-8"), name)
-    _show_code(answer, "python")
-    difference = _difference(_own_source(course, lesson, name), answer)
+        typer.confirm(f"{number} {name} doesn't pass yet. Show the solution anyway?", abort=True)
+    solved = exercise_source(course.solution(lesson).read_text(encoding="utf-8"), name)
+    _show_code(solved, "python")
+    difference = _difference(_own_source(course, lesson, name), solved)
     if difference:
-        typer.secho("From yours (-) to this one (+)\n", bold=True)
+        typer.secho("From yours (-) to the solution (+)\n", bold=True)
         _show_code(difference, "diff")
 
 
 def _show_code(code: str, language: str) -> None:
-    """In color on a screen, and as it is into a file."""
+    """Print code: in color on a screen, and plain into a file."""
     from rich.console import Console
     from rich.syntax import Syntax
 
@@ -114,19 +112,19 @@ def _own_source(course: Course, lesson: Lesson, name: str) -> str:
         return ""
 
 
-def _difference(own: str, answer: str) -> str:
-    lines = difflib.unified_diff(own.splitlines(), answer.splitlines(), lineterm="", n=2)
+def _difference(own: str, solved: str) -> str:
+    lines = difflib.unified_diff(own.splitlines(), solved.splitlines(), lineterm="", n=2)
     return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@"))) if own else ""
 
 
 @app.command(rich_help_panel=PANEL)
 def reset(lesson: LessonName, debug: Debug = False) -> None:
-    """Put a lesson's file back to its stubs. Your attempt is kept."""
+    """Put the stubs back into a lesson's file. Your attempt is kept."""
     course, which = find_course(), find_lesson(lesson)
-    file, fresh = course.lesson_file(which), stub(course, which)
+    file, stubs = course.lesson_file(which), stub(course, which)
     attempt = file.read_bytes() if file.exists() else b""
-    if attempt == fresh.encode():
-        typer.echo(f"{_short(file)} is as it was at the beginning; there is nothing to reset")
+    if attempt == stubs.encode():
+        typer.echo(f"{_short(file)} holds only stubs; there is nothing to reset")
         return
     if attempt.strip():
         kept = course.output_folder / "attempts" / f"{which.number}-{which.name}-{time.strftime('%Y%m%d-%H%M%S')}.py"
@@ -134,19 +132,19 @@ def reset(lesson: LessonName, debug: Debug = False) -> None:
             temporary.write_bytes(attempt)
         typer.echo(f"kept      {_short(kept)}")
     with replacing(file) as temporary:
-        temporary.write_text(fresh, encoding="utf-8")
+        temporary.write_text(stubs, encoding="utf-8")
     typer.echo(f"reset     {_short(file)}")
 
 
 @app.command(rich_help_panel=PANEL)
 def watch(lesson: LessonName, debug: Debug = False) -> None:
-    """Grade a lesson each time you save its file. Ctrl-C ends it."""
+    """Grade a lesson each time you save its file. Stop with Ctrl-C."""
     from watchfiles import watch as changes
 
     course, which = find_course(), find_lesson(lesson)
     file = course.lesson_file(which)
     if not file.parent.is_dir():
-        raise DinoError(f"the folder {file.parent} isn't there")
+        raise DinoError(f"there is no folder {file.parent}")
     _grade(course, which)
     for changed in changes(file.parent, raise_interrupt=False, recursive=False):
         if any(Path(path).name == file.name for _, path in changed):
@@ -161,8 +159,9 @@ def _grade(course: Course, lesson: Lesson) -> None:
         Console().clear()
     folder = course.lesson_file(lesson).parent
     subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)], check=False)
-    typer.echo(f"\nwatching {_short(course.lesson_file(lesson))}: save it to grade it again, Ctrl-C to stop")
+    typer.echo(f"\nwatching {_short(course.lesson_file(lesson))}: save the file to grade it again, Ctrl-C to stop")
 
 
 def _short(path: Path) -> str:
+    """Return a path relative to the current folder, if it is in there."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -17,7 +17,7 @@ from .output import command_line, say
 
 dino evaluate                           [dim]the newest run[/dim]
 
-dino evaluate runs/quick-1 -n 1000      [dim]more images, less chance[/dim]
+dino evaluate runs/quick-1 -n 1000      [dim]more images, steadier numbers[/dim]
 
 dino evaluate runs/quick-1 --steps 25   [dim]are fewer steps as good?[/dim]
 
@@ -30,7 +30,9 @@ def evaluate(
     split: Split = None,
     n: Annotated[
         int | None,
-        typer.Option("-n", metavar="N", min=1, help="How many images to draw. By default 256, fewer for a small set."),
+        typer.Option(
+            "-n", metavar="N", min=1, help="How many images to draw. By default 256, or fewer for a small data set."
+        ),
     ] = None,
     steps: Steps = 100,
     step_size: StepSize = 2.0,
@@ -39,30 +41,26 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The file for all numbers; a page, a plot and a sheet of images go beside it. By default "
+            help="The JSON file for all numbers. A page, a plot and a grid of images go beside it. By default "
             "evaluation.json beside the weights.",
         ),
     ] = None,
-    fid: Annotated[
-        bool, typer.Option("--fid", metavar="", help="Also measure FID and KID; needs torchmetrics.")
-    ] = False,
+    fid: Annotated[bool, typer.Option("--fid", help="Also measure FID and KID; needs torchmetrics.")] = False,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
-    """Measure how well a model denoises, how real its images are, and whether they are new."""
-    from ..reports import evaluate as evaluation
+    """Measure how well a model denoises, how real its images look, and whether they are copies of training images."""
+    from ..reports.evaluate import RealImages, facts, markdown, measure, write
     from ..reports.report import check_name
 
     if json:
         check_name(json)
     model, metadata, folder = load(weights, device)
-    real = evaluation.RealImages.of(*real_images(metadata, data, split), metadata)
-    report, pairs = evaluation.measure(
-        model, metadata, real, n=n, n_steps=steps, step_size=step_size, seed=seed, fid=fid
-    )
+    real = RealImages.of(*real_images(metadata, data, split), metadata)
+    report, pairs = measure(model, metadata, real, n=n, n_steps=steps, step_size=step_size, seed=seed, fid=fid)
     report |= {"command": command_line()}
-    typer.echo(f"\n{evaluation.markdown(report)}\n")
-    for name, value in evaluation.facts(report).items():
-        say(name, value)
-    for path in evaluation.write(report, pairs, json or folder / "evaluation.json"):
+    typer.echo(f"\n{markdown(report)}\n")
+    for label, fact in facts(report).items():
+        say(label, fact)
+    for path in write(report, pairs, json or folder / "evaluation.json"):
         say("wrote", path)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
-    """Return the model to draw with, the metadata of its file, and the folder to write to. Prints which model it is."""
+    """Return the model to draw with, the metadata of its file, and the folder to write to. Prints the model's name."""
     from ..trainer.device import choose_device
     from ..trainer.model_file import PRETRAINED, load_model
     from ..trainer.run_folder import find_weights
@@ -24,13 +24,15 @@ def load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path
 
 
 def real_images(metadata: dict[str, Any], data: str | None, split: str | None) -> tuple[str, str]:
-    """Return the source and split of real images: as asked for, or those the model was trained on.
+    """Return the source and split of real images, by default those the model was trained on.
 
     Raises:
-        DinoError: if nothing was asked for, and the weights don't say what they were trained on.
+        DinoError: if no source was given, and the weights don't name one.
     """
     config = metadata["config"]
     source = data or config.get("data")
     if source is None:
-        raise DinoError("these weights don't say which images they were trained on", settings={"data": None})
+        raise DinoError(
+            "these weights don't say which images they were trained on. Name some", settings={"data": "SOURCE"}
+        )
     return source, split or config.get("split", "train")

@@ -1,4 +1,4 @@
-"""The entry point: run the command, and report what the user can fix in one line."""
+"""The entry point: run the command, and report in one line what the user can fix."""
 
 import sys
 import warnings
@@ -26,8 +26,8 @@ def _run() -> None:
             raise
         problem = _in_the_users_terms(error)
         if distributed.first_to_report():
-            own_line = "\n" if distributed.TORCHRUN else ""  # a process that died may have left half a line
-            print(f"{own_line}{in_one_line(problem)}", file=sys.stderr)
+            new_line = "\n" if distributed.TORCHRUN else ""  # a process that died may have left half a line
+            print(f"{new_line}{in_one_line(problem)}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -35,5 +35,8 @@ def _in_the_users_terms(error: Exception) -> DinoError:
     if isinstance(error, DinoError):
         return error
     if is_out_of_memory(error):
-        return DinoError("there is not enough memory for this", settings={"batch_size": None, "size": None, "n": None})
+        return DinoError(
+            "there is not enough memory for this. Use fewer or smaller images",
+            settings={"batch_size": None, "size": None, "n": None},
+        )
     raise error

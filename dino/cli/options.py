@@ -13,8 +13,7 @@ def checked_seed(seed: int | None) -> int | None:
     return seed
 
 
-# Every option has a metavar, because its type and range in words would fill half of a narrow terminal. The metavar of
-# a flag is empty, because typer would write <bool> beside it, as if it took a value.
+# Every option has a metavar, because its type and range in words would fill half of a narrow terminal.
 Weights = Annotated[
     Path | None,
     typer.Argument(
@@ -39,4 +38,4 @@ StepSize = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", callback=checked_seed, help="Determines every random number.")]
-Debug = Annotated[bool, typer.Option("--debug", metavar="", help="On an error, show where in the code it happened.")]
+Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]

@@ -1,5 +1,6 @@
-"""What the command line prints: reports in two columns, errors and warnings in one line each."""
+"""The output of the command line: reports in two columns, errors and warnings in one line each."""
 
+import re
 import shlex
 import sys
 import warnings
@@ -11,7 +12,8 @@ from ..common.errors import DinoError, DinoWarning, printable
 from ..trainer import distributed
 from .advice import advice
 
-LONGEST = 5_000  # characters of a message; a path in it may have as many
+LONGEST = 5_000  # characters of a message; a path in it may be that long
+ENDS_IN_A_COMMAND = re.compile(r": (uv |dino |pytest |git |pip )[^:]*$")
 
 _usual_format = warnings.formatwarning
 
@@ -23,16 +25,18 @@ def say(label: str, value: object) -> None:
 
 
 def in_one_line(problem: DinoError | DinoWarning) -> str:
-    """Return the line that tells of a problem: what is wrong, and which option or command would help."""
+    """Return the line that reports a problem: what is wrong, and which option or command would help."""
     return f"dino: {printable(' '.join(filter(None, (_sentence(str(problem)), advice(problem)))), LONGEST)}"
 
 
 def _sentence(message: str) -> str:
-    return message if message.endswith((".", "?", "!")) else f"{message}."
+    """Add a full stop, unless the message has one or ends in a command, which should be easy to copy."""
+    stands_alone = message.endswith((".", "?", "!")) or ENDS_IN_A_COMMAND.search(message)
+    return message if stands_alone else f"{message}."
 
 
 def format_warning(message: Warning | str, category: type[Warning], *where: Any) -> str:
-    """Return a warning of dino's as one line, and one of a library's as usual. Stands in for `warnings.formatwarning`."""
+    """Return a warning of dino as one line, and a library's as usual. Stands in for `warnings.formatwarning`."""
     if isinstance(message, DinoWarning):
         return f"{in_one_line(message)}\n"
     return _usual_format(message, category, *where)

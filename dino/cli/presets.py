@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def preset_for(name: str | None, device: "torch.device") -> str:
-    """Return the name of the preset that was asked for, or of the one that suits the device. Prints which, and why.
+    """Return the name of the chosen preset, by default the one that suits the device. Prints the name and the reason.
 
     Raises:
         DinoError: if there is no such preset.

@@ -38,13 +38,11 @@ def sample(
     step_size: StepSize = 2.0,
     seed: Seed = 0,
     animate: Annotated[
-        bool, typer.Option("--animate", metavar="", help="Also write a GIF of the images coming out of the noise.")
+        bool, typer.Option("--animate", help="Also write a GIF of the images coming out of the noise.")
     ] = False,
     strip: Annotated[
         bool,
-        typer.Option(
-            "--strip", metavar="", help="Also write a strip: one image at ten steps, above the predictions made there."
-        ),
+        typer.Option("--strip", help="Also write a strip: one image at ten steps, above the predictions made there."),
     ] = False,
     out: Annotated[
         Path | None,
@@ -76,5 +74,5 @@ def sample(
 
 
 def _at_most(path: "list[Step]", n: int) -> "list[Step]":
-    """Return `n` of the steps, spread evenly, or all of them where there are fewer."""
+    """Return `n` of the steps, evenly spaced, or all of them if there are fewer."""
     return path if len(path) <= n else [path[round(k * (len(path) - 1) / (n - 1))] for k in range(n)]

@@ -84,7 +84,7 @@ def train(
     ] = 1,
     compile: Annotated[
         bool | None,
-        typer.Option("--compile/--no-compile", metavar="", help="Fuse the network's layers. By default on a GPU."),
+        typer.Option("--compile/--no-compile", help="Fuse the network's layers. By default on a GPU."),
     ] = None,
     seed: Annotated[
         int | None,
@@ -98,11 +98,11 @@ def train(
     ] = None,
     mine: Annotated[
         bool,
-        typer.Option("--mine", metavar="", help="Train with your own code from the lessons. All of it must pass."),
+        typer.Option("--mine", help="Train with your own code from the lessons. All of it must pass."),
     ] = False,
     fill_in: Annotated[
         bool,
-        typer.Option("--fill-in", metavar="", help="With --mine: use dino's code for lessons that don't pass yet."),
+        typer.Option("--fill-in", help="With --mine: use dino's code for lessons that don't pass yet."),
     ] = False,
     device: Device = "auto",
     debug: Debug = False,
@@ -138,7 +138,7 @@ def train(
 
 
 def _own_parts(fill_in: bool) -> "Parts":
-    """Load the learner's code, and print whose each part is."""
+    """Load the learner's code, and print which parts are the learner's and which are dino's."""
     from ..course.parts import in_words, parts_of_the_course
 
     parts = parts_of_the_course(strict=not fill_in)
@@ -160,7 +160,7 @@ def _trainer_class(parts: "Parts | None") -> "Callable[..., Trainer]":
 def _settings(
     preset: str | None, given: dict[str, Any], resume: Path | None, out: Path | None, place: "torch.device"
 ) -> "tuple[Config, str]":
-    """Return the run's configuration, and the preset's name."""
+    """Return the run's configuration and the name of its preset."""
     from ..trainer.presets import PRESETS
     from ..trainer.run_folder import saved_config
 
@@ -190,7 +190,7 @@ def _introduce(trainer: "Trainer", folder: Path) -> None:
     config = trainer.config
     others = f", {distributed.N_PROCESSES} processes" if distributed.N_PROCESSES > 1 else ""
     say("device", f"{trainer.device}, {config.precision}{others}")
-    say("pictures", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
+    say("images", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
     say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
     if trainer.compiles:
         say("compiling", "the network for this device first, which can take a minute")
@@ -214,7 +214,7 @@ def _train(trainer: "Trainer", folder: Path, minutes: float | None) -> None:
         _progress_bar(trainer) as bar,
     ):
         for progress in run:
-            loss = f", loss {progress.loss:.4f}" if math.isfinite(progress.loss) else ""  # before the first row: none
+            loss = f", loss {progress.loss:.4f}" if math.isfinite(progress.loss) else ""  # before the first row
             bar.set_postfix_str(f"step {progress.step}{loss}, saved {progress.saved}", refresh=False)
             bar.update(progress.images - bar.n)
             if distributed.N_PROCESSES > 1 and not log_is_due(trainer):
@@ -246,7 +246,7 @@ def _progress_bar(trainer: "Trainer") -> Any:
 
 
 def _announce_stop() -> bytes:
-    """Return what is printed when the first signal arrives. torchrun passes signals on once, and counts the seconds."""
+    """Return the message for the first signal, or none under torchrun, which passes on one signal and soon kills."""
     return b"" if distributed.TORCHRUN else b"\nstopping after this step; press Ctrl-C again to end at once, unsaved\n"
 
 

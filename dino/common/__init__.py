@@ -1,1 +1,1 @@
-"""What every layer uses: errors, atomic file replacement, image grids and plots."""
+"""The lowest layer, which every other one uses: errors, atomic file replacement, image grids and plots."""

@@ -1,4 +1,4 @@
-"""Atomic file replacement: a file is the old one or the new one, and whole, whatever happens in between."""
+"""Atomic file replacement: whatever happens, a file is whole, and either the old one or the new one."""
 
 import contextlib
 import errno
@@ -13,8 +13,8 @@ from .errors import DinoError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to, and move it to `path` at the end.
 
-    If the body fails or the process dies, `path` is unchanged. The bytes reach the disk before the name moves, so a
-    power cut can't leave an empty file with the right name.
+    If the body fails or the process dies, the file at `path` is unchanged. The bytes reach the disk before the rename,
+    so a power cut can't leave an empty file with the right name.
 
     Raises:
         DinoError: if the file can't be written, for example because the disk is full.
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        # Some systems can't flush a folder; the file itself is safe by now.
+        # Some systems can't flush a folder. The file itself is safe by now.
         with contextlib.suppress(OSError):
             _flush_to_disk(path.parent)
 

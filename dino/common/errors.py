@@ -1,4 +1,4 @@
-"""Problems that the user can fix, each told in one line."""
+"""Errors and warnings that the user can act on, each reported in one line."""
 
 import os
 import shlex
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 
 class _Fixable(Exception):
-    """A message, and the settings that would fix what it says.
+    """A message, and the settings that would fix the problem.
 
-    Library code states the facts and names settings. Only the command line knows how an option is spelled, and adds it
-    (see `dino.cli.advice`).
+    Library code states facts and names settings. Only the command line knows how an option is spelled, and adds the
+    option to the message (see `dino.cli.advice`).
 
     Args:
         message: one line: what is wrong, and what to do about it.
-        settings: parameters or fields of `Config` that would help, each with a value to try, or None for any other.
-        command: the `dino` command that takes these settings, if it isn't the one that is running.
+        settings: parameters or fields of `Config` that would help, each with a value to try, or None for any other
+            value.
+        command: the `dino` command that takes these settings, if that isn't the one that is running.
 
     Attributes:
         settings, command: as given.
@@ -35,15 +36,15 @@ class DinoError(_Fixable):
 
 
 class DinoWarning(_Fixable, UserWarning):
-    """Something the user should know while the work goes on."""
+    """A problem that the user should know about, although the work continues."""
 
 
-# What torch says on a CPU, and what its convolutions (oneDNN) say, when they get no memory.
+# From the errors of torch on a CPU, and of its convolutions (oneDNN), when they get no memory.
 OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of a GPU, of torch on a CPU, or of Python says that the memory is full."""
+    """Return whether an error of a GPU, of torch on a CPU, or of Python means that the memory is full."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or any(words in str(error) for words in OUT_OF_MEMORY)
 
@@ -54,12 +55,12 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str, most: int = 200) -> str:
-    """Return text from outside, fit for a message: at most `most` characters, control characters spelled out (\\x1b)."""
+    """Return text that is safe to print: at most `most` characters, with control characters spelled out (\\x1b)."""
     plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: most + 1])
     return plain if len(plain) <= most else f"{plain[: most - 3]}..."
 
 
 def shell_command(*words: object) -> str:
-    """Return a command as the user should type it: quoted, and behind `uv run` if that started this program."""
+    """Return a command as the user should type it: quoted, and after `uv run` if that started this program."""
     started_by_uv = "UV_RUN_RECURSION_DEPTH" in os.environ
     return shlex.join(["uv", "run"] * started_by_uv + [str(word) for word in words])

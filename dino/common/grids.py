@@ -1,4 +1,4 @@
-"""Image grids, and the image files made of them. All images are in [0, 1], shape (N, C, H, W), on any device."""
+"""Image grids, and image files. All images are in [0, 1], shape (N, C, H, W), on any device."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from .errors import DinoError
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from PIL.Image import Image
 
-CELL = 64  # pixels; images that fit into a cell of this side twice or more are enlarged
+CELL = 64  # pixels; an image is enlarged if it fits at least twice into a square of this side
 GAP = 2  # pixels between the images of a grid
 
 
@@ -37,10 +37,10 @@ def grid(images: Tensor, columns: int | None = None) -> "Image":
 
 
 def split_grid(image: "Image", size: int, channels: int = 3) -> Tensor:
-    """Return the images of a `grid`: (N, channels, size, size), in [0, 1]. White images fill up its last row.
+    """Return the images of a `grid`: (N, channels, size, size), in [0, 1]. White images fill the rest of the last row.
 
     Args:
-        image: as `grid` made it.
+        image: a grid, as `grid` returns it.
         size: side of one image before it was enlarged, in pixels.
         channels: 3, or 1 for gray.
     """
@@ -82,7 +82,7 @@ def save_image(image: "Image", path: Path) -> Path:
 
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
     if kind not in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
-        raise DinoError(f"{path} does not end like the name of an image. End it in .png, .jpg or .webp")
+        raise DinoError(f"{path} is not the name of an image file. End it in .png, .jpg or .webp")
     with replacing(path) as temporary:
         image.save(temporary, kind)
     return path
@@ -103,9 +103,9 @@ def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> P
 
 
 def animation(frames: Sequence["Image"], path: Path, *, seconds: float = 5.0) -> Path:
-    """Write a GIF that plays for `seconds`, rests for two more on its last frame, and repeats. Returns the path.
+    """Write a GIF that plays for `seconds`, rests on its last frame for two more, and repeats. Returns the path.
 
-    It plays longer if there are more than 50 frames for a second, because browsers don't show more.
+    With more than 50 frames for each second the GIF plays longer, because browsers don't show more.
     """
     each = max(20, round(1000 * seconds / len(frames)))  # browsers slow down anything under 20 milliseconds
     with replacing(path) as temporary:

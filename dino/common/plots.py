@@ -12,7 +12,7 @@ from .atomic_file import replacing
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
 
-INK = "#808080"  # of letters and lines: readable on white and on black
+INK = "#808080"  # the color of text and lines, readable on white and on black
 STYLE: dict[Any, Any] = {  # for matplotlib, in all figures of the course
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.framealpha": 0,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.titlecolor": INK, "grid.color": INK,
@@ -26,7 +26,7 @@ def labeled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *,
 
     Args:
         rows: images in [0, 1], each (N, C, H, W). N may differ from row to row.
-        columns: one label for each image of the longest row, or none.
+        columns: one label for each image of the longest row. By default there are none.
         inch: the side of an image, in inches.
     """
     import matplotlib as mpl
@@ -50,7 +50,7 @@ def labeled(rows: Mapping[str, Tensor], columns: Sequence[str] | None = None, *,
 
 
 def loss_curve(log: Path) -> "Figure":
-    """Plot the loss against the images seen, on a logarithmic axis: every row of a log faintly, and smoothed.
+    """Plot the loss against the images seen, on a logarithmic axis: each row of the log faintly, and a smooth curve.
 
     Args:
         log: the path of a run's log.csv.

@@ -1,3 +1,5 @@
-"""What grades and guides: the lessons' graders, the learner's parts, hints, progress. It never runs a learner's code
-in its own process: that happens in `room`.
+"""Grading and guiding: the lessons, their graders, a learner's parts, hints and progress.
+
+A learner's code never runs in the process of pytest. It runs in the sandbox: `sandbox` is its parent's side, and
+`grader` its inside. `dino train --mine` and `parts()` run the code in their own process, once it has passed.
 """

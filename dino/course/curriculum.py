@@ -1,4 +1,4 @@
-"""The lessons and exercises there are, and where their files lie. Free of torch, as all that only needs names is."""
+"""The lessons, their exercises and their files. Free of torch, because many parts of the course need only names."""
 
 import re
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from ..common.errors import DinoError
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson: its number, the name that runs through the house, and its exercises in order."""
+    """One lesson: its number, its name and its exercises in order."""
 
     number: str  # "03"
-    name: str  # "training": of the learner's file, its solution, the reference and the prose
-    exercises: tuple[str, ...]  # exercise 3.2 is the second of lesson 03, everywhere
-    teaches: str  # in a few words: "how it learns"
+    name: str  # "training": names the learner's file, the solution, the reference and the lesson's page
+    exercises: tuple[str, ...]  # exercise 3.2 is the second of lesson 03
+    teaches: str  # a few words for headings: "how it learns"
 
     def exercise_number(self, exercise: str) -> str:
-        """ "3.2" for "train_step"."""
+        """Return the number of an exercise: "3.2" for "train_step"."""
         return f"{int(self.number)}.{self.exercises.index(exercise) + 1}"
 
 
 LESSONS = (
     Lesson("00", "images", ("to_unit", "center_square", "random_flip"), "pictures as numbers"),
     Lesson("01", "noise", ("mix", "sample_noise_levels", "add_noise"), "mixing noise in"),
-    Lesson("02", "denoiser", ("Block", "Pool", "Stage", "UNet"), "the network that guesses the clean picture"),
+    Lesson("02", "denoiser", ("Block", "Pool", "Stage", "UNet"), "the network that predicts the clean picture"),
     Lesson("03", "training", ("denoising_loss", "train_step", "update_average", "train"), "how it learns"),
     Lesson(
         "04", "sampler", ("noise_schedule", "extrapolate", "remix", "denoise", "generate"), "from noise to pictures"
@@ -43,32 +43,38 @@ LESSONS = (
         "is it any good?",
     ),
 )
-MAKING = LESSONS[:5]  # those whose files make a model; the rest look at what it makes
+MODEL_LESSONS = LESSONS[:5]  # their files make up a model; lesson 05 evaluates it
 N_EXERCISES = sum(len(lesson.exercises) for lesson in LESSONS)
+
+# Exercises that had another name once, new name by old name. A file with the old name is still graded.
+RENAMED = {"nearest_neighbours": "nearest_neighbors"}
 
 
 def find_lesson(name: str) -> Lesson:
-    """The lesson called "03", "3", "training", or by its folder or file.
+    """Return the lesson called "03", "3", "training", or by its folder or file.
 
     Raises:
-        DinoError: there is none.
+        DinoError: if there is no such lesson.
     """
     words = re.split(r"[/\\]", name.strip().rstrip("/\\"))
     for lesson in LESSONS:
         if {lesson.number, lesson.number.lstrip("0") or "0", lesson.name, f"{lesson.name}.py"} & set(words):
             return lesson
-    raise DinoError(f"there is no lesson {name}. There are {', '.join(f'{x.number} ({x.name})' for x in LESSONS)}")
+    known = ", ".join(f"{lesson.number} ({lesson.name})" for lesson in LESSONS)
+    raise DinoError(f"there is no lesson {name}. The lessons are {known}")
 
 
 def find_exercise(name: str) -> tuple[Lesson, str]:
-    """The lesson and exercise called "3.2" or "train_step".
+    """Return the lesson and the exercise called "3.2" or "train_step".
 
     Raises:
-        DinoError: there is none.
+        DinoError: if there is no such exercise.
     """
+    wanted = name.strip()
+    wanted = RENAMED.get(wanted, wanted).lower()
     for lesson in LESSONS:
         for exercise in lesson.exercises:
-            if name.strip().lower() in (lesson.exercise_number(exercise), exercise.lower()):
+            if wanted in (lesson.exercise_number(exercise), exercise.lower()):
                 return lesson, exercise
     first, last = LESSONS[0], LESSONS[-1]
     raise DinoError(
@@ -76,6 +82,8 @@ def find_exercise(name: str) -> tuple[Lesson, str]:
         f"({first.exercises[0]}) to {last.exercise_number(last.exercises[-1])} ({last.exercises[-1]})"
     )
 
+
+# ---- files ----------------------------------------------------------------------------------------------------------
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -92,47 +100,47 @@ def hints_file(lesson: Lesson) -> Path:
 
 @dataclass(frozen=True)
 class Course:
-    """A copy of the course on disk: the folder that holds `lessons` and `solutions`."""
+    """A copy of the course on disk."""
 
-    root: Path  # of the copy
+    root: Path  # the folder that holds `lessons` and `solutions`
 
     def lesson_file(self, lesson: Lesson) -> Path:
-        """The learner's file."""
+        """Return the path of the learner's file."""
         return self.root / "lessons" / lesson.number / f"{lesson.name}.py"
 
     def grader(self, lesson: Lesson) -> Path:
-        """The tests of the learner's file."""
+        """Return the path of the tests that grade the learner's file."""
         return self.root / "lessons" / lesson.number / f"test_{lesson.name}.py"
 
     def solution(self, lesson: Lesson) -> Path:
-        """The same file, solved and explained."""
+        """Return the path of the lesson's file, solved and explained."""
         return self.root / "solutions" / lesson.number / f"{lesson.name}.py"
 
     @property
     def integration_test(self) -> Path:
-        """The test that trains with all parts."""
+        """The test that trains a small network on all of a learner's parts."""
         return self.root / "lessons" / "test_integration.py"
 
     @property
     def output_folder(self) -> Path:
-        """What grading leaves: pictures, verdicts, old attempts."""
+        """The folder that grading writes to: contact sheets, verdicts, old attempts."""
         return self.root / "runs" / "lessons"
 
     def contact_sheet(self, lesson: Lesson) -> Path:
-        """The learner's output beside the expected one."""
+        """Return the path of the picture that shows the learner's output beside the expected one."""
         return self.output_folder / f"{lesson.number}.png"
 
     @property
     def is_here(self) -> bool:
-        """Whether there is a course in the folder."""
+        """True if the folder holds a course."""
         return (self.root / "lessons" / "conftest.py").is_file() and (self.root / "solutions").is_dir()
 
 
 def find_course(start: Path | None = None) -> Course:
-    """The course that the current folder is in, or else the one that this package was installed from.
+    """Return the course that the current folder is in, or else the one that this package was installed from.
 
     Raises:
-        DinoError: the lessons are in neither place.
+        DinoError: if the lessons are in neither place.
     """
     here = (start or Path.cwd()).resolve()
     for root in (here, *here.parents, Path(__file__).parents[2]):

@@ -1,4 +1,4 @@
-"""Help with an exercise, in three steps, each given only when it is asked for: the idea, a pointer, nearly the code."""
+"""Hints: three for each exercise, shown one at a time. First the idea, then a pointer, then nearly the code."""
 
 import contextlib
 import json
@@ -10,11 +10,11 @@ from ..common.errors import DinoError
 from .curriculum import Course, Lesson, hints_file
 
 
-def hints(course: Course, lesson: Lesson, exercise: str) -> list[str]:
-    """The hints of an exercise, as Markdown.
+def hints(lesson: Lesson, exercise: str) -> list[str]:
+    """Return the hints of an exercise, as Markdown.
 
     Raises:
-        DinoError: its file isn't there, or holds none.
+        DinoError: if their file is missing or has none for the exercise.
     """
     path = hints_file(lesson)
     try:
@@ -24,19 +24,19 @@ def hints(course: Course, lesson: Lesson, exercise: str) -> list[str]:
     heading = re.escape(f"## {lesson.exercise_number(exercise)} {exercise}")
     section = re.search(rf"^{heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is None:
-        raise DinoError(f"there are no hints to exercise {lesson.exercise_number(exercise)} in {path}")
+        raise DinoError(f"there are no hints for exercise {lesson.exercise_number(exercise)} in {path}")
     items = re.split(r"^\d+\. ", section.group(1), flags=re.MULTILINE)[1:]
     return [textwrap.dedent("   " + item).strip() for item in items]
 
 
 def next_hint(course: Course, lesson: Lesson, exercise: str) -> tuple[list[str], int]:
-    """The hints asked for so far and one more, and how many there are in all. How far a learner is, is kept."""
-    every, path = hints(course, lesson, exercise), course.output_folder / "hints.json"
-    given: dict[str, int] = {}
+    """Return the hints that were shown before and one more, and the number of all hints. Remembers what was shown."""
+    every, path = hints(lesson, exercise), course.output_folder / "hints.json"
+    shown: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
-        given = {str(number): int(count) for number, count in dict(json.loads(path.read_text())).items()}
+        shown = {str(number): int(count) for number, count in dict(json.loads(path.read_text())).items()}
     number = lesson.exercise_number(exercise)
-    given[number] = min(len(every), given.get(number, 0) + 1)
+    shown[number] = min(len(every), shown.get(number, 0) + 1)
     with contextlib.suppress(DinoError), replacing(path) as temporary:
-        temporary.write_text(json.dumps(given) + "\n")
-    return every[: given[number]], len(every)
+        temporary.write_text(json.dumps(shown) + "\n")
+    return every[: shown[number]], len(every)

@@ -1,11 +1,11 @@
-"""Where a learner stands: the verdicts on their exercises, kept while neither their file nor the grader changes."""
+"""Progress: the verdicts on a learner's exercises, kept until their file or the grader changes."""
 
 import contextlib
 import hashlib
 import json
 import platform
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,55 +17,68 @@ from .verdict import Verdict
 
 
 class Record:
-    """The verdicts in runs/lessons/verdicts.json. One counts only while the files that led to it are the same."""
+    """The verdicts in runs/lessons/verdicts.json. A verdict counts only while the files that led to it are the same.
+
+    Args:
+        course: the copy of the course that the verdicts are about.
+    """
 
     def __init__(self, course: Course) -> None:
         self.course, self.path = course, course.output_folder / "verdicts.json"
         self.verdicts = self._saved()
         self._new: set[str] = set()
 
+    # ---- write ------------------------------------------------------------------------------------------------------
+
     def keep(self, verdict: Verdict, graded: str) -> None:
-        """Note a verdict, if it is one on the file. `graded` is the fingerprint from before it was graded: the file may
-        have been saved again since.
+        """Keep a verdict, if it is one about the file.
+
+        Args:
+            verdict: the verdict.
+            graded: the fingerprint from before the file was graded, because it may have been saved again since.
         """
-        if verdict.outcome in ("ungraded", "stopped"):  # what ended the room may not have been the file
+        if verdict.outcome in ("ungraded", "stopped"):  # the file may not be why the worker ended
             return
         entry = {"fingerprint": graded, "outcome": verdict.outcome, "says": verdict.says}
         self.verdicts[verdict.number] = entry
         self._new.add(verdict.number)
 
     def save(self) -> None:
-        """Write the new verdicts into the record, if it can be written. Another process may have written there, too."""
+        """Write the new verdicts, if the file can be written. Verdicts of other processes in it stay."""
         merged = self._saved() | {number: self.verdicts[number] for number in self._new}
         with contextlib.suppress(DinoError), replacing(self.path) as temporary:
             temporary.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
 
     def _saved(self) -> dict[str, dict[str, str]]:
         with contextlib.suppress(OSError, ValueError, TypeError):
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-            return {number: dict(entry) for number, entry in dict(kept).items()}
+            saved = json.loads(self.path.read_text(encoding="utf-8"))
+            return {number: dict(entry) for number, entry in dict(saved).items()}
         return {}
 
+    # ---- read -------------------------------------------------------------------------------------------------------
+
     def outcome(self, lesson: Lesson, exercise: str) -> str | None:
-        """The outcome of an exercise as it is now, or None if it hasn't been graded since something changed."""
-        entry = self.verdicts.get(lesson.exercise_number(exercise))
-        return entry.get("outcome") if entry and entry.get("fingerprint") == fingerprint(self.course, lesson) else None
+        """Return the outcome of an exercise, or None if it wasn't graded since something changed."""
+        entry = self.verdicts.get(lesson.exercise_number(exercise), {})
+        with contextlib.suppress(DinoError):  # a file of the grader is missing, so the verdict doesn't count
+            if entry and entry.get("fingerprint") == fingerprint(self.course, lesson):
+                return entry.get("outcome")
+        return None
 
     def says(self, lesson: Lesson, exercise: str) -> str:
-        """What was said of it."""
+        """Return the sentence of the last verdict on an exercise, or ""."""
         return self.verdicts.get(lesson.exercise_number(exercise), {}).get("says", "")
 
     def passed(self, lesson: Lesson) -> int:
-        """How many exercises of a lesson are known to be right."""
+        """Return how many exercises of a lesson pass."""
         return sum(self.outcome(lesson, exercise) == "passed" for exercise in lesson.exercises)
 
-    def standing(self, graded: list[Lesson]) -> str:
-        """One line: how far these lessons and the course are, and what comes next."""
-        parts = (
-            [f"{self.passed(x)} of {len(x.exercises)} in lesson {x.number}" for x in graded] if len(graded) < 3 else []
-        )
-        parts.append(f"{sum(map(self.passed, LESSONS))} of {N_EXERCISES} in all")
-        return "; ".join([*parts, self._next(graded)])
+    def summary(self, graded: list[Lesson]) -> str:
+        """Return one line: how many exercises pass in these lessons and in all, and what comes next."""
+        counts = [f"{self.passed(x)} of {len(x.exercises)} in lesson {x.number}" for x in graded]
+        counts = counts if len(graded) < 3 else []
+        total = f"{sum(map(self.passed, LESSONS))} of {N_EXERCISES} in all"
+        return "; ".join([*counts, total, self._next(graded)])
 
     def _next(self, graded: list[Lesson]) -> str:
         order = [x for x in LESSONS if x in graded] + [x for x in LESSONS if x not in graded]
@@ -80,18 +93,21 @@ class Record:
         return f"all done: now train on your own parts with {shell_command('dino', 'train', '--mine')}"
 
 
-def regrade(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
-    """Grade the exercises that have no verdict, or whose file has changed since, and save the record."""
+def grade_changed(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
+    """Grade the exercises that have no verdict, or whose file changed since, and save the record."""
     due = [(x, exercise) for x in lessons for exercise in x.exercises if record.outcome(x, exercise) is None]
     if not due:
         return
     from tqdm.auto import tqdm
 
-    with Sandbox(record.course) as room:
+    with Sandbox(record.course) as sandbox:
         for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1, disable=None):
             before = fingerprint(record.course, lesson)
-            record.keep(room.grade(lesson, exercise), before)
+            record.keep(sandbox.grade(lesson, exercise), before)
     record.save()
+
+
+# ---- fingerprints ---------------------------------------------------------------------------------------------------
 
 
 def fingerprint(course: Course, lesson: Lesson) -> str:
@@ -107,21 +123,19 @@ def fingerprint(course: Course, lesson: Lesson) -> str:
 
 
 def grading_files(course: Course, lesson: Lesson) -> list[Path]:
-    """Return every file besides the learner's own that decides the verdicts on a lesson.
+    """Return every file that decides the verdicts on a lesson, without the learner's own.
 
-    They are the lesson's tests and mistakes, the reference files, and all code of the course and what it imports.
+    They are the lesson's tests and mistakes, the reference files, all code and pictures of the course, and what that
+    code imports.
     """
     package = Path(__file__).parents[1]
     reference = [package / f"{each.name}.py" for each in LESSONS]
-    shared = [
-        package / f"{name}.py"
-        for name in ("__init__", "common/__init__", "common/errors", "common/atomic_file", "common/version")
-    ]
-    course_code = [path for path in sorted((package / "course").rglob("*")) if path.suffix in (".py", ".png")]
-    return [course.grader(lesson), mistakes_file(lesson), *reference, *shared, *course_code]
+    common = [package / "common" / f"{name}.py" for name in ("__init__", "errors", "atomic_file", "version")]
+    code = [path for path in sorted((package / "course").rglob("*")) if path.suffix in (".py", ".png")]
+    return [course.grader(lesson), mistakes_file(lesson), package / "__init__.py", *reference, *common, *code]
 
 
-@lru_cache
+@cache
 def _fingerprint_of_graders(paths: tuple[Path, ...]) -> str:
     digest = hashlib.sha256(f"Python {platform.python_version()}, torch {version('torch')}".encode())
     for path in paths:

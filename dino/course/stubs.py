@@ -1,6 +1,6 @@
-"""Text of lessons and solutions: a stub is its solution without the answers, and one exercise can be cut out of a file.
+"""Stubs: a lesson's file as the learner first sees it, made from its solution.
 
-So the docstring of an exercise stands in one place, the solution, and `dino reset` needs no second copy of the stubs.
+The docstring of an exercise is written once, in the solution, and `dino reset` needs no second copy of the stubs.
 """
 
 import ast
@@ -9,7 +9,7 @@ from .curriculum import Course, Lesson
 
 
 def stub(course: Course, lesson: Lesson) -> str:
-    """The lesson's file as the learner first sees it: the exercises' bodies are gone, all else is the solution's."""
+    """Return the text of a lesson's file as the learner first sees it: the solution without the exercises' bodies."""
     source = course.solution(lesson).read_text(encoding="utf-8")
     lines = source.splitlines()
     for node in reversed(ast.parse(source).body):
@@ -21,10 +21,14 @@ def stub(course: Course, lesson: Lesson) -> str:
 
 
 def exercise_source(source: str, exercise: str) -> str:
-    """The text of one function or class in a file, with its decorators, or "" if it isn't there.
+    """Return the text of one function or class, with its decorators, or "" if there is none of that name.
+
+    Args:
+        source: the text of a Python file.
+        exercise: the name.
 
     Raises:
-        SyntaxError: the file is not Python.
+        SyntaxError: if the text isn't Python.
     """
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == exercise:
@@ -40,7 +44,7 @@ def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
 def _empty(function: ast.FunctionDef, lines: list[str], number: str) -> None:
     """Replace the body of a function by a TODO line and `raise NotImplementedError`. Its docstring stays."""
     has_docstring = ast.get_docstring(function) is not None
-    # Comments between the docstring and the first statement explain the answer, and go as well.
+    # Comments between the docstring and the first statement explain the solution, so they go as well.
     start = function.body[0].end_lineno if has_docstring else _end_of_signature(function)
     indent = " " * (function.col_offset + 4)
     begin = [f"{indent}super().__init__()"] if function.name == "__init__" else []

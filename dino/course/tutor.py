@@ -1,8 +1,4 @@
-"""What `pytest lessons/03` does: collect the exercises, grade each in the room, and tell the learner in their words.
-
-The pytest process never imports torch or a learner's file. Each exercise is one test item, so -k, -x, -q, xdist and an
-editor's test view work as ever. `lessons/conftest.py` switches this on.
-"""
+"""The report of `pytest lessons/03`: a line or a few for each exercise, the picture, and the learner's progress."""
 
 import contextlib
 import os
@@ -20,9 +16,19 @@ from .progress import Record
 from .sandbox import Sandbox
 from .verdict import Verdict
 
+COLORS = {"passed": "green", "unwritten": "yellow"}  # by outcome; every other one is red
+MAX_PRINTED = 10  # lines of what the learner's code printed
+
 
 class Tutor:
-    """Tells of each exercise in a line or a few, of the picture, and of where the learner stands."""
+    """A pytest plug-in that reports on lessons instead of pytest's own reporter.
+
+    Args:
+        config: pytest's configuration.
+        course: the copy of the course that is graded.
+        writer: writes to the terminal.
+        sandbox: returns the sandbox.
+    """
 
     def __init__(
         self, config: pytest.Config, course: Course, writer: TerminalWriter, sandbox: Callable[[], Sandbox]
@@ -31,113 +37,120 @@ class Tutor:
         self.sandbox = sandbox
         self.verdicts: dict[Lesson, list[Verdict]] = {}
         self.brief = config.option.verbose < 0
-        self.late = bool(getattr(config.option, "numprocesses", None))  # xdist's verdicts come in any order
+        self.verbose = config.option.verbose > 0
+        self.at_end = bool(getattr(config.option, "numprocesses", None))  # xdist's verdicts come in any order
         self.errors = 0
-        self.interrupted = self.told_integration = False
-        self.told_of: Lesson | None = None
+        self.interrupted = self.reported_integration = False
+        self.lesson: Lesson | None = None  # of the last verdict that was reported
+
+    # ---- what pytest calls ------------------------------------------------------------------------------------------
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """One exercise is done: tell."""
+        """Report a verdict when an exercise is graded."""
         facts = dict(report.user_properties)
         if "integration" in facts and report.when == "call":
-            self._tell_integration(dict(facts["integration"]))  # type: ignore[call-overload]
-            self.told_integration = True
+            self._report_integration(dict(facts["integration"]))  # type: ignore[call-overload]
+            self.reported_integration = True
         elif "dino" in facts and report.when == "call":
             verdict = Verdict(**facts["dino"])  # type: ignore[arg-type]
             lesson, _ = find_exercise(verdict.number)
             self.verdicts.setdefault(lesson, []).append(verdict)
             self.record.keep(verdict, str(facts["fingerprint"]))
-            if not self.late:
-                self._tell(lesson, verdict)
+            if not self.at_end:
+                self._report(lesson, verdict)
         elif report.failed:
-            self._trouble(report.longrepr)
+            self._report_error(report.longrepr)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Something could not be collected."""
+        """Report a file that can't be collected."""
         if report.failed:
-            self._trouble(report.longrepr)
+            self._report_error(report.longrepr)
 
     def pytest_internalerror(self, excrepr: Any) -> None:
-        """A bug of pytest's or ours: shown whole."""
-        self._trouble(excrepr)
+        """Report a bug of pytest or of this package, with its traceback."""
+        self._report_error(excrepr)
 
     def pytest_keyboard_interrupt(self) -> None:
-        """Ctrl-C."""
+        """Report Ctrl-C."""
         self.writer.line("\n  stopped")
         self.interrupted = True
 
     def pytest_sessionfinish(self) -> None:
-        """Everything is graded: the pictures, and where the learner stands."""
-        for lesson in sorted(self.verdicts, key=LESSONS.index) if self.late else []:
+        """Report the pictures and the progress at the end."""
+        for lesson in sorted(self.verdicts, key=LESSONS.index) if self.at_end else []:
             for verdict in sorted(self.verdicts[lesson], key=lambda verdict: verdict.number):
-                self._tell(lesson, verdict)
+                self._report(lesson, verdict)
         if self.verdicts:
             self.writer.line()
-        for lesson, verdicts in self.verdicts.items() if not self.interrupted else ():
-            hung = any(verdict.outcome == "stopped" for verdict in verdicts)  # drawing would hang as well
-            unfit = [verdict.exercise for verdict in verdicts if verdict.outcome == "unwritten"]
-            unfit = list(lesson.exercises) if hung else unfit
-            with contextlib.suppress(DinoError):  # the set-up isn't right, which has been said
-                picture = self.sandbox().draw(lesson, unfit)
-                shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
-                self.writer.line(f"  picture  {shown}")
-        if self.verdicts:
+            if not self.interrupted:
+                self._report_pictures()
             self.record.save()
-            self.writer.line(f"  {self.record.standing(list(self.verdicts))}")
-        elif not (self.errors or self.interrupted or self.told_integration):
-            self.writer.line("No exercise was graded: none has a name that fits.")
+            self.writer.line(f"  {self.record.summary(list(self.verdicts))}")
+        elif not (self.errors or self.interrupted or self.reported_integration):
+            self.writer.line("No exercise was graded: no name matches.")
 
-    def _introduce(self, lesson: Lesson) -> None:
+    # ---- what is reported -------------------------------------------------------------------------------------------
+
+    def _report(self, lesson: Lesson, verdict: Verdict) -> None:
+        if lesson != self.lesson and not self.brief:
+            self._report_heading(lesson)
+        self.lesson = lesson
+        says, *more = in_words(verdict)
+        if verdict.printed and (not verdict.passed or self.verbose):
+            lines = verdict.printed.splitlines()
+            shown = [f"  {line[:160]}" for line in lines[:MAX_PRINTED]]
+            more += ["your code printed:", *shown, *["  ..."] * (len(lines) > MAX_PRINTED)]
+        name = f"  {verdict.number} {verdict.exercise:<{max(map(len, lesson.exercises))}}  "
+        self._write_beside(name, [says], **{COLORS.get(verdict.outcome, "red"): True})
+        self._write_beside(" " * len(name), [] if self.brief else more)
+
+    def _report_heading(self, lesson: Lesson) -> None:
         self.writer.line()
         self.writer.line(f"lesson {lesson.number}, {lesson.teaches}: {self._short(self.course.lesson_file(lesson))}")
         self.writer.line()
         if lesson is LESSONS[0]:
-            checks = self.sandbox().setup()
-            if all(fine for _, _, fine in checks) and self.config.option.verbose <= 0:
-                checks = [
-                    (
-                        "is fine",
-                        "torch " + "; ".join(found for what, found, _ in checks if what in ("torch", "device")),
-                        True,
-                    )
-                ]
-            for what, found, fine in checks:
-                self._write_beside(f"  set-up {what:<10} ", [found], green=fine, red=not fine)
+            self._report_setup()
             self.writer.line()
 
-    def _tell(self, lesson: Lesson, verdict: Verdict) -> None:
-        if lesson != self.told_of and not self.brief:
-            self._introduce(lesson)
-        self.told_of = lesson
-        says, *more = in_words(verdict)
-        if verdict.printed and (not verdict.passed or self.config.option.verbose > 0):
-            lines = verdict.printed.splitlines()
-            more += ["your code printed:", *(f"  {line[:160]}" for line in lines[:10]), *["  ..."] * (len(lines) > 10)]
-        color = {"passed": "green", "unwritten": "yellow"}.get(verdict.outcome, "red")
-        name = f"  {verdict.number} {verdict.exercise:<{max(map(len, lesson.exercises))}}  "
-        self._write_beside(name, [says], **{color: True})
-        self._write_beside(" " * len(name), [] if self.brief else more)
+    def _report_setup(self) -> None:
+        checks = self.sandbox().check_setup()
+        if all(is_fine for _, _, is_fine in checks) and not self.verbose:
+            found = "; ".join(found for what, found, _ in checks if what in ("torch", "device"))
+            checks = [("is fine", f"torch {found}", True)]
+        for what, found, is_fine in checks:
+            self._write_beside(f"  set-up {what:<10} ", [found], green=is_fine, red=not is_fine)
 
-    def _write_beside(self, name: str, lines: list[str], **color: bool) -> None:
-        """Lines in the room right of a name, wrapped to the width of the screen."""
-        room = max(40, self.writer.fullwidth - len(name) - 1)
-        for part in (part for line in lines for part in textwrap.wrap(line, room, subsequent_indent=_indent(line))):
-            self.writer.write(name)
-            self.writer.line(part, **color)
-            name = " " * len(name)
+    def _report_pictures(self) -> None:
+        for lesson, verdicts in self.verdicts.items():
+            hung = any(verdict.outcome == "stopped" for verdict in verdicts)  # drawing would hang as well
+            unwritten = [verdict.exercise for verdict in verdicts if verdict.outcome == "unwritten"]
+            with contextlib.suppress(DinoError):  # about the set-up, and reported before
+                picture = self.sandbox().draw(lesson, list(lesson.exercises) if hung else unwritten)
+                shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
+                self.writer.line(f"  picture  {shown}")
 
-    def _tell_integration(self, facts: dict[str, Any]) -> None:
-        name = "  all parts together  "
+    def _report_integration(self, facts: dict[str, Any]) -> None:
+        name = "  integration  "
         self.writer.line()
         self._write_beside(name, [facts["says"]], **{"green" if facts["passed"] else "red": True})
         self._write_beside(" " * len(name), [] if self.brief else facts["facts"])
 
-    def _trouble(self, what: Any) -> None:
+    def _report_error(self, error: Any) -> None:
         self.errors += 1
-        self.writer.line(str(what))
+        self.writer.line(str(error))
+
+    # ---- the terminal -----------------------------------------------------------------------------------------------
+
+    def _write_beside(self, name: str, lines: list[str], **color: bool) -> None:
+        """Write lines to the right of a name, wrapped to the width of the screen."""
+        width = max(40, self.writer.fullwidth - len(name) - 1)
+        for part in (part for line in lines for part in textwrap.wrap(line, width, subsequent_indent=_indent(line))):
+            self.writer.write(name)
+            self.writer.line(part, **color)
+            name = " " * len(name)
 
     def _short(self, path: Path) -> str:
-        """A path as short as it can be and still be opened from here."""
+        """Return a path relative to the current folder."""
         return os.path.relpath(path, self.config.invocation_params.dir)
 
 
@@ -146,7 +159,7 @@ def _indent(line: str) -> str:
 
 
 def in_words(verdict: Verdict) -> list[str]:
-    """A verdict in lines: what came of it, why, where, and where there is help."""
+    """Return a verdict in lines: the outcome, the property, the facts, the learner's line, and where to find help."""
     if verdict.passed:
         return ["passed" + f" ({verdict.note})" * bool(verdict.note)]
     if verdict.outcome == "unwritten":

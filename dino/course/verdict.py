@@ -1,4 +1,4 @@
-"""What a grader says of an answer: data that travels from the room to the screen and into the record."""
+"""Verdicts: what a grader reports about a learner's answer, as data for the screen and the record."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -6,35 +6,44 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one exercise: passed; wrong (a property is missing); borrowed (not the learner's own); broken (its
-    code raised); stopped (it hung or ended Python); unwritten (still the stub, or a part of it is); unloaded (nothing
-    in the file can be graded); or ungraded (the set-up isn't right).
+    """The verdict on one exercise.
+
+    Its outcome is one of these:
+
+    - `passed`: the answer is right.
+    - `wrong`: a property is missing.
+    - `borrowed`: the answer isn't the learner's own work.
+    - `broken`: the answer raised an error.
+    - `stopped`: the answer hung, or ended Python.
+    - `unwritten`: the exercise, or a part of it, is still a stub.
+    - `unloaded`: the file can't be loaded.
+    - `ungraded`: the set-up isn't right.
     """
 
     number: str  # "3.2"
     exercise: str  # "train_step"
-    outcome: str  # one of those above
+    outcome: str
     says: str = ""  # one sentence
-    rule: str = ""  # the property that is missing, where `says` names the mistake instead
-    facts: str = ""  # what was expected and what came
-    where: str | None = None  # the learner's own line, where their code raised
-    note: str = ""  # on how it was graded, if not as usual
-    mistake: str | None = None  # its name in mistakes.py
-    printed: str = ""  # by the answer, the first lines
+    rule: str = ""  # the property that is missing, if `says` names the mistake instead
+    facts: str = ""  # what was expected, and what the answer gave
+    where: str | None = None  # the learner's own line, if their code raised an error
+    note: str = ""  # how the answer was graded, if not as usual
+    mistake: str | None = None  # the mistake's name in the catalog
+    printed: str = ""  # the first lines that the answer printed
 
     @property
     def passed(self) -> bool:
-        """Whether the exercise is done."""
+        """True if the answer is right."""
         return self.outcome == "passed"
 
     def of(self, outcome: str, says: str | None = None, **more: Any) -> "Verdict":
-        """The same with another outcome."""
+        """Return a copy with another outcome, and other fields changed."""
         return replace(self, outcome=outcome, says=self.says if says is None else says, **more)
 
     def with_printed(self, text: str) -> "Verdict":
-        """The same with what the answer printed: its first lines."""
+        """Return a copy with the first lines that the answer printed."""
         return replace(self, printed=text[:2000])
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the fields, ready for JSON."""
         return asdict(self)

@@ -1,11 +1,16 @@
-"""An image that is not decoded yet. Free of torch, so that a source that can't be loaded is reported at once."""
+"""Encoded images: what every kind of source finds, and what `decoding.py` decodes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class EncodedImage(NamedTuple):
-    """An image that is not decoded yet."""
+    """An image that isn't decoded yet."""
 
-    name: str  # for messages
-    read: Callable[[], bytes]  # returns the encoded bytes; raises OSError if they can't be read
+    name: str  # for messages, such as "cats/1.jpg"
+    read: Callable[[], bytes]  # returns the bytes of a PNG, JPEG or other image file; raises OSError if it can't
+
+    @classmethod
+    def from_bytes(cls, name: str, encoded: bytes) -> "EncodedImage":
+        """Return an encoded image whose bytes are in memory already."""
+        return cls(name, lambda: encoded)

@@ -1,116 +1,88 @@
-"""Where pictures come from: the embedded emoji, folders, Parquet files, Hugging Face data sets.
+"""Data sets of the Hugging Face hub. `datasets` downloads them once, and keeps them in a cache of its own."""
 
-All that is found here is names and encoded bytes; `images.py` decodes them. Nothing here needs torch, so that a source
-that can't be had is told at once.
-"""
-
-import os
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.errors import DinoError, first_line, printable
-
-if TYPE_CHECKING:  # imported where it is used: it costs up to three seconds
-    import datasets
 from .encoded_image import EncodedImage
 
-
-def download(name: str, split: str) -> "datasets.Dataset":
-    """One split of a data set of the Hugging Face hub, from the local cache or downloaded."""
-    import huggingface_hub.constants as hub
-
-    was_offline = hub.HF_HUB_OFFLINE
-    offline = must_work_offline(name)
+if TYPE_CHECKING:  # imported where it is used, because it costs up to three seconds
     import datasets
-    from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as READERS  # csv, imagefolder and the like
 
-    if name in READERS:  # these are no data sets: they would read whatever lies in the working directory
-        raise DinoError(f"{name} is no data set, but a way to read one. Give a folder of pictures or a .parquet file")
-    try:
-        hub.HF_HUB_OFFLINE = offline  # or `datasets` would try for 23 seconds
-        return datasets.load_dataset(name, split=split)
-    except Exception as error:  # the library raises many kinds, most with long texts; the first line says what it is
-        raise DinoError(
-            f"could not load the data set {name}, split {printable(split)}: {printable(first_line(error))}"
-        ) from error
-    finally:
-        hub.HF_HUB_OFFLINE = was_offline  # the network may be back at the next call
+PATIENCE = 1.5  # seconds to wait for the hub
 
 
-def must_work_offline(name: str) -> bool:
-    """Whether only the local cache can give this data set.
+def is_hub_name(source: str) -> bool:
+    """Return whether a source that is no path here could be the name of a data set, such as owner/name."""
+    is_name = re.fullmatch(r"([\w-][\w.-]{0,95}/)?[\w-][\w.-]{0,95}", source, re.ASCII)
+    return bool(is_name) and not Path(source).suffix[1:].isalpha()
+
+
+def hub_images(name: str, split: str) -> list[EncodedImage]:
+    """Return the images of one split of a data set, downloaded or from the cache of `datasets`.
 
     Raises:
-        DinoError: that hasn't got it either.
+        DinoError: if the data set can't be loaded, or has no column of images.
     """
-    try:
-        import huggingface_hub.constants as hub
-    except ImportError as error:
-        raise DinoError(f"data sets of the hub, such as {name}, need another package: pip install datasets") from error
-    offline = hub.HF_HUB_OFFLINE or not _hub_answers(hub.ENDPOINT)
-    if offline and not _is_downloaded(name, Path(hub.HF_HOME)):
-        raise DinoError(
-            f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
-            "Use the embedded pictures instead: --data emoji"
-        )
-    return offline
+    import datasets
+
+    _refuse_reader(name)
+    with offline_unless_reachable(), _explaining(name, f", split {printable(split)}"):
+        dataset = datasets.load_dataset(name, split=split)
+    return dataset_images(dataset)
 
 
-def _is_downloaded(name: str, home: Path) -> bool:
-    """Whether `datasets` has (some of) this data set in its cache. It writes owner/CelebA as owner___celeb_a."""
+def check_hub(name: str) -> None:
+    """Raise an error if a data set can't be downloaded, because there is no network, and isn't cached either.
 
-    def plain(name: str) -> str:
-        return name.replace("/", "").replace("_", "").lower()
+    Raises:
+        DinoError: if so.
+    """
+    import datasets
 
-    folder = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
-    return any(plain(entry.name) == plain(name) for entry in folder.glob("*"))
-
-
-def _hub_answers(address: str) -> bool:
-    """Whether the hub can be reached, found out in 1.5 seconds. In a thread, as name look-ups know no time limit."""
-    from huggingface_hub import get_session
-
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            get_session().head(address, timeout=1.5)
-            answered.set()
-        except Exception:  # no network shows itself in a dozen ways; each means no
-            return
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(1.5)
-    return answered.is_set()
+    _refuse_reader(name)
+    with offline_unless_reachable() as offline, _explaining(name):
+        if offline:
+            verbosity = datasets.logging.get_verbosity()
+            datasets.logging.set_verbosity_error()  # `hub_images` will log the same
+            try:
+                datasets.load_dataset_builder(name)
+            finally:
+                datasets.logging.set_verbosity(verbosity)
 
 
 def dataset_images(dataset: "datasets.Dataset") -> list[EncodedImage]:
-    """The pictures of a data set: its first column of type Image, still encoded."""
+    """Return the images of a data set that is loaded: its first column of type Image, still encoded.
+
+    Raises:
+        DinoError: if it has no such column.
+    """
     import datasets
 
     columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
     if not columns:
-        raise DinoError(f"this data set has no column of pictures, only {printable(', '.join(dataset.features))}")
+        raise DinoError(f"this data set has no column of images, only {printable(', '.join(dataset.features))}")
     encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
 
     def reader(i: int) -> Callable[[], bytes]:
         def read() -> bytes:
             cell = encoded[i][columns[0]] or {}
-            return cell.get("bytes") or (_downloaded(cell["path"]) if cell.get("path") else b"")
+            return cell.get("bytes") or (_read_downloaded(cell["path"]) if cell.get("path") else b"")
 
         return read
 
     return [EncodedImage(f"row {i}", reader(i)) for i in range(len(encoded))]
 
 
-def _downloaded(path: str) -> bytes:
-    """A file of a data set. Its maker wrote the path, so it counts only among what was downloaded.
+def _read_downloaded(path: str) -> bytes:
+    """Read a file of a data set. Its author wrote the path, so only files that were downloaded are allowed.
 
     Raises:
-        OSError: it lies elsewhere, or can't be read.
+        OSError: if the file is elsewhere, or can't be read.
     """
     import huggingface_hub.constants as hub
     from datasets import config
@@ -119,3 +91,74 @@ def _downloaded(path: str) -> bytes:
     if not any(Path(path).resolve().is_relative_to(Path(cache).resolve()) for cache in caches):
         raise OSError("it is not in the data set")
     return Path(path).read_bytes()
+
+
+# ---- the network ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def offline_unless_reachable() -> Iterator[bool]:
+    """Switch `datasets` to its offline mode while the hub can't be reached. Yields whether the mode is on.
+
+    Without a network, `datasets` would retry for 23 seconds before it looks into its cache. In its offline mode it
+    looks there at once. Afterwards the mode is as it was before, because the network may be back at the next call.
+    """
+    from datasets import config
+
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = before or not hub_answers()
+    try:
+        yield config.HF_HUB_OFFLINE
+    finally:
+        config.HF_HUB_OFFLINE = before
+
+
+def hub_answers() -> bool:
+    """Return whether the hub can be reached. Takes at most `PATIENCE` seconds."""
+    from huggingface_hub import constants, get_session
+
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+            answered.set()
+        except Exception:  # a missing network raises a dozen kinds of errors
+            return
+
+    # In a thread, because name look-ups have no time limit.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return answered.is_set()
+
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+
+def _refuse_reader(name: str) -> None:
+    """Raise an error for names such as "csv" and "imagefolder".
+
+    `datasets` takes these for ways to read files, and would read whatever is in the working directory.
+    """
+    from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as READERS
+
+    if name in READERS:
+        raise DinoError(f"{name} isn't a data set but a way to read one. Give a folder of images or a .parquet file")
+
+
+@contextmanager
+def _explaining(name: str, part: str = "") -> Iterator[None]:
+    """Report any error of `datasets` in one line. It raises many kinds, most of them with long messages."""
+    from datasets import config
+
+    try:
+        yield
+    except Exception as error:
+        if config.HF_HUB_OFFLINE and isinstance(error, ConnectionError):  # and the data set isn't cached
+            raise DinoError(
+                f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
+                "Use the embedded set instead",
+                settings={"data": "emoji"},
+            ) from error
+        raise DinoError(f"could not load the data set {name}{part}: {printable(first_line(error))}") from error

@@ -1,9 +1,4 @@
-"""Lesson 00: images. Where pictures come from, and how they become numbers.
-
-On disk a picture is a file in one of many formats. Here it is decoded once, to a square of bytes (0 to 255), and all
-the pictures together are one uint8 tensor (N, C, H, W) small enough to live on the GPU. Batches of floats in [0, 1] are
-made from it as training asks for them.
-"""
+"""Loading images: `load_images` turns a source into one uint8 tensor, which is small enough to live on a GPU."""
 
 import hashlib
 import warnings
@@ -30,73 +25,75 @@ def load_images(
     part: Part = "all",
     cache: bool = True,
 ) -> Tensor:
-    """Load all pictures of a source as square uint8 images: (N, channels, size, size), on the CPU.
+    """Load all images of a source as square uint8 images.
 
-    Each is turned the way its camera held it, laid on white where it is transparent, cut to its middle square and
-    resized. The result is cached under `cache_folder()` by the content of the pictures.
+    Each image is turned upright as its camera recorded it, put on white where it is transparent, cut to its middle
+    square, and resized. The result is cached under `dino.data.cache.cache_folder()` by the content of the images.
 
     Args:
-        source: "emoji", the embedded set; a part of it such as "emoji:faces" or "emoji:animals,noto"; "emoji:all" with
-            its symbols, flags and keycaps too; a folder of pictures; a Parquet file; or a Hugging Face data set by its
-            name, such as "huggan/pokemon".
-        size: the side of the square, in pixels, 1 to 4096.
+        source: "emoji", the embedded set; a part of it such as "emoji:faces" or "emoji:animals,noto"; "emoji:all",
+            which adds its symbols, flags and keycaps; a folder of images; a Parquet file; or the name of a Hugging Face
+            data set, such as "huggan/pokemon".
+        size: side of the square, in pixels, 1 to 4096.
         channels: 3 for color, 1 for gray.
-        split: which part of a Hugging Face data set.
-        part: "training" leaves out about a tenth of the pictures, to test on what the network has never seen, and
-            "held out" is that tenth. The bytes of each picture's file decide, so it is always the same ones, at any
-            size and whatever else is in the set. Of a few pictures none may be held out.
-        cache: whether to keep what was decoded, and to look for it there first.
+        split: which split of a Hugging Face data set.
+        part: "training" leaves out about a tenth of the images, to test on what the network has never seen, and
+            "held out" is that tenth. The bytes of each image's file decide, so the same images are held out at any
+            size and whatever else is in the set. Of a few images none may be held out.
+        cache: whether to look for the decoded images in the cache, and to keep them there.
+
+    Returns:
+        uint8, (N, channels, size, size), on the CPU.
 
     Raises:
-        DinoError: there is no such source, no readable picture in it, or no such size or number of channels.
+        DinoError: if the source doesn't exist, none of its images can be read, or the size or number of channels is
+            impossible.
 
     Warns:
-        DinoWarning: some pictures could not be read and are left out, or nothing could be written to the cache.
+        DinoWarning: if some images can't be read and are left out, or the cache can't be written.
     """
     if channels not in (1, 3):
-        raise DinoError(f"pictures have 3 channels (color) or 1 (gray), not {channels}")
+        raise DinoError(f"images have 3 channels (color) or 1 (gray), not {channels}")
     if not 1 <= size <= MAX_SIZE:
-        raise DinoError(f"the size of a picture is 1 to {MAX_SIZE} pixels, not {size}")
+        raise DinoError(f"the size of an image is 1 to {MAX_SIZE} pixels, not {size}")
     if not str(source):
-        raise DinoError("no pictures were named. Give a folder, or use the embedded set: --data emoji")
-    pictures = find_images(str(source), split)
-    cached = cache_file(pictures, size, channels) if cache else None
-    loaded = read_cache(cached) if cached else None
-    if loaded is None:
-        loaded = decode_all(pictures, size, channels)
-        if cached and len(loaded.images):
-            write_cache(cached, loaded)
-    images, held_out, skipped = loaded
-    if not pictures:
-        raise DinoError(f"there are no pictures in {printable(str(source))}: it has no rows")
+        raise DinoError("no images were named. Give a folder, or use the embedded set", settings={"data": "emoji"})
+    encoded_images = find_images(str(source), split)
+    cached = cache_file(encoded_images, size, channels) if cache else None
+    decoded = read_cache(cached) if cached else None
+    if decoded is None:
+        decoded = decode_all(encoded_images, size, channels)
+        if cached and len(decoded.images):
+            write_cache(cached, decoded)
+    images, held_out, skipped = decoded
+    if not encoded_images:
+        raise DinoError(f"there are no images in {printable(str(source))}: it has no rows")
     if skipped:
         names = ", ".join(printable(name, 100) for name in skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         if not len(images):
-            raise DinoError(f"none of the {len(skipped)} pictures of {printable(str(source))} could be read: {names}")
-        told = f"skipped {len(skipped)} of {len(pictures)} pictures that could not be read: {names}"
-        warnings.warn(told, DinoWarning, stacklevel=2)
+            raise DinoError(f"none of the {len(skipped)} images of {printable(str(source))} could be read: {names}")
+        message = f"skipped {len(skipped)} of {len(encoded_images)} images that could not be read: {names}"
+        warnings.warn(DinoWarning(message), stacklevel=2)
     if held_out.all():
-        held_out = ~held_out  # or nothing would be left to learn from
+        held_out = ~held_out  # otherwise no image would be left for training
     return images if part == "all" else images[held_out if part == "held out" else ~held_out]
 
 
 def check_images(images_uint8: Tensor, channels: int, size: int) -> None:
-    """See that images, from wherever they come, are what a network of so many channels learns from.
+    """Raise an error if images don't fit a network with this number of channels and this size.
 
     Raises:
-        DinoError: they aren't uint8 of shape (N, channels, size, size), or there are none.
+        DinoError: if the images aren't uint8 of shape (N, channels, size, size), or there are none.
     """
     if images_uint8.dtype != torch.uint8:
         raise DinoError(
-            f"pictures are bytes from 0 to 255 (uint8), not {str(images_uint8.dtype).removeprefix('torch.')}. "
+            f"images must be bytes from 0 to 255 (uint8), not {str(images_uint8.dtype).removeprefix('torch.')}. "
             "From floats in [0, 1]: (255 * images).round().byte()"
         )
     if images_uint8.shape[1:] != (channels, size, size) or not len(images_uint8):
-        raise DinoError(
-            f"pictures of shape (N, {channels}, {size}, {size}) are needed, not {tuple(images_uint8.shape)}"
-        )
+        raise DinoError(f"images must have the shape (N, {channels}, {size}, {size}), not {tuple(images_uint8.shape)}")
 
 
 def fingerprint(images_uint8: Tensor) -> str:
-    """Twelve hexadecimal digits that tell one set of pictures from another, on any device."""
+    """Return twelve hexadecimal digits that identify a set of images, on any device."""
     return hashlib.sha256(images_uint8.cpu().numpy().tobytes()).hexdigest()[:12]

@@ -1,16 +1,16 @@
-"""How fast training is, and what makes it so: a plain loop beside the trainer, one choice added at a time.
+"""Benchmark of training: a plain loop beside the trainer, with one of the trainer's choices added at a time.
 
     dino bench
 
-The first line is a loop as the original notebook writes it. Each line after it keeps the choices of those before and
-adds one; the last is the trainer itself, with all that `dino train` does between two grids of samples. Each runs in a
-process of its own, for some choices hold for a whole process, and they take turns on the same pictures, round after
-round, so that a machine that slows down slows them all. Getting batches counts, too.
+The first loop trains as the original notebook does. Each further loop keeps the choices of the loop before and adds
+one. The last loop is the trainer itself, with everything that `dino train` does between two sample grids. Each loop
+runs in a process of its own, because some choices hold for a whole process. The loops take turns on the same images,
+round after round, so that a machine that slows down slows them all. Making the batches is part of the measured time.
 
-Two shares say how near a line comes to what the device can do, against rates that are measured here: its arithmetic
-against a large matrix product in the same number format, its traffic with memory against a large copy. That traffic is
-what a forward and a backward pass would move if each operation read its inputs from memory and wrote its outputs there.
-Where layers are fused, or a cache keeps what comes next, less is moved, and the share can pass 100%.
+Two percentages compare each loop with what the device can do, as measured on the same device: its arithmetic with a
+large matrix product in the same number format, and its memory traffic with a large copy. The memory traffic is what a
+forward and a backward pass would move if each operation read its inputs from memory and wrote its outputs there. Fused
+layers and caches move less, so the percentage can exceed 100%.
 """
 
 import contextlib
@@ -32,132 +32,164 @@ from tqdm.auto import tqdm
 from ..common.errors import DinoError
 from ..data.loading import load_images
 from ..trainer.config import Config
-from .report import Report, circumstances, table
-from .report import write as write_report
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 from .hardware import copy_rate, matmul_rate
-from .training_loops import PLAIN, TRAINER, Choices, ladder, work
+from .report import Report, environment, table
+from .report import write as write_report
+from .training_loops import PLAIN, TRAINER, Choices, ladder, serve
+
+if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
+    from matplotlib.figure import Figure
+
+
+# ---- the processes --------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Line:
-    """A line of the table: its process, and what was measured of it."""
+class LoopProcess:
+    """A training loop in a process of its own, and what was measured of it."""
 
     choices: Choices
     process: BaseProcess
-    ask: Connection
+    connection: Connection
     cost: Report = field(default_factory=dict)
-    rates: list[float] = field(default_factory=list)  # images a second, round by round
+    rates: list[float] = field(default_factory=list)  # images per second, round by round
     memory: int | None = None  # bytes
 
     @classmethod
-    def begun(cls, choices: Choices, config: Config, device: torch.device) -> "Line":
-        spawning = multiprocessing.get_context("spawn")
-        here, there = spawning.Pipe()
-        process = spawning.Process(target=work, args=(there, choices, config, device))
+    def start(cls, choices: Choices, config: Config, device: torch.device) -> "LoopProcess":
+        """Start the process of a loop."""
+        spawn = multiprocessing.get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=serve, args=(theirs, choices, config, device))
         process.start()
-        there.close()
-        return cls(choices, process, here)
+        theirs.close()
+        return cls(choices, process, ours)
 
     def end(self) -> None:
-        self.ask.close()  # the process sees it when its turn is over
+        """End the process, after the turn it is in."""
+        self.connection.close()
         self.process.join()
 
-    def asked(self, request: float | None) -> Any:
-        """What the process answers."""
-        with contextlib.suppress(BrokenPipeError):  # then there is nothing to hear, either
-            self.ask.send(request)
-        return self.hear()
+    def request(self, seconds: float | None) -> Any:
+        """Send a request, as `serve` takes it, and return the response."""
+        with contextlib.suppress(BrokenPipeError):  # the process is dead, which `receive` reports
+            self.connection.send(seconds)
+        return self.receive()
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
+        """Return the next response.
+
+        Raises:
+            DinoError: if the process died.
+            Exception: as the process sent it.
+        """
         try:
-            answer = self.ask.recv()
+            response = self.connection.recv()
         except EOFError:
-            raise DinoError(f"the process of {self.choices.name!r} died, perhaps for want of memory") from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            raise DinoError(
+                f"the process of {self.choices.name!r} died, perhaps because there was not enough memory"
+            ) from None
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def take_turn(self, seconds: float, *, counts: bool) -> None:
-        """Train for a while, `LEAST_STEPS` at least."""
-        rate, self.memory = self.asked(seconds)
+        """Train for a number of seconds, and at least `MIN_STEPS` steps."""
+        rate, self.memory = self.request(seconds)
         self.rates += [rate] * counts
 
-    def measured(self, first: "Line", report: Report) -> Report:
-        """All numbers of this line."""
-        rate, precision = median(self.rates), name_of(self.choices.precision)
+    def results(self, first: "LoopProcess", report: Report) -> Report:
+        """Return all numbers of this loop, as they are in the report."""
+        rate, precision = median(self.rates), dtype_name(self.choices.precision)
         return self.cost | {
             "name": self.choices.name,
             "batch_size": self.choices.batch_size,
             "precision": precision,
             "images_per_second": rate,
             "rounds": self.rates,
-            "times_the_first": rate / median(first.rates),
+            "speedup": rate / median(first.rates),
             "memory": self.memory,
-            "share_of_arithmetic": rate * self.cost["flop_per_image"] / report["flop_per_second"][precision],
-            "share_of_bandwidth": rate * self.cost["bytes_per_image"] / report["bytes_per_second"],
+            "flop_utilization": rate * self.cost["flop_per_image"] / report["flop_per_second"][precision],
+            "bandwidth_utilization": rate * self.cost["bytes_per_image"] / report["bytes_per_second"],
         }
 
 
+# ---- measuring ------------------------------------------------------------------------------------------------------
+
+
 def measure(config: Config, device: torch.device, *, seconds: float, rounds: int) -> Report:
-    """Measure all that `dino bench` tells, behind a progress bar. After Ctrl-C, what there is by then.
+    """Measure everything that `dino bench` reports. Shows a progress bar. Ctrl-C ends it early.
 
     Args:
-        config: which network and pictures; the batch size that the later lines have.
-        seconds: how long each loop runs in each round, and `LEAST_STEPS` at least.
-        rounds: how many turns each loop has. A round that doesn't count comes first, to warm up.
+        config: the network, the images, and the batch size of the later loops.
+        device: where to train.
+        seconds: how long each loop runs in each round; at least `MIN_STEPS` steps.
+        rounds: how many turns each loop has. A round to warm up comes first and isn't counted.
 
     Returns:
-        The report, of which docs/reference/files.md tells (its "preset" and "command" are the caller's to add).
+        The report, without its "preset" and "command"; docs/reference/files.md lists its entries.
 
     Raises:
-        KeyboardInterrupt: not every loop has had a turn that counts.
-        DinoError: a loop could not run; out of memory, torch's own error.
+        KeyboardInterrupt: if some loop has had no turn that counts yet.
+        DinoError: if the process of a loop died.
+        RuntimeError: torch's own, if there is not enough memory for a loop.
     """
     load_images(config.data, config.size, channels=config.channels, split=config.split)  # into the cache
-    rungs, report, lines = ladder(config, device), about(config, device), []
-    with (
-        contextlib.ExitStack() as at_the_end,
-        tqdm(total=3 + (1 + rounds) * len(rungs), unit=" turns", leave=False, disable=None) as bar,
-    ):
+    rungs, loops = ladder(config, device), list[LoopProcess]()
+    report = environment(device) | {"config": asdict(config), "interrupted": False}
+    n_turns = (1 + rounds) * len(rungs)
+    with contextlib.ExitStack() as stack, tqdm(total=3 + n_turns, unit=" turns", leave=False, disable=None) as bar:
         bar.set_description("the device")
-        formats = dict.fromkeys(rung.precision for rung in rungs)
-        report["flop_per_second"] = {name_of(precision): matmul_rate(device, precision) for precision in formats}
-        report["bytes_per_second"] = copy_rate(device)
+        report |= _device_rates(rungs, device)
         bar.update()
-        bar.set_description("the loops' processes")
+        bar.set_description("starting the loops")
         for rung in rungs:
-            lines.append(Line.begun(rung, config, device))
-            at_the_end.callback(lines[-1].end)
-        for line in lines:
-            line.cost = line.hear()
+            loops.append(LoopProcess.start(rung, config, device))
+            stack.callback(loops[-1].end)
+        for loop in loops:
+            loop.cost = loop.receive()
         try:
-            for number in range(1 + rounds):
-                for line in lines:
-                    bar.set_description(line.choices.name)
-                    line.take_turn(seconds, counts=number > 0)
-                    bar.update()
+            _take_turns(loops, seconds, rounds, bar)
             bar.set_description("sampling")
-            report["sampling"] = lines[-1].asked(None)
+            report["sampling"] = loops[-1].request(None)
             bar.update()
             bar.set_description("starting up")
             report["start_up"] = start_up(config, device)
         except KeyboardInterrupt:
-            if not all(line.rates for line in lines):
+            if not all(loop.rates for loop in loops):
                 raise
             report["interrupted"] = True
-    report["lines"] = [line.measured(lines[0], report) for line in lines]
+    report["loops"] = [loop.results(loops[0], report) for loop in loops]
     return report
+
+
+def _device_rates(rungs: list[Choices], device: torch.device) -> Report:
+    precisions = dict.fromkeys(rung.precision for rung in rungs)
+    return {
+        "flop_per_second": {dtype_name(precision): matmul_rate(device, precision) for precision in precisions},
+        "bytes_per_second": copy_rate(device),
+    }
+
+
+def _take_turns(loops: list[LoopProcess], seconds: float, rounds: int, bar: Any) -> None:
+    for number in range(1 + rounds):
+        for loop in loops:
+            bar.set_description(loop.choices.name)
+            loop.take_turn(seconds, counts=number > 0)
+            bar.update()
+
+
+def dtype_name(precision: torch.dtype) -> str:
+    """Return the name of a number format as it is in a configuration."""
+    return str(precision).removeprefix("torch.")
 
 
 _START_UP = """
 import json, sys, time
 times = [float(sys.argv[3]), time.time()]
 import torch; times.append(time.time())
-from dino.config import Config
-from dino.trainer import Trainer; times.append(time.time())
+from dino.trainer.config import Config
+from dino.trainer.trainer import Trainer; times.append(time.time())
 trainer = Trainer(Config.from_dict(json.loads(sys.argv[1])), device=sys.argv[2]); times.append(time.time())
 next(trainer.steps()).item(); times.append(time.time())
 print(json.dumps([after - before for before, after in zip(times, times[1:])]))
@@ -165,89 +197,86 @@ print(json.dumps([after - before for before, after in zip(times, times[1:])]))
 
 
 def start_up(config: Config, device: torch.device) -> dict[str, float]:
-    """The seconds from the start of a process to the end of its first step, part by part."""
+    """Return the seconds from the start of a process to the end of its first step, part by part."""
     arguments = [json.dumps(asdict(config)), str(device), str(time.time())]
     done = subprocess.run([sys.executable, "-c", _START_UP, *arguments], stdout=subprocess.PIPE, check=True)
-    parts = ("Python", "torch", "dino", "pictures and network", "first step")
+    parts = ("Python", "torch", "dino", "images and network", "first step")
     return dict(zip(parts, json.loads(done.stdout), strict=True))
 
 
-def about(config: Config, device: torch.device) -> Report:
-    """What is measured, and where."""
-    return circumstances(device) | {"config": asdict(config), "interrupted": False}
+# ---- printing and writing -------------------------------------------------------------------------------------------
 
-
-def name_of(precision: torch.dtype) -> str:
-    """As a configuration has it."""
-    return str(precision).removeprefix("torch.")
-
-
-COLUMNS = ("loop", "images/s", "min to max", "ratio", "memory", "of arithmetic", "of bandwidth")
+COLUMNS = ("loop", "images/s", "min to max", "speedup", "memory", "of peak FLOP/s", "of bandwidth")
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """The table: for each line what goes in COLUMNS."""
-    digits = 0 if report["lines"][0]["images_per_second"] > 100 else 1
+    """Return the rows of the table, below `COLUMNS`: one for each loop."""
+    digits = 0 if report["loops"][0]["images_per_second"] > 100 else 1
     return [
         (
-            line["name"] if line["name"] in (PLAIN, TRAINER) else f"+ {line['name']}",
-            f"{line['images_per_second']:,.{digits}f}",
-            f"{min(line['rounds']):,.{digits}f} to {max(line['rounds']):,.{digits}f}",
-            f"{line['times_the_first']:.2f}",
-            f"{line['memory'] / 1e6:,.0f} MB" if line["memory"] else "-",
-            f"{line['share_of_arithmetic']:.0%}",
-            f"{line['share_of_bandwidth']:.0%}",
+            loop["name"] if loop["name"] in (PLAIN, TRAINER) else f"+ {loop['name']}",
+            f"{loop['images_per_second']:,.{digits}f}",
+            f"{min(loop['rounds']):,.{digits}f} to {max(loop['rounds']):,.{digits}f}",
+            f"{loop['speedup']:.2f}",
+            f"{loop['memory'] / 1e6:,.0f} MB" if loop["memory"] else "-",
+            f"{loop['flop_utilization']:.0%}",
+            f"{loop['bandwidth_utilization']:.0%}",
         )
-        for line in report["lines"]
+        for loop in report["loops"]
     ]
 
 
 def facts(report: Report) -> dict[str, str]:
-    """What is told below the table."""
-    arithmetic = [f"{rate / 1e12:.3g} TFLOP/s in {name}" for name, rate in report["flop_per_second"].items()]
-    last, size = report["lines"][-1], report["config"]["size"]
-    told = {
+    """Return the sentences below the table, by their labels."""
+    flop_rates = [f"{rate / 1e12:.3g} TFLOP/s in {name}" for name, rate in report["flop_per_second"].items()]
+    last, size = report["loops"][-1], report["config"]["size"]
+    sentences = {
         "device": f"{report['device']}, {report['device_name']}, {report['threads']} threads, torch {report['torch']}",
-        "its best": f"{', '.join(arithmetic)}; copies {report['bytes_per_second'] / 1e9:,.1f} GB/s, read and written",
-        "an image": f"{size} x {size}, forward and backward: {last['flop_per_image'] / 1e9:.2f} GFLOP, and in "
+        "peak": f"{', '.join(flop_rates)}; a copy reads and writes {report['bytes_per_second'] / 1e9:,.1f} GB/s",
+        "per image": f"{size} x {size}, forward and backward: {last['flop_per_image'] / 1e9:.2f} GFLOP, and in "
         f"{last['name']} {last['bytes_per_image'] / 1e6:,.0f} MB read and written, if nothing were fused or cached",
-        "memory": "the most that the loop's process had in use, beyond what it took to begin, without its workers",
+        "memory": "the peak of the loop's process, without what it used at its start and without its workers",
     }
-    if drawn := report.get("sampling"):
-        told["sampling"] = (
-            f"{drawn['images_per_second']:.3g} images/s at {drawn['steps']} steps, {drawn['at_once']} at once"
+    if sampling := report.get("sampling"):
+        sentences["sampling"] = (
+            f"{sampling['images_per_second']:.3g} images/s at {sampling['steps']} steps, in batches of "
+            f"{sampling['batch_size']}"
         )
     if parts := report.get("start_up"):
-        told["start-up"] = f"{sum(parts.values()):.1f} s until the first step is done: " + ", ".join(
+        sentences["start-up"] = f"{sum(parts.values()):.1f} s until the first step is done: " + ", ".join(
             f"{name} {seconds:.1f}" for name, seconds in parts.items()
         )
-    return told
+    return sentences
 
 
 def markdown(report: Report) -> str:
-    """The table, to be read in a terminal or as Markdown."""
+    """Return the table, readable in a terminal and valid Markdown."""
     return table([COLUMNS, *rows(report)])
 
 
 def plot(report: Report) -> "Figure":
-    """The speeds as bars, each with its slowest and its fastest round."""
+    """Plot the speeds as bars, each with its slowest and its fastest round."""
     from matplotlib.figure import Figure
 
-    lines = report["lines"]
-    speeds = [line["images_per_second"] for line in lines]
-    below = [line["images_per_second"] - min(line["rounds"]) for line in lines]
-    above = [max(line["rounds"]) - line["images_per_second"] for line in lines]
-    figure = Figure(figsize=(8, 1 + 0.4 * len(lines)), layout="constrained")
+    loops = report["loops"]
+    speeds = [loop["images_per_second"] for loop in loops]
+    below = [loop["images_per_second"] - min(loop["rounds"]) for loop in loops]
+    above = [max(loop["rounds"]) - loop["images_per_second"] for loop in loops]
+    figure = Figure(figsize=(8, 1 + 0.4 * len(loops)), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh([row[0] for row in rows(report)], speeds, xerr=[below, above], ecolor="0.3", capsize=2)
-    axes.bar_label(bars, [f"{line['times_the_first']:.2f}" for line in lines], padding=8)
+    axes.bar_label(bars, [f"{loop['speedup']:.2f}" for loop in loops], padding=8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     title = f"{report['preset']}, {report['device_name']}"
-    axes.set(xlabel="images a second, and how many times the first", title=title)
+    axes.set(xlabel="images per second, and the speedup over the plain loop", title=title)
     return figure
 
 
 def write(report: Report, path: Path) -> list[Path]:
-    """Write the numbers as JSON; beside it, under the same name, the table as Markdown and a plot."""
+    """Write the report as JSON, Markdown and a plot under one name.
+
+    Returns:
+        The paths of the three files.
+    """
     return write_report(report, path, markdown(report), facts(report), plot(report))

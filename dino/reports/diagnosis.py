@@ -1,9 +1,9 @@
-"""What is the matter with a run? `dino doctor` looks at its losses, samples and weights, and says what they look like.
+"""Diagnosis of a run from its losses, samples and weights, as `dino doctor` reports it.
 
     dino doctor runs/quick-1
 
-It goes by what they show by themselves (dino/signs.py). And a run of the preset `quick` is laid beside recorded ones:
-healthy runs, and runs with a bug that has a name. docs/gallery.md shows them all.
+A diagnosis starts from what these show by themselves (dino/reports/symptoms.py). A run of the preset `quick` is also
+compared with recorded runs: healthy ones, and runs with a bug that is known by name. docs/gallery.md shows them all.
 """
 
 import json
@@ -16,55 +16,63 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..common.errors import printable, shell_command
+from ..common.errors import printable
 from ..trainer.config import Config
-from .report import Report, circumstances, table
-from .symptoms import Curve, Look, Run, Symptom, loss_symptoms, read_run, recent, smoothed
+from .report import Report, environment, table
+from .symptoms import Curve, Run, SampleStats, Symptom, loss_symptoms, read_run, recent_loss, smoothed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
-
-
-RECORDED = Path(__file__).parent / "recorded_runs.json"  # made by scripts/benchmarks/gallery.py
-FREE = ("seed", "precision", "learning_rate", "warmup", "anneal", "ema_half_life")  # may differ from a recorded run
 
 
 # ---- the recorded runs ----------------------------------------------------------------------------------------------
 
+RECORDED = Path(__file__).parent / "recorded_runs.json"  # made by scripts/benchmarks/gallery.py
+
 
 @dataclass(frozen=True)
-class Recorded:
-    """A recorded run: healthy, or with a bug that has a name."""
+class RecordedRun:
+    """A recorded run: a healthy one, or one with a known bug."""
 
     name: str  # such as healthy-0 or no-skips
-    told: str  # what the bug is
+    description: str  # what is wrong
     advice: str  # where to look; empty for a healthy run
-    log: Curve  # the losses, by the images seen
-    looks: list[tuple[int, Look]]  # of its grids, by the images seen
+    log: Curve  # the losses
+    samples: list[tuple[int, SampleStats]]  # of each sample grid, by images seen
 
     @property
     def healthy(self) -> bool:
+        """Whether nothing is wrong with the run."""
         return not self.advice
 
 
-def recorded() -> tuple[Config, list[Recorded]]:
-    """The configuration of the recorded runs, and the runs."""
-    found = json.loads(RECORDED.read_text())
-    entries = [
-        Recorded(
-            each["name"],
-            each["told"],
-            each["advice"],
-            [(images, loss) for images, loss in each["losses"]],
-            [(images, Look(*values)) for images, values in each["looks"]],
+def recorded_runs() -> tuple[Config, list[RecordedRun]]:
+    """Return the configuration of the recorded runs, and the runs."""
+    recorded = json.loads(RECORDED.read_text())
+    runs = [
+        RecordedRun(
+            run["name"],
+            run["description"],
+            run["advice"],
+            [(images, loss) for images, loss in run["losses"]],
+            [(images, SampleStats(*values)) for images, values in run["sample_stats"]],
         )
-        for each in found["runs"]
+        for run in recorded["runs"]
     ]
-    return Config.from_dict(found["config"]), entries
+    return Config.from_dict(recorded["config"]), runs
+
+
+FREE = ("seed", "precision", "learning_rate", "warmup", "anneal", "ema_half_life")  # may differ from a recorded run
+
+
+def comparable(config: Config, other: Config) -> bool:
+    """Return whether two runs train the same network on the same images, so that their losses can be compared."""
+    ours, theirs = asdict(config), asdict(other)
+    return all(ours[name] == theirs[name] for name in ours if name not in FREE)
 
 
 def differences(config: Config, other: Config) -> list[str]:
-    """In what two configurations differ, in words; the seed and the precision aside."""
+    """Describe how two configurations differ, apart from the seed and the precision."""
     ours, theirs = asdict(config), asdict(other)
     return [
         f"{name.replace('_', ' ')} {_short(ours[name])} instead of {_short(theirs[name])}"
@@ -77,194 +85,217 @@ def _short(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
-def comparable(config: Config, other: Config) -> bool:
-    """Whether two runs learn the same from the same, so that their losses can be laid beside each other."""
-    ours, theirs = asdict(config), asdict(other)
-    return all(ours[name] == theirs[name] for name in ours if name not in FREE)
+# ---- comparing with them --------------------------------------------------------------------------------------------
+
+Ranges = dict[str, tuple[float, float]]  # the expected loss and sample statistics: lowest and highest
+
+# How far beyond the recorded runs a healthy run may be, as a fraction. Four runs don't show everything chance can do.
+MARGIN = {"loss": 0.08, "detail": 0.15, "grain": 0.35, "variety": 0.3, "brightness": 0.06}
+EARLY = 10_000  # images; before this, runs differ by chance, and the margins are three times as wide
 
 
-def at(curve: Sequence[tuple[int, float]], images: int) -> float:
-    """The number after so many images, on the straight line between the two points beside."""
-    later = next((k for k, (x, _) in enumerate(curve) if x >= images), len(curve) - 1)
-    (x0, y0), (x1, y1) = curve[max(0, later - 1)], curve[later]
-    share = min(1.0, max(0.0, (images - x0) / (x1 - x0))) if x1 > x0 else 0.0
-    return y0 + share * (y1 - y0)
+def healthy_ranges(recorded: Sequence[RecordedRun], run: Run) -> Ranges:
+    """Return the healthy ranges of the loss at the end of a run, and of the statistics of its last sample grid.
 
-
-def looks_of(looks: Sequence[tuple[int, Look]], name: str) -> Curve:
-    """One number of the looks, by the images seen."""
-    return [(images, getattr(each, name)) for images, each in looks]
-
-
-MARGIN = {"loss": 0.08, "detail": 0.15, "grain": 0.35, "variety": 0.3, "brightness": 0.06}  # beyond the recorded runs
-EARLY = 10_000  # images; before, runs differ by luck, and the margins are three times as wide
-
-
-Bands = dict[str, tuple[float, float]]  # what is healthy or plausible: a range for the loss and each number of a look
-
-
-def healthy_bands(entries: Sequence[Recorded], run: Run) -> Bands:
-    """What is healthy where a run stands: for its loss after as many images, for its look at its last grid.
-
-    From the least of the healthy runs to their largest, and a margin beyond: four runs don't show all that luck can do.
+    Each range spans the healthy recorded runs after the same number of images, and a margin beyond them.
     """
-    healthy = [entry for entry in entries if entry.healthy]
-    bands = {"loss": _band("loss", run.images, [recent(entry.log, run.images) for entry in healthy])}
-    for images, _ in run.looks[-1:]:
-        for name in Look._fields:
-            bands[name] = _band(name, images, [at(looks_of(entry.looks, name), images) for entry in healthy])
-    return bands
+    healthy = [each for each in recorded if each.healthy]
+    ranges = {"loss": _range("loss", run.images, [recent_loss(each.log, run.images) for each in healthy])}
+    for images, _ in run.samples[-1:]:
+        for name in SampleStats._fields:
+            ranges[name] = _range(name, images, [value_at(series(each.samples, name), images) for each in healthy])
+    return ranges
 
 
-def _band(name: str, images: int, values: list[float]) -> tuple[float, float]:
+def _range(name: str, images: int, values: list[float]) -> tuple[float, float]:
     margin = MARGIN[name] * (3 if images < EARLY else 1)
     return max(0.0, min(values) * (1 - margin)), max(values) * (1 + margin)
 
 
-def apart(run: Run, entry: Recorded) -> float:
-    """How unlike two runs are: the mean |log ratio| of their losses, and of their looks since the middle of the run."""
-    theirs = smoothed(entry.log)
-    losses = [abs(math.log(loss / at(theirs, x))) for x, loss in smoothed(run.log) if x >= EARLY]
-    late = [(x, each) for x, each in run.looks if x >= max(EARLY, run.images / 2)]
-    looks = [
-        abs(math.log((getattr(each, name) + 0.05) / (at(looks_of(entry.looks, name), x) + 0.05)))
-        for x, each in late
-        for name in Look._fields
+def value_at(curve: Sequence[tuple[int, float]], images: int) -> float:
+    """Return the value of a curve after `images` images, interpolated between the two nearest points."""
+    later = next((k for k, (x, _) in enumerate(curve) if x >= images), len(curve) - 1)
+    (x0, y0), (x1, y1) = curve[max(0, later - 1)], curve[later]
+    fraction = min(1.0, max(0.0, (images - x0) / (x1 - x0))) if x1 > x0 else 0.0
+    return y0 + fraction * (y1 - y0)
+
+
+def series(samples: Sequence[tuple[int, SampleStats]], name: str) -> Curve:
+    """Return one of the sample statistics as a curve."""
+    return [(images, getattr(stats, name)) for images, stats in samples]
+
+
+def dissimilarity(run: Run, recorded: RecordedRun) -> float:
+    """Return the mean |log ratio| between two runs: of their losses, plus that of their later sample statistics."""
+    theirs = smoothed(recorded.log)
+    losses = [abs(math.log(loss / value_at(theirs, x))) for x, loss in smoothed(run.log) if x >= EARLY]
+    later = [(x, stats) for x, stats in run.samples if x >= max(EARLY, run.images / 2)]
+    samples = [
+        abs(math.log((getattr(stats, name) + 0.05) / (value_at(series(recorded.samples, name), x) + 0.05)))
+        for x, stats in later
+        for name in SampleStats._fields
     ]
-    return (fmean(losses) if losses else math.inf) + (fmean(looks) if looks else 0.0)
+    return (fmean(losses) if losses else math.inf) + (fmean(samples) if samples else 0.0)
 
 
-def nearest(run: Run, entries: Sequence[Recorded]) -> tuple[Recorded, bool]:
-    """The recorded run that is most like this one, and whether it is so like that its name can be given to it."""
-    by_distance = sorted(((apart(run, entry), entry) for entry in entries), key=lambda pair: pair[0])
-    closest, like = by_distance[0]
-    next_best = next(distance for distance, entry in by_distance if entry.healthy != like.healthy)
-    return like, closest < 0.6 and closest < 0.5 * next_best
+def most_similar(run: Run, recorded: Sequence[RecordedRun]) -> tuple[RecordedRun, bool]:
+    """Return the most similar recorded run, and whether the two are similar enough to have the same bug."""
+    ranked = sorted(((dissimilarity(run, each), each) for each in recorded), key=lambda pair: pair[0])
+    distance, closest = ranked[0]
+    next_best = next(other for other, each in ranked if each.healthy != closest.healthy)
+    return closest, distance < 0.6 and distance < 0.5 * next_best
 
 
-# ---- the verdict ----------------------------------------------------------------------------------------------------
+# ---- symptoms beyond the expected ranges ----------------------------------------------------------------------------
 
-MOST_SYMPTOMS = 3  # told; the gravest come first
-# What is plausible of any pictures, where no healthy run of the same settings is recorded. Wide, and from experience.
+# The plausible statistics of any samples, for runs without comparable recorded ones. They are wide, from experience.
 PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 5.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
-SETTLED = 1_000  # steps; before, anything is plausible
+SETTLED = 1_000  # steps; before this, any statistics are plausible
+
 SAMPLER = (
-    "the network has learned, so look at the sampler: does it begin with pure noise at level 1, mix in each answer, "
-    "and end at level 0? Does a noise level mean there what it means in training?"
+    "The network has learned, so look at the sampler. Does it start from pure noise at level 1, mix in every "
+    "prediction, and end at level 0? Does a noise level mean the same there as in training?"
 )
-LOW = {
-    "detail": ("blurred", "are the U-Net's skips added, and is the noise level fed in?"),
-    "grain": ("smoother than they should be", "are the U-Net's skips added, and is the noise level fed in?"),
-    "variety": ("too much alike", "do the samples begin with noise of their own? Is the noise level fed in?"),
-    "brightness": ("too dark", "are the pictures in [0, 1] everywhere, and clamped at the end?"),
+UNET = "Are the U-Net's skip connections added? Does the network see the noise level?"
+UNIT_RANGE = "Are images in [0, 1] everywhere, and are samples clamped to [0, 1] at the end?"
+TOO_LOW = {
+    "detail": ("blurred", UNET),
+    "grain": ("too smooth", UNET),
+    "variety": (
+        "too similar to each other",
+        "Does each sample start from its own noise? Does the network see the noise level?",
+    ),
+    "brightness": ("too dark", UNIT_RANGE),
 }
-HIGH = {
-    "detail": ("noisy or too sharp", "does the sampler end at level 0? Is its step size 2 or less?"),
-    "grain": ("grainy: noise is left in them", "does a noise level mean the same in sampling and in training?"),
-    "variety": ("more unlike each other than real pictures", "does the sampler end at level 0?"),
-    "brightness": ("too bright", "are the pictures in [0, 1] everywhere, and clamped at the end?"),
-}  # fmt: skip
+TOO_HIGH = {
+    "detail": ("noisy or too sharp", "Does the sampler end at level 0? Is its step size at most 2?"),
+    "grain": ("grainy, with noise left in them", "Does a noise level mean the same in sampling as in training?"),
+    "variety": ("more varied than real images", "Does the sampler end at level 0?"),
+    "brightness": ("too bright", UNIT_RANGE),
+}
+
+
+def range_symptoms(run: Run, ranges: Ranges) -> list[Symptom]:
+    """Return a symptom for everything outside its healthy or plausible range."""
+    symptoms = _loss_range_symptoms(run.loss, *ranges["loss"]) if "loss" in ranges else []
+    loss_is_healthy = "loss" in ranges and not symptoms
+    kind = "healthy" if "loss" in ranges else "plausible"
+    for name, value in run.samples[-1][1]._asdict().items() if run.samples else ():
+        low, high = ranges.get(name, (0.0, math.inf))
+        if not low <= value <= high:
+            words, advice = (TOO_LOW if value < low else TOO_HIGH)[name]
+            but = "the loss is healthy, but " if loss_is_healthy and not symptoms else ""
+            finding = f"{but}the samples are {words} ({name} {value:.2f}, {kind} {low:.2f} to {high:.2f})"
+            symptoms.append(Symptom(finding, SAMPLER if loss_is_healthy else advice))
+    return symptoms
+
+
+def _loss_range_symptoms(loss: float, low: float, high: float) -> list[Symptom]:
+    healthy = f"(healthy: {low:.4f} to {high:.4f})"
+    if loss > high:
+        return [
+            Symptom(
+                f"the loss is {loss / high:.2f} times the highest healthy loss at this stage: {loss:.4f} {healthy}",
+                "If the loss is still falling, train longer. If it isn't, something keeps the network from learning.",
+            )
+        ]
+    if loss < low:
+        return [
+            Symptom(
+                f"the loss is lower than in any healthy run: {loss:.4f} {healthy}, which is too good to be true",
+                "Does training use noise levels up to 1, and new noise for each image? Can the network see the clean "
+                "image?",
+            )
+        ]
+    return []
+
+
+# ---- the diagnosis --------------------------------------------------------------------------------------------------
+
+MAX_SYMPTOMS = 3  # reported, the most serious first
 
 
 def diagnose(folder: Path) -> tuple[Report, "Figure"]:
-    """Look at the run in a folder.
+    """Diagnose the run in a folder.
 
     Returns:
-        The report, of which docs/reference/files.md tells (its "command" is the caller's to add), and a plot of the
-        losses beside the recorded ones.
+        The report, without its "command"; docs/reference/files.md lists its entries. And a plot of the losses beside
+        those of recorded runs.
 
     Raises:
         DinoError: as `read_run`.
     """
     run = read_run(folder)
-    base, entries = recorded()
-    fits, changed = comparable(run.config, base), differences(run.config, base)
-    bands = healthy_bands(entries, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
-    like, sure = nearest(run, entries) if fits and run.images > EARLY else (None, False)
-    signs = loss_symptoms(run) or band_symptoms(
-        run, bands
-    )  # the band says less, where a loss tells what it is by itself
-    if signs and fits and changed:
-        signs.insert(0, Symptom(f"its settings are not quick's: {', '.join(changed)}", "try it with those of quick"))
-    if signs and like and sure and not like.healthy:
-        named = Symptom(f"it goes like the recorded run {like.name}: {like.told}", like.advice)
-        signs = [named, *(sign._replace(advice=like.advice) for sign in signs)]
-    signs = [*run.symptoms, *signs]
-    report = circumstances(torch.device("cpu")) | {
+    config, recorded = recorded_runs()
+    fits = comparable(run.config, config)
+    ranges = healthy_ranges(recorded, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
+    closest, same_bug = most_similar(run, recorded) if fits and run.images > EARLY else (None, False)
+    changes = differences(run.config, config)
+    symptoms = run.symptoms + _symptoms(run, ranges, changes if fits else [], closest if same_bug else None)
+    report = environment(torch.device("cpu")) | {
         "run": str(folder),
         "step": run.step,
         "of_steps": run.config.n_steps,
         "images": run.images,
         "data": run.config.data,
         "loss": run.loss,
-        "loss_of_mean_picture": run.mean_picture if run.looks else None,
-        "loss_of_mean_color": run.one_color if run.looks else None,
-        "look": run.looks[-1][1]._asdict() if run.looks else None,
-        "healthy": {name: list(limits) for name, limits in bands.items()},
+        "loss_of_mean_image": run.loss_of_mean_image if run.samples else None,
+        "loss_of_mean_color": run.loss_of_mean_color if run.samples else None,
+        "sample_stats": run.samples[-1][1]._asdict() if run.samples else None,
+        "expected": {name: list(limits) for name, limits in ranges.items()},
         "comparable": fits,
-        "settings": changed,
-        "like": like.name if like else None,
-        "signs": [sign._asdict() for sign in signs],
-        "verdict": verdict(run, signs, fits),
+        "differences": changes,
+        "most_similar": closest.name if closest else None,
+        "symptoms": [symptom._asdict() for symptom in symptoms],
+        "verdict": verdict(run, symptoms, fits),
     }
-    return report, plot(run, entries if fits else [], None if not signs else like)
+    return report, plot(run, recorded if fits else [], closest if symptoms else None)
 
 
-def band_symptoms(run: Run, bands: Bands) -> list[Symptom]:
-    """What lies outside of what is healthy or plausible."""
-    signs: list[Symptom] = []
-    if "loss" in bands:
-        low, high = bands["loss"]
-        said = f"(healthy: {low:.4f} to {high:.4f})"
-        if run.loss > high:
-            signs.append(
-                Symptom(
-                    f"the loss is {run.loss / high:.2f} times the highest that is healthy here: {run.loss:.4f} {said}",
-                    "if it still falls, train on; else something is in the way of learning",
-                )
-            )
-        elif run.loss < low:
-            signs.append(
-                Symptom(
-                    f"the loss is lower than in any healthy run: {run.loss:.4f} {said}, too good to be true",
-                    "does the noise reach level 1, fresh for each picture? Does the network see the clean picture?",
-                )
-            )
-    learned = "loss" in bands and not signs
-    usual = "healthy" if "loss" in bands else "plausible"
-    for name, value in run.looks[-1][1]._asdict().items() if run.looks else ():
-        low, high = bands.get(name, (0.0, math.inf))
-        if not low <= value <= high:
-            words, advice = (LOW if value < low else HIGH)[name]
-            but = "the loss is healthy, but " if learned and not signs else ""
-            what = f"{but}the samples are {words} ({name} {value:.2f}, {usual} {low:.2f} to {high:.2f})"
-            signs.append(Symptom(what, SAMPLER if learned else advice))
-    return signs
+def _symptoms(run: Run, ranges: Ranges, changes: list[str], same_bug: RecordedRun | None) -> list[Symptom]:
+    """Return the symptoms of the losses and samples, explained by changed settings or a recorded bug if possible."""
+    symptoms = loss_symptoms(run) or range_symptoms(run, ranges)  # a loss that explains itself says more than a range
+    if symptoms and changes:
+        finding = f"the settings are not those of the preset quick: {', '.join(changes)}"
+        symptoms.insert(0, Symptom(finding, "Try the settings of the preset quick."))
+    if symptoms and same_bug and not same_bug.healthy:
+        finding = f"the run resembles the recorded run {same_bug.name}: {same_bug.description}"
+        symptoms = [Symptom(finding, same_bug.advice), *(each._replace(advice=same_bug.advice) for each in symptoms)]
+    return symptoms
 
 
-def verdict(run: Run, signs: list[Symptom], fits: bool) -> str:
-    """The run in a sentence or two."""
-    where = f"step {run.step:,}"
-    if signs:
-        return f"{where}: " + "; ".join(sign.what for sign in signs[:MOST_SYMPTOMS])
+def verdict(run: Run, symptoms: list[Symptom], fits: bool) -> str:
+    """Say in a sentence or two how a run is doing.
+
+    Args:
+        run: the run.
+        symptoms: of the run, the most serious first.
+        fits: whether the run was compared with the recorded ones.
+    """
+    at = f"step {run.step:,}"
+    if symptoms:
+        return f"{at}: " + "; ".join(symptom.finding for symptom in symptoms[:MAX_SYMPTOMS])
     if not fits:
-        return f"{where}: nothing looks broken, as far as that can be told without healthy runs of the same settings"
-    blurred = run.looks and (run.looks[-1][1].detail < 0.8 or run.looks[-1][1].variety < 0.5)
-    if run.step < run.config.n_steps:
-        return f"{where}: inside the healthy band; " + (
-            "blur is normal here" if blurred else "what is still missing comes with more training"
-        )
-    return f"{where}: inside the healthy band to the end. How good that is, {shell_command('dino', 'evaluate')} tells"
+        return f"{at}: nothing looks broken, but no healthy run with these settings was recorded to compare with"
+    if run.step >= run.config.n_steps:
+        return f"{at}: within the healthy range to the end"
+    blurred = run.samples and (run.samples[-1][1].detail < 0.8 or run.samples[-1][1].variety < 0.5)
+    return f"{at}: within the healthy range; " + (
+        "blur is normal at this stage" if blurred else "the samples should improve with more training"
+    )
+
+
+# ---- printing -------------------------------------------------------------------------------------------------------
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """The table: each number of the run, beside what is healthy."""
+    """Return the rows of the table: each number of the run beside its healthy or plausible range."""
     lines: list[tuple[str, ...]] = [
-        ("at its last step", "this run", "healthy" if report["comparable"] else "plausible")
+        ("at the last step", "this run", "healthy" if report["comparable"] else "plausible")
     ]
-    numbers = {"loss": report["loss"], **(report["look"] or {})}
+    numbers = {"loss": report["loss"], **(report["sample_stats"] or {})}
     for name, value in numbers.items():
-        limits = report["healthy"].get(name)
+        limits = report["expected"].get(name)
         digits = 4 if name == "loss" else 2
         lines.append((
             name if name == "loss" else f"samples' {name}",
@@ -275,56 +306,60 @@ def rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def facts(report: Report) -> dict[str, str]:
-    """What is told below the table."""
-    compared = (
-        "healthy runs of the preset quick, and runs with bugs (docs/gallery.md)"
-        if report["comparable"]
-        else f"no recorded run, as these settings are others than quick's ({', '.join(report['settings'][:4])})"
-    )
-    told = {
+    """Return the sentences below the table, by their labels."""
+    sentences = {
         "run": f"{printable(report['run'])}, step {report['step']:,} of {report['of_steps']:,}, "
         f"{report['images']:,} images",
-        "beside": compared,
+        "compared": (
+            "with healthy runs of the preset quick, and with runs that have a bug (docs/gallery.md)"
+            if report["comparable"]
+            else "with no recorded run, because the settings are not those of the preset quick "
+            f"({', '.join(report['differences'][:4])})"
+        ),
     }
-    if report["look"]:
-        early = "" if report["healthy"] else f"; before step {SETTLED:,} anything is plausible"
-        told["samples"] = f"their numbers are ratios to real pictures: 1 is as real ones are{early}"
-        told["losses"] = (
-            f"{report['loss_of_mean_picture']:.4f} for always answering the mean picture, "
+    if report["sample_stats"]:
+        early = "" if report["expected"] else f"; before step {SETTLED:,} any ratio is plausible"
+        sentences["samples"] = f"each number is a ratio to real images, so 1 means equal{early}"
+        sentences["losses"] = (
+            f"{report['loss_of_mean_image']:.4f} for always predicting the mean image, "
             f"{report['loss_of_mean_color']:.4f} for the mean color"
         )
     else:
-        told["samples"] = f"not compared, as the pictures of {printable(report['data'])} or the grids are not to be had"
-    if report["like"]:
-        told["like"] = f"of the recorded runs, {report['like']} is most like it"
-    told["verdict"] = report["verdict"]
-    advice = dict.fromkeys(sign["advice"] for sign in report["signs"][:MOST_SYMPTOMS])
-    return told | {"try" if k == 1 else f"try {k}": each for k, each in enumerate(advice, start=1)}
+        sentences["samples"] = (
+            f"not compared, because the images of {printable(report['data'])} or the grids are missing"
+        )
+    if report["most_similar"]:
+        sentences["similar"] = f"of the recorded runs, {report['most_similar']} is the most similar"
+    sentences["verdict"] = report["verdict"]
+    advice = dict.fromkeys(symptom["advice"] for symptom in report["symptoms"][:MAX_SYMPTOMS])
+    return sentences | {"advice" if k == 1 else f"advice {k}": each for k, each in enumerate(advice, start=1)}
 
 
 def markdown(report: Report) -> str:
-    """The table, to be read in a terminal or as Markdown."""
+    """Return the table, readable in a terminal and valid Markdown."""
     return table(rows(report))
 
 
-def plot(run: Run, entries: Sequence[Recorded], like: Recorded | None) -> "Figure":
-    """The losses, in the healthy band where one is known, and beside the recorded run that is most like it."""
+def plot(run: Run, recorded: Sequence[RecordedRun], closest: RecordedRun | None) -> "Figure":
+    """Plot the losses, over the healthy range if it is known, and beside the most similar recorded run."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    if entries:
-        xs = [x for x, _ in entries[0].log]
-        healthy = [smoothed(entry.log) for entry in entries if entry.healthy]
-        low, high = zip(*(_band("loss", x, [at(curve, x) for curve in healthy]) for x in xs), strict=True)
+    if recorded:
+        xs = [x for x, _ in recorded[0].log]
+        healthy = [smoothed(each.log) for each in recorded if each.healthy]
+        low, high = zip(*(_range("loss", x, [value_at(curve, x) for curve in healthy]) for x in xs), strict=True)
         axes.fill_between(xs, low, high, color="C0", alpha=0.25, label="healthy")
-    if like and not like.healthy:
-        axes.plot(*zip(*smoothed(like.log), strict=True), color="C1", linestyle="--", label=f"recorded: {like.name}")
+    if closest and not closest.healthy:
+        curve = zip(*smoothed(closest.log), strict=True)
+        axes.plot(*curve, color="C1", linestyle="--", label=f"recorded: {closest.name}")
     axes.plot(*zip(*smoothed(run.log), strict=True), color="black", label="this run")
-    for name, level in (("mean picture", run.mean_picture), ("mean color", run.one_color)):
+    for name, level in (("mean image", run.loss_of_mean_image), ("mean color", run.loss_of_mean_color)):
         if math.isfinite(level):
             axes.axhline(level, color="gray", linestyle=":", linewidth=1)
-            axes.annotate(f"always the {name}", (run.log[0][0], level), va="bottom", fontsize=8, color="gray")
+            label = f"always predicting the {name}"
+            axes.annotate(label, (run.log[0][0], level), va="bottom", fontsize=8, color="gray")
     axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()

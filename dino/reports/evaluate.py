@@ -1,10 +1,10 @@
-"""Is it any good? What `dino evaluate` measures of a trained network and of its pictures, and how it is told.
+"""Evaluation of a trained network and of its images, as `dino evaluate` reports it.
 
     dino evaluate runs/quick-1
 
-How well it denoises, on pictures that it learned from and on others; how far a crowd of its pictures is from a crowd of
-real ones; and whether they are new. The measures are those of `dino.evaluation`. Each is set beside the same number for
-real pictures alone, for by itself none says much. How to read them: docs/guides/evaluation.md.
+The report has the denoising loss on training images and on held-out ones, the distance between generated and real
+images, and whether the generated images are copies. `dino.evaluation` defines the measures. Each number stands beside
+the same number for real images, because alone it says little. docs/guides/evaluation.md explains how to read them.
 """
 
 from dataclasses import dataclass
@@ -23,63 +23,67 @@ from ..evaluation import PATCH, loss_by_noise_level, sliced_wasserstein
 from ..images import seeded, to_unit
 from ..trainer.batched_sampling import generate_batched
 from ..trainer.model_file import image_shape
-from . import memorization
-from . import report as reports
 from .fid import distances as fid_and_kid
 from .fid import metrics as fid_metrics
-from .report import Report
+from .memorization import PAIRS_PER_ROW, closest_pairs, memorization
+from .report import Report, environment, table
+from .report import write as write_report
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
 
 
 PARTS: tuple[Part, Part] = ("training", "held out")
 LEVELS = tuple((2 * k + 1) / 20 for k in range(10))  # 0.05 to 0.95
-N_FOR_LOSS = 256  # pictures of each part; each goes through the network once for every level
-N_GENERATED = 256  # pictures that are drawn
-GROUP = 64  # pictures that are compared with as many others
-N_DRAWS = 24  # of such groups
-LEAST_REAL, LEAST_HELD_OUT = 8, 4  # pictures; with fewer all would be chance
+N_FOR_LOSS = 256  # images of each part; the network sees each image once per level
+N_GENERATED = 256  # images to generate by default
+GROUP = 64  # images on either side of a comparison
+N_DRAWS = 24  # random draws of such groups
+MIN_REAL, MIN_HELD_OUT = 8, 4  # images; with fewer, the results would be chance
 
 
-# ---- the real pictures ----------------------------------------------------------------------------------------------
+# ---- the real images ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """The real pictures, uint8 (N, C, size, size) on the CPU, in the two parts of `load_images`."""
+    """The real images that a network is compared with: uint8, (N, C, size, size), on the CPU."""
 
     source: str  # as `load_images` takes it
-    training: Tensor  # those that a network learns from
-    held_out: Tensor  # those that it doesn't, about a tenth
-    doubt: str = ""  # why it can't be told which of them are new to the network, if so
+    training: Tensor  # the images that a network learns from
+    held_out: Tensor  # the images that it doesn't learn from, about a tenth
+    no_verdict: str = ""  # the reason why memorization can't be judged, or "" if it can
 
     @property
     def all(self) -> Tensor:
-        """Both parts, the training pictures first."""
+        """Both parts, the training images first."""
         return torch.cat([self.training, self.held_out])
 
     @classmethod
-    def of(cls, source: str, split: str, about: dict[str, Any]) -> "RealImages":
-        """Load those of a source that are to be set beside a network's, of which its file says `about`.
+    def of(cls, source: str, split: str, metadata: dict[str, Any]) -> "RealImages":
+        """Load the real images to compare a network with.
+
+        Args:
+            source, split: as `load_images` takes them.
+            metadata: of the network's file.
 
         Raises:
-            DinoError: they can't be loaded, or are too few or too small to compare.
+            DinoError: if the images can't be loaded, or they are too few or too small to compare.
         """
-        channels, size, _ = image_shape(about)
+        channels, size, _ = image_shape(metadata)
         if size < PATCH:
-            raise DinoError(f"the pictures are {size} pixels a side, and at least {PATCH} can be compared")
+            raise DinoError(f"images are compared in patches of {PATCH} pixels, and these are {size} pixels a side")
         training, held_out = (load_images(source, size, channels=channels, split=split, part=part) for part in PARTS)
-        n, learned_from = len(training) + len(held_out), about.get("fingerprint")
-        if n < LEAST_REAL:
-            raise DinoError(f"there are {n} pictures in {printable(source)}, and it takes {LEAST_REAL} to compare with")
-        doubt = ""
-        if len(held_out) < LEAST_HELD_OUT:
-            doubt = f"{len(held_out)} of the {n} real pictures are held out, and it takes at least {LEAST_HELD_OUT}"
-        # As the trainer notes it. Of weights that were saved by hand nothing is known; what they say is believed.
-        if learned_from not in (None, fingerprint(training)):
-            doubt = "these weights learned from other pictures, or from the held-out ones as well"
-        return cls(source, training, held_out, doubt)
+        n, trained_on = len(training) + len(held_out), metadata.get("fingerprint")
+        if n < MIN_REAL:
+            raise DinoError(f"a comparison needs at least {MIN_REAL} images, and {printable(source)} has {n}")
+        no_verdict = ""
+        if len(held_out) < MIN_HELD_OUT:
+            no_verdict = f"{len(held_out)} of the {n} real images are held out, and at least {MIN_HELD_OUT} are needed"
+        # Weights that weren't saved by the trainer have no fingerprint. What their metadata says is taken as true.
+        if trained_on not in (None, fingerprint(training)):
+            no_verdict = "these weights were trained on other images, or on the held-out images too"
+        return cls(source, training, held_out, no_verdict)
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ class RealImages:
 
 def measure(
     model: nn.Module,
-    about: dict[str, Any],
+    metadata: dict[str, Any],
     real: RealImages,
     *,
     n: int | None = None,
@@ -96,109 +100,122 @@ def measure(
     seed: int = 0,
     fid: bool = False,
 ) -> tuple[Report, Tensor]:
-    """Draw pictures and measure all that `dino evaluate` tells, behind progress bars.
+    """Generate images and measure everything that `dino evaluate` reports. Shows progress bars.
 
     Args:
-        model, about: as from `dino.weights.load_model`.
+        model, metadata: as `load_model` returns them.
         real: as from `RealImages.of`.
-        n: how many pictures to draw. By default as many as there are real ones, and at most `N_GENERATED`.
-        n_steps, step_size: of `dino.sampler.generate`.
-        seed: decides the pictures, and which are compared.
-        fid: whether to measure FID and KID, too, with the library torchmetrics.
+        n: how many images to generate. By default as many as there are real images, and at most `N_GENERATED`.
+        n_steps, step_size: as in `dino.sampler.generate`.
+        seed: determines the generated images, and which images are compared.
+        fid: whether to measure FID and KID too, with the library torchmetrics.
 
     Returns:
-        The report, of which docs/reference/files.md tells (its "command" is the caller's to add); and the pictures that
-        come closest to one of the training pictures, ready for `grid(columns=newness.IN_A_ROW)`: in turns a row of them
-        and a row of the training pictures.
+        The report, without its "command"; docs/reference/files.md lists its entries. And the generated images that
+        come closest to a training image, with that image, as from `closest_pairs`.
 
     Raises:
-        DinoError: too few are to be drawn; they are no pictures; FID's library or its weights are missing.
+        DinoError: if n is too small, the network's output is not finite, or FID's library or weights are missing.
     """
     group, n = min(GROUP, len(real.all) // 2), n or min(N_GENERATED, len(real.all))
-    if n < group:
-        raise DinoError(f"pictures are compared {group} with {group}, so draw at least as many: -n {group}")
+    check_enough(n, group)
     device = next(model.parameters()).device
-    metrics = fid_metrics(device) if fid else None  # what is missing is told before the work
+    metrics = fid_metrics(device) if fid else None  # before the long work, so that a missing library is reported first
     shape = real.training.shape[1:]
     samples = generate_batched(model, n, image_shape=shape, n_steps=n_steps, step_size=step_size, seed=seed).to(device)
     if not samples.isfinite().all():
-        raise DinoError("the network draws numbers that are not finite. Take weights from before its training failed")
-    report = reports.circumstances(device) | {
-        "images_seen": about.get("images_seen"),
+        raise DinoError("the network generates numbers that are not finite. Use weights from before training failed")
+    report = environment(device) | {
+        "images_seen": metadata.get("images_seen"),
         "data": real.source,
-        "pictures": {"training": len(real.training), "held_out": len(real.held_out), "generated": n},
+        "images": {"training": len(real.training), "held_out": len(real.held_out), "generated": n},
         "size": shape[-1],
         "sampling": {"steps": n_steps, "step_size": step_size, "seed": seed},
         "loss": losses(model, real, seed),
         "distance": distances(samples, real.all, group, seed),
-        "newness": (
-            {"verdict": f"can't tell whether the pictures are learned by heart: {real.doubt}"}
-            if real.doubt
-            else memorization.newness(samples, real.training, real.held_out)
+        "memorization": (
+            {"verdict": f"can't tell whether the images are memorized: {real.no_verdict}"}
+            if real.no_verdict
+            else memorization(samples, real.training, real.held_out)
         ),
     }
     if metrics:
         report["inception"] = fid_and_kid(metrics, samples, real.all)
-    return report, memorization.closest_pairs(samples, real.training)
+    return report, closest_pairs(samples, real.training)
+
+
+def check_enough(n: int, group: int) -> None:
+    """Refuse a number of generated images that doesn't fill a group.
+
+    Raises:
+        DinoError: if n is smaller than group.
+    """
+    if n < group:
+        raise DinoError(
+            f"groups of {group} images are compared, so {n} generated images are too few", settings={"n": group}
+        )
 
 
 def losses(model: nn.Module, real: RealImages, seed: int = 0) -> Report:
-    """The denoising loss at each of LEVELS, on some training pictures and on some that are held out."""
-    device, told = next(model.parameters()).device, {}
+    """Return the denoising loss at each of `LEVELS`, on training images and on held-out images."""
+    device, by_part = next(model.parameters()).device, {}
     for name, part in (("training", real.training), ("held_out", real.held_out)):
         chosen = torch.randperm(len(part), generator=seeded("cpu", seed, "loss"))[:N_FOR_LOSS]
         clean = to_unit(part[chosen]).to(device)
         levels = tqdm(LEVELS, f"denoising, {name.replace('_', ' ')}", leave=False, disable=None)
-        told[name] = [loss_by_noise_level(model, clean, [level]).item() for level in levels] if len(clean) else None
-    return {"levels": list(LEVELS), **told}
+        by_part[name] = [loss_by_noise_level(model, clean, [level]).item() for level in levels] if len(clean) else None
+    return {"levels": list(LEVELS), **by_part}
 
 
 def distances(samples: Tensor, real: Tensor, group: int = GROUP, seed: int = 0) -> Report:
-    """How far generated pictures are from real ones, in units of how far two groups of real ones are apart.
+    """Measure the distance between generated and real images, in units of the distance between two real groups.
 
-    A smaller group is further from anything, by chance alone. So all groups are of one size, however many pictures
-    there are. In each of `N_DRAWS` draws a group of real pictures is compared with another and with a generated one,
-    by the same patches and directions. The medians over the draws are what counts. Between the 5th and the 95th
-    percentile lies where they might have come out: an m-out-of-n bootstrap (Politis and Romano 1994).
+    By chance alone, small groups are further apart than large ones. Therefore all groups have the same size, however
+    many images there are. Each of `N_DRAWS` draws compares a group of real images with another real group and with a
+    generated group, using the same patches and directions. The medians over the draws are the result. The interval
+    from the 5th to the 95th percentile shows how far chance can move it: an m-out-of-n bootstrap (Politis and Romano
+    1994).
 
     Args:
         samples: in [0, 1], (S, C, H, W), at least `group` of them.
         real: uint8, (N, C, H, W), at least twice `group`.
+        group: the number of images in a group.
+        seed: determines the groups, patches and directions.
 
     Returns:
         The "ratio"; "generated_interval" and "real_interval", two numbers each; the "draws" of both; and the "group".
     """
-    far: list[float] = []
-    floor: list[float] = []
+    to_generated: list[float] = []
+    to_real: list[float] = []
     for k in tqdm(range(N_DRAWS), "comparing", leave=False, disable=None):
-        chance = seeded("cpu", seed, "groups", k)
-        some = torch.randperm(len(real), generator=chance)[: 2 * group]
-        one, other = to_unit(real[some]).to(samples.device).split(group)
-        new = samples[torch.randperm(len(samples), generator=chance)[:group].to(samples.device)]
-        for apart, images in ((far, new), (floor, other)):
-            apart.append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
-    unit = max(median(floor), 1e-9)  # 0 where all real pictures are one and the same
-    draws = {"generated": [each / unit for each in far], "real": [each / unit for each in floor]}
-    intervals = {f"{name}_interval": _middle(values) for name, values in draws.items()}
-    return {"ratio": median(far) / unit, **intervals, "draws": draws, "group": group}
+        generator = seeded("cpu", seed, "groups", k)
+        chosen = torch.randperm(len(real), generator=generator)[: 2 * group]
+        one, other = to_unit(real[chosen]).to(samples.device).split(group)
+        generated = samples[torch.randperm(len(samples), generator=generator)[:group].to(samples.device)]
+        for found, images in ((to_generated, generated), (to_real, other)):
+            found.append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
+    unit = max(median(to_real), 1e-9)  # the median is 0 if all real images are equal
+    draws = {"generated": [value / unit for value in to_generated], "real": [value / unit for value in to_real]}
+    intervals = {f"{name}_interval": _middle_90_percent(values) for name, values in draws.items()}
+    return {"ratio": median(to_generated) / unit, **intervals, "draws": draws, "group": group}
 
 
-def _middle(values: list[float]) -> list[float]:
-    """The 5th and the 95th percentile."""
+def _middle_90_percent(values: list[float]) -> list[float]:
+    """Return the 5th and the 95th percentile."""
     found: list[float] = torch.tensor(values).quantile(torch.tensor([0.05, 0.95])).tolist()
     return found
 
 
-# ---- telling --------------------------------------------------------------------------------------------------------
+# ---- printing and writing -------------------------------------------------------------------------------------------
 
 BEWARE = (
-    "these numbers go with these real pictures, this size and these groups. They can't be compared with those of other "
-    "data sets or sizes, nor with anyone's FID, and none of them sees whether a picture makes sense"
+    "compare these numbers only with numbers for the same real images, image size and group size. They can't be "
+    "compared across data sets, nor with published FIDs, and none of them says whether an image makes sense"
 )
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """The table: the losses by noise level, and their mean."""
+    """Return the rows of the table: the losses by noise level, and their mean."""
     levels, training, held_out = (report["loss"][name] for name in ("levels", "training", "held_out"))
     lines = [("noise level", "training", "held out")]
     for k, level in enumerate(levels):
@@ -207,30 +224,34 @@ def rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def facts(report: Report) -> dict[str, str]:
-    """What is told below the table."""
-    n, sampling, apart, new = (report[name] for name in ("pictures", "sampling", "distance", "newness"))
-    draws = f"90% of {len(apart['draws']['real'])} draws of {apart['group']}"
-    told = {
-        "pictures": f"{n['training']:,} to learn from and {n['held_out']:,} held out of {printable(report['data'])}, "
-        f"{report['size']} x {report['size']}; {n['generated']:,} drawn, {sampling['steps']} steps of size "
+    """Return the sentences below the table, by their labels."""
+    n, sampling, distance, found = (report[name] for name in ("images", "sampling", "distance", "memorization"))
+    draws = f"90% of {len(distance['draws']['real'])} draws of {distance['group']}"
+    sentences = {
+        "images": f"{n['training']:,} training and {n['held_out']:,} held out of {printable(report['data'])}, "
+        f"{report['size']} x {report['size']}; {n['generated']:,} generated in {sampling['steps']} steps of size "
         f"{sampling['step_size']:g}",
-        "loss": "the mean squared error of one guess, at each noise level",
-        "distance": f"{apart['ratio']:.2f} times that between real pictures ({draws}: "
-        f"{_range(apart['generated_interval'])}; of real ones {_range(apart['real_interval'])})",
+        "loss": "the mean squared error of one prediction, at each noise level",
+        "distance": f"{distance['ratio']:.2f} times the distance between real images ({draws}: "
+        f"{_range(distance['generated_interval'])}; real images: {_range(distance['real_interval'])})",
     }
-    if "quotient" in new:
-        told["newness"] = (
-            f"{new['quotient']:.2f}: distance to the nearest training picture over the nearest held-out one, "
-            f"{new['generated']:.2f}, and {new['unseen']:.2f} for unseen real pictures; 1 is as new, 0 a copy"
+    if "quotient" in found:
+        sentences["memorization"] = (
+            f"{found['quotient']:.2f}, where 1 means new and 0 means copied: the distance to the nearest training "
+            f"image over that to the nearest held-out one is {found['generated']:.2f}, and {found['unseen']:.2f} for "
+            "unseen real images"
         )
-        told["copies"] = f"{new['copies']:.0%} are nearly one, and {new['unseen_copies']:.0%} of unseen real pictures"
-    told["verdict"] = new["verdict"]
-    if found := report.get("inception"):
-        told["FID, KID"] = (
-            f"FID {found['fid']:.1f}, KID {found['kid']:.4f} (+- {found['kid_spread']:.4f}), from {n['generated']:,} "
-            "pictures; FID is higher for fewer"
+        sentences["copies"] = (
+            f"{found['copies']:.0%} are near copies of a training image, as are {found['unseen_copies']:.0%} of unseen "
+            "real images"
         )
-    return told | {"beware": BEWARE}
+    sentences["verdict"] = found["verdict"]
+    if inception := report.get("inception"):
+        sentences["FID, KID"] = (
+            f"FID {inception['fid']:.1f}, KID {inception['kid']:.4f} (+- {inception['kid_std']:.4f}), from "
+            f"{n['generated']:,} images; fewer images make FID higher"
+        )
+    return sentences | {"beware": BEWARE}
 
 
 def _range(interval: list[float]) -> str:
@@ -238,12 +259,12 @@ def _range(interval: list[float]) -> str:
 
 
 def markdown(report: Report) -> str:
-    """The table, to be read in a terminal or as Markdown."""
-    return reports.table(rows(report))
+    """Return the table, readable in a terminal and valid Markdown."""
+    return table(rows(report))
 
 
 def plot(report: Report) -> "Figure":
-    """The losses against the noise level, and the distance in each draw beside that of real pictures."""
+    """Plot the losses by noise level, and histograms of the distances to real images."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -251,21 +272,25 @@ def plot(report: Report) -> "Figure":
     for name in ("training", "held_out"):
         if report["loss"][name]:
             left.plot(report["loss"]["levels"], report["loss"][name], "o-", label=name.replace("_", " "))
-    left.set(xlabel="noise level", ylabel="loss (mean squared error)", yscale="log", title="One guess")
+    left.set(xlabel="noise level", ylabel="loss (mean squared error)", yscale="log", title="Loss of one prediction")
     left.grid(alpha=0.3, which="both")
     left.legend()
     for name, values in report["distance"]["draws"].items():
         right.hist(values, bins=8, alpha=0.6, label=name)
-    right.set(xlabel="distance from real pictures", ylabel="draws", title="Groups of pictures")
+    right.set(xlabel="distance to real images", ylabel="draws", title="Groups of images")
     right.legend()
     return figure
 
 
 def write(report: Report, pairs: Tensor, path: Path) -> list[Path]:
-    """Write the numbers as JSON; beside it, under the same name, a page of Markdown, a plot and the sheet of pairs."""
-    columns = min(memorization.IN_A_ROW, len(pairs) // 2)
-    sheet = path.with_name(f"{path.stem}-nearest.png")
+    """Write the report as JSON, Markdown and a plot under one name, and the grid of pairs beside them.
+
+    Returns:
+        The paths of the four files.
+    """
+    columns = min(PAIRS_PER_ROW, len(pairs) // 2)
+    pairs_path = path.with_name(f"{path.stem}-nearest.png")
     return [
-        *reports.write(report, path, markdown(report), facts(report), plot(report)),
-        save_image(grid(pairs, columns=columns), sheet),
+        *write_report(report, path, markdown(report), facts(report), plot(report)),
+        save_image(grid(pairs, columns=columns), pairs_path),
     ]

@@ -1,7 +1,7 @@
-"""Are the pictures new, or learned by heart? The nearest neighbors of generated pictures, and what they tell.
+"""Memorization: has a network learned its training images instead of how to make new ones?
 
-A network that has learned by heart draws what it learned from. So its pictures are nearer to the training pictures than
-to held-out ones, by more than real pictures are.
+A network that has memorized its training images generates near copies of them. Its images are then closer to the
+training images than to held-out ones, by more than unseen real images are.
 """
 
 from collections.abc import Iterator
@@ -15,107 +15,115 @@ from ..images import to_unit
 
 Neighbors = tuple[Tensor, Tensor]  # distances and indices
 
-# Where the verdicts part. `docs/benchmarks/copies.py` measured what they come to where it is known which pictures are
-# copies: docs/guides/evaluation.md has its table. With few held-out pictures chance is large, hence the wide margins.
-BY_HEART = 0.5  # the quotient of new pictures was never below 0.8, and of copies alone never above 0.3
-COPY = 0.5  # of the usual leaning; at least 85% of copies leaned further
-SOME = 0.2  # by so much the share of such copies must exceed the usual; new pictures did in 1 of 160 trials
-CLOSE = 0.8
+# Thresholds of the verdicts. `scripts/benchmarks/copies.py` measured them on images that are known to be new or copied;
+# docs/guides/evaluation.md shows the table. The margins are wide because with few held-out images the numbers vary.
+MEMORIZED = 0.5  # the quotient: never below 0.8 for new images, never above 0.3 for copies alone
+POSSIBLY_MEMORIZED = 0.8  # the quotient
+COPY = 0.5  # nearness ratio of a near copy, relative to the median of unseen images; 85% of copies or more were below
+EXCESS = 0.2  # share of near copies beyond that of unseen images; new images exceeded it in 1 of 160 trials
 
-N_PAIRS, IN_A_ROW = 16, 8  # of pictures, in `closest_pairs`
-AT_ONCE = 4096  # pictures; more would need much memory at once
+N_PAIRS, PAIRS_PER_ROW = 16, 8  # in `closest_pairs`
+BATCH = 4096  # images compared at once, to limit memory
 
 
-def newness(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, Any]:
-    """Whether generated pictures keep to the training pictures, more than real ones do that were never learned from.
+# ---- the verdict ----------------------------------------------------------------------------------------------------
 
-    Each picture has a leaning: its distance to the nearest training picture over that to the nearest held-out one.
-    It is below 1 even for new pictures, as there are more training pictures to be near to. So it is set beside the
-    leaning of each held-out picture, whose nearest other held-out one counts.
+
+def memorization(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, Any]:
+    """Measure whether generated images are closer to the training images than unseen real images are.
+
+    Each image has a nearness ratio: its distance to the nearest training image, divided by its distance to the nearest
+    held-out image. The ratio is below 1 even for new images, because there are more training images than held-out
+    ones. It is therefore compared with the nearness ratios of the held-out images, each measured against the others.
 
     Args:
-        samples: in [0, 1], (S, C, H, W).
-        training, held_out: uint8, (N, C, H, W); at least two are held out.
+        samples: generated images in [0, 1], (S, C, H, W).
+        training: uint8, (N, C, H, W).
+        held_out: uint8, (M, C, H, W), at least two.
 
     Returns:
-        The median leaning of the "generated" and of the "unseen" pictures, their "quotient", which shares of both are
-        nearly "copies", and a "verdict" in words.
+        The median nearness ratios of "generated" and of "unseen" images; their "quotient"; the shares of near copies
+        among both, "copies" and "unseen_copies"; and a "verdict" in words.
     """
     unseen = to_unit(held_out).to(samples.device)
-    leaning = _leaning(nearest(samples, training), nearest(samples, held_out))
-    usual = _leaning(nearest(unseen, training), nearest(unseen, held_out, but_itself=True))
-    norm = usual.median().clamp(min=1e-6)
-    told = {
-        "generated": leaning.median().item(),
-        "unseen": usual.median().item(),
-        "quotient": (leaning.median() / norm).item(),
-        "copies": (leaning < COPY * norm).float().mean().item(),
-        "unseen_copies": (usual < COPY * norm).float().mean().item(),
+    ratios = _nearness_ratios(nearest(samples, training), nearest(samples, held_out))
+    unseen_ratios = _nearness_ratios(nearest(unseen, training), nearest(unseen, held_out, exclude_itself=True))
+    norm = unseen_ratios.median().clamp(min=1e-6)
+    measured = {
+        "generated": ratios.median().item(),
+        "unseen": unseen_ratios.median().item(),
+        "quotient": (ratios.median() / norm).item(),
+        "copies": (ratios < COPY * norm).float().mean().item(),
+        "unseen_copies": (unseen_ratios < COPY * norm).float().mean().item(),
     }
-    return told | {"verdict": verdict(**told)}
+    return measured | {"verdict": verdict(**measured)}
 
 
 def verdict(*, quotient: float, copies: float, unseen_copies: float, **_: float) -> str:
-    """What the numbers of `newness` mean, in a sentence."""
-    if quotient < BY_HEART:
-        return "learned by heart: most pictures are copies of training pictures, or nearly so"
-    if copies > unseen_copies + SOME:
-        return f"learned by heart in part: {copies:.0%} of the pictures are nearly copies of training pictures"
-    if quotient < CLOSE:
-        return "perhaps learned by heart in part: closer to the training pictures than unseen real pictures usually are"
-    return "not learned by heart: no closer to the training pictures than unseen real pictures are"
+    """Say in a sentence what the numbers of `memorization` mean."""
+    if quotient < MEMORIZED:
+        return "memorized: most of the images are copies of training images, or nearly so"
+    if copies > unseen_copies + EXCESS:
+        return f"partly memorized: {copies:.0%} of the images are near copies of training images"
+    if quotient < POSSIBLY_MEMORIZED:
+        return "perhaps partly memorized: closer to the training images than unseen real images usually are"
+    return "not memorized: no closer to the training images than unseen real images are"
 
 
-def _leaning(training: Neighbors, held_out: Neighbors) -> Tensor:
-    return training[0] / held_out[0].clamp(min=1e-4)  # a twin among the held-out ones is at 0
+def _nearness_ratios(to_training: Neighbors, to_held_out: Neighbors) -> Tensor:
+    return to_training[0] / to_held_out[0].clamp(min=1e-4)  # a duplicate among the held-out images has distance 0
 
 
-def nearest(samples: Tensor, images: Tensor, *, but_itself: bool = False) -> Neighbors:
-    """The nearest of the images to each sample. Mirrored ones count, too, as training mirrors at random.
+# ---- nearest neighbors ----------------------------------------------------------------------------------------------
+
+
+def nearest(samples: Tensor, images: Tensor, *, exclude_itself: bool = False) -> Neighbors:
+    """Find the image nearest to each sample. Mirrored images count too, because training mirrors images at random.
 
     Args:
         samples: in [0, 1], (S, C, H, W).
         images: uint8, (N, C, H, W).
-        but_itself: the samples are the images, and none is its own neighbor, nor is its own mirror image.
+        exclude_itself: set this when the samples are the images. Then no image, nor its mirror image, is its own
+            neighbor.
 
     Returns:
-        The distances as `nearest_neighbors` gives them, (S,), and the indices, (S,); N and more stand for mirrored
-        images, in the same order.
+        The distances as `nearest_neighbors` defines them, (S,), and the indices of the neighbors, (S,). Indices from N
+        on stand for the mirrored images, in the same order.
     """
     itself = torch.arange(len(samples), device=samples.device).unsqueeze(1)
     distances, indices = [], []
-    for turned, first, part in _mirrored(images):
-        apart, index = nearest_neighbors(samples, part.to(samples.device), k=min(2, len(part)))
-        distances.append(apart.masked_fill(index + first == itself, torch.inf) if but_itself else apart)
-        indices.append(index + first + turned * len(images))
+    for mirrored, first, part in _parts_and_mirrored_parts(images):
+        distance, index = nearest_neighbors(samples, part.to(samples.device), k=min(2, len(part)))
+        distances.append(distance.masked_fill(index + first == itself, torch.inf) if exclude_itself else distance)
+        indices.append(index + first + mirrored * len(images))
     least, column = torch.cat(distances, dim=1).min(dim=1, keepdim=True)
     return least.squeeze(1), torch.cat(indices, dim=1).gather(1, column).squeeze(1)
 
 
-def _mirrored(images: Tensor) -> Iterator[tuple[bool, int, Tensor]]:
-    """Parts of the pictures, as they are and mirrored: whether they are mirrored, the first one's index, the part."""
-    for first in range(0, len(images), AT_ONCE):
-        part = to_unit(images[first : first + AT_ONCE])
+def _parts_and_mirrored_parts(images: Tensor) -> Iterator[tuple[bool, int, Tensor]]:
+    """Yield the images in parts, each as it is and mirrored: (mirrored, index of the first image, part)."""
+    for first in range(0, len(images), BATCH):
+        part = to_unit(images[first : first + BATCH])
         yield False, first, part
         yield True, first, part.flip(-1)
 
 
 def closest_pairs(samples: Tensor, training: Tensor) -> Tensor:
-    """The samples that are nearest to a training picture, the nearest first: a row of them, then a row of those.
+    """Pair the samples that come closest to a training image with that image, the closest first.
 
     Args:
         samples: in [0, 1], (S, C, H, W).
         training: uint8, (N, C, H, W).
 
     Returns:
-        At most `N_PAIRS` pairs, `IN_A_ROW` in a row: (2 * n, C, H, W), in [0, 1], on the CPU. A training picture is
-        mirrored where its mirror image was the nearer.
+        (2 * n, C, H, W), in [0, 1], on the CPU, where n is `N_PAIRS` or fewer. Rows of `PAIRS_PER_ROW` samples
+        alternate with rows of their training images, which are mirrored where the mirror image was closer.
     """
-    apart, index = nearest(samples, training)
-    n = min(N_PAIRS, len(samples) // IN_A_ROW * IN_A_ROW) or len(samples)
-    first = apart.argsort()[:n]
-    index = index[first].cpu()
-    beside = to_unit(training[index % len(training)])
-    beside = torch.where((index < len(training)).view(-1, 1, 1, 1), beside, beside.flip(-1))
-    rows = zip(samples[first].cpu().split(IN_A_ROW), beside.split(IN_A_ROW), strict=True)
+    distances, index = nearest(samples, training)
+    n = min(N_PAIRS, len(samples) // PAIRS_PER_ROW * PAIRS_PER_ROW) or len(samples)
+    closest = distances.argsort()[:n]
+    index = index[closest].cpu()
+    partners = to_unit(training[index % len(training)])
+    partners = torch.where((index < len(training)).view(-1, 1, 1, 1), partners, partners.flip(-1))
+    rows = zip(samples[closest].cpu().split(PAIRS_PER_ROW), partners.split(PAIRS_PER_ROW), strict=True)
     return torch.cat([row for pair in rows for row in pair])

@@ -1,4 +1,4 @@
-"""Reports: what a command measured, told as a table and a few facts, and written as JSON, Markdown and a plot."""
+"""Reports: measurements, printed as a table and a few facts, and written as JSON, Markdown and a plot."""
 
 import contextlib
 import json
@@ -15,25 +15,18 @@ from ..common.errors import DinoError
 from ..common.plots import save_figure
 from ..common.version import VERSION
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
 
 
-Report = dict[str, Any]  # what was measured, as it is written to the JSON file
+Report = dict[str, Any]  # measurements, as they are written to the JSON file
 
 
-def check_name(path: Path) -> None:
-    """Refuse a name that would leave no names for the files beside it.
-
-    Raises:
-        DinoError: it doesn't end in .json.
-    """
-    if path.suffix != ".json":
-        raise DinoError(f"the file for --json should end in .json, and is {path}")
+# ---- what every report starts with ----------------------------------------------------------------------------------
 
 
-def circumstances(device: torch.device) -> Report:
-    """Where and when something is measured."""
+def environment(device: torch.device) -> Report:
+    """Return the device, the versions and the date of a measurement."""
     return {
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
@@ -46,7 +39,7 @@ def circumstances(device: torch.device) -> Report:
 
 
 def cpu_name() -> str:
-    """The processor as Linux calls it, or what Python knows of it."""
+    """Return the processor's name, from Linux if it reports one and otherwise from Python."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -54,26 +47,42 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+# ---- printing and writing -------------------------------------------------------------------------------------------
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, the first of them the headings, to be read in a terminal or as Markdown."""
+    """Lay rows of cells out as a table that is readable in a terminal and valid Markdown. The first row is the head."""
     name, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
     ruled = [rows[0], ("-" * name, *("-" * (width - 1) + ":" for width in widths)), *rows[1:]]
     lines = [[row[0].ljust(name), *map(str.rjust, row[1:], widths)] for row in ruled]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def check_name(path: Path) -> None:
+    """Refuse a report's file name that leaves no names for the files beside it.
+
+    Raises:
+        DinoError: if the name doesn't end in .json.
+    """
+    if path.suffix != ".json":
+        raise DinoError(f"a report goes into a file that ends in .json, and {path} does not", settings={"json": None})
+
+
 def write(report: Report, path: Path, table: str, facts: dict[str, str], figure: "Figure") -> list[Path]:
-    """Write the numbers as JSON; beside it, under the same name, table and facts as Markdown, and the plot.
+    """Write a report as JSON and, under the same name, its table and facts as Markdown and its plot as PNG.
 
     Args:
-        report: has the "command" that made it and its "date", as from `circumstances`.
+        report: with the "command" that made it and its "date", as from `environment`.
         path: ends in .json.
+        table: in Markdown.
+        facts: sentences by their labels, for below the table.
+        figure: the plot.
 
     Returns:
         The paths of the three files.
     """
     page = [f"`{report['command']}`, on {report['date'][:10]}:", "", table, ""]
-    page += [f"- {name}: {value}" for name, value in facts.items()]
+    page += [f"- {label}: {fact}" for label, fact in facts.items()]
     texts = {path: json.dumps(report, indent=2), path.with_suffix(".md"): "\n".join(page)}
     for target, text in texts.items():
         with replacing(target) as temporary:

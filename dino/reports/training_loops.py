@@ -1,16 +1,7 @@
-"""How fast training is, and what makes it so: a plain loop beside the trainer, one choice added at a time.
+"""The training loops that `dino bench` compares, and the process that each of them runs in.
 
-    dino bench
-
-The first line is a loop as the original notebook writes it. Each line after it keeps the choices of those before and
-adds one; the last is the trainer itself, with all that `dino train` does between two grids of samples. Each runs in a
-process of its own, for some choices hold for a whole process, and they take turns on the same pictures, round after
-round, so that a machine that slows down slows them all. Getting batches counts, too.
-
-Two shares say how near a line comes to what the device can do, against rates that are measured here: its arithmetic
-against a large matrix product in the same number format, its traffic with memory against a large copy. That traffic is
-what a forward and a backward pass would move if each operation read its inputs from memory and wrote its outputs there.
-Where layers are fused, or a cache keeps what comes next, less is moved, and the share can pass 100%.
+The first loop trains as the original notebook does. Each further loop keeps the choices of the loop before and adds one
+of the trainer's. The last loop is the trainer itself.
 """
 
 import copy
@@ -20,13 +11,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from .. import denoiser, training
 from ..data.loading import load_images
@@ -37,49 +29,44 @@ from ..trainer.config import Config
 from ..trainer.device import SMALL_BATCH, autocast, choose_precision, compiled, keep_freed_memory, to_fast_layout
 from ..trainer.run import LOG_EVERY, log_is_due
 from ..trainer.trainer import Trainer
+from .hardware import Traffic, memory_used, timed
 from .report import Report
-
-if TYPE_CHECKING:
-    pass
-from .hardware import cost, memory, timed
 
 Batch = tuple[Tensor, Tensor, Tensor]  # noisy, noise level, clean
 
-
-LEAST_STEPS = 3  # in a turn, however short
-
-
-DECAY = 0.998  # of the average
+PLAIN, TRAINER = "plain loop", "dino's trainer"  # names of the first and the last loop
+EMA_DECAY = 0.998
+MIN_STEPS = 3  # steps in a turn, however short the turn
 
 
-PLAIN, TRAINER = "plain loop", "dino's trainer"
+# ---- the choices ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One way to train. The defaults are the plain loop's."""
+    """One way to train. The defaults are those of the plain loop."""
 
     name: str = PLAIN
     batch_size: int = 16
-    read_every: int = 1  # steps between two looks at the losses; each look waits for the device
-    on_device: bool = False  # batches are made there, instead of picture by picture in two worker processes
-    fused: bool = False  # all weights in one call, for the optimizer and for the average
+    read_every: int = 1  # steps between two reads of the losses; every read waits for the device
+    on_device: bool = False  # make batches on the device, instead of image by image in two worker processes
+    fused: bool = False  # update all weights in one call, in the optimizer and in the EMA
     cheap_maximum: bool = False  # see `dino.denoiser._largest`
-    channels_last: bool = False
-    keeps_memory: bool = False  # see `dino.speed.keep_freed_memory`
-    tries_convolutions: bool = False  # cuDNN measures its ways to convolve and keeps the fastest
+    channels_last: bool = False  # the memory layout
+    keeps_memory: bool = False  # see `dino.trainer.device.keep_freed_memory`
+    tries_convolutions: bool = False  # let cuDNN time its convolution algorithms and keep the fastest
     precision: torch.dtype = torch.float32
     compiled: bool = False
-    graphs: bool = False
+    graphs: bool = False  # CUDA graphs
 
 
 def ladder(config: Config, device: torch.device) -> list[Choices]:
-    """The plain loop, then the trainer's choices for this device one at a time, then the trainer."""
+    """Return the plain loop, then loops that add the trainer's choices for this device one by one, then the trainer."""
     on_cpu, on_gpu, precision = device.type == "cpu", device.type == "cuda", choose_precision(config.precision, device)
     added: list[tuple[bool, str, dict[str, Any]]] = [
         (True, f"losses every {LOG_EVERY} steps", {"read_every": LOG_EVERY}),
         (True, "batches on the device", {"on_device": True}),
-        (True, "fused optimizer, average", {"fused": True}),
+        (True, "fused optimizer, EMA", {"fused": True}),
         (on_cpu, "maximum by max_pool2d", {"cheap_maximum": True}),
         (device.type != "mps", "channels-last", {"channels_last": True}),
         (on_cpu, "freed memory kept", {"keeps_memory": True}),
@@ -97,28 +84,31 @@ def ladder(config: Config, device: torch.device) -> list[Choices]:
     return rungs
 
 
-def steps_of(choices: Choices, config: Config, images: Tensor, device: torch.device) -> Iterator[Tensor]:
-    """Train without end as the choices say, yielding the loss of each step."""
-    model, precisely = network(choices, config, device), autocast(choices.precision, device)
-    average = copy.deepcopy(model).requires_grad_(False)
-    weights, averages = list(model.parameters()), list(average.parameters())
+# ---- the loops ------------------------------------------------------------------------------------------------------
+
+
+def training_steps(choices: Choices, config: Config, images: Tensor, device: torch.device) -> Iterator[Tensor]:
+    """Train forever as the choices say, yielding the loss of each step."""
+    model, in_precision = network(choices, config, device), autocast(choices.precision, device)
+    ema = copy.deepcopy(model).requires_grad_(False)
+    weights, ema_weights = list(model.parameters()), list(ema.parameters())
     optimizer = torch.optim.AdamW(weights, lr=3e-4, amsgrad=True, fused=choices.fused or None)
     fast: Callable[[Tensor, Tensor], Tensor] = model
     if choices.compiled:
-        noisy, noise_level, _ = a_batch(choices, config, device)
-        fast = compiled(model, (noisy, noise_level), precisely, graphs=choices.graphs)
+        noisy, noise_level, _ = random_batch(choices, config, device)
+        fast = compiled(model, (noisy, noise_level), in_precision, graphs=choices.graphs)
     unread: list[Tensor] = []
-    for noisy, noise_level, clean in batches_of(choices, images, device):
+    for noisy, noise_level, clean in noisy_batches(choices, images, device):
         optimizer.zero_grad()
-        with precisely:
+        with in_precision:
             denoised = fast(noisy, noise_level)
         loss = F.mse_loss(denoised, clean)
         loss.backward()
         optimizer.step()
         if choices.fused:
-            get_ema_multi_avg_fn(DECAY)(averages, weights, 0)
+            get_ema_multi_avg_fn(EMA_DECAY)(ema_weights, weights, 0)
         else:
-            training.update_average(average, model, DECAY)
+            training.update_average(ema, model, EMA_DECAY)
         unread.append(loss.detach())
         if len(unread) == choices.read_every:
             torch.stack(unread).mean().item()
@@ -126,34 +116,42 @@ def steps_of(choices: Choices, config: Config, images: Tensor, device: torch.dev
         yield loss.detach()
 
 
+def trainer_steps(trainer: Trainer) -> Iterator[Tensor]:
+    """Train with the trainer, doing what `dino.trainer.run.train` does between steps. Yields the loss of each step."""
+    for loss in trainer.steps():
+        if log_is_due(trainer):
+            trainer.read_losses()
+        yield loss
+
+
 def network(choices: Choices, config: Config, device: torch.device) -> UNet:
-    """A new network in its layout of memory."""
-    model = config.new_network()
+    """Return a new network in the chosen memory layout."""
+    model: UNet = config.new_network()
     return to_fast_layout(model, device) if choices.channels_last else model.to(device)
 
 
-def a_batch(choices: Choices, config: Config, device: torch.device) -> Batch:
-    """One batch of the right shape."""
+def random_batch(choices: Choices, config: Config, device: torch.device) -> Batch:
+    """Return one batch of random images."""
     clean = torch.rand(choices.batch_size, config.channels, config.size, config.size, device=device)
     return *add_noise(clean), clean
 
 
-def batches_of(choices: Choices, images: Tensor, device: torch.device) -> Iterator[Batch]:
-    """Batches without end, with noise: made on the device, or by two worker processes as the notebook does it."""
+def noisy_batches(choices: Choices, images: Tensor, device: torch.device) -> Iterator[Batch]:
+    """Yield batches forever, made on the device or, as in the original notebook, by two worker processes."""
     if choices.on_device:
         for k, clean in enumerate(batches(images.to(device), choices.batch_size)):
             yield *add_noise(clean, generator=seeded(device, "noise", k)), clean
     options: dict[str, Any] = {"shuffle": True, "drop_last": True, "num_workers": 2, "persistent_workers": True}
-    with warnings.catch_warnings(action="ignore"):  # a machine of one core is told that two workers are many
-        loader = DataLoader(NoisyPictures(images), choices.batch_size, pin_memory=device.type == "cuda", **options)
+    with warnings.catch_warnings(action="ignore"):  # torch warns that two workers are many for one core
+        loader = DataLoader(NoisyImages(images), choices.batch_size, pin_memory=device.type == "cuda", **options)
     while True:
         for batch in loader:
             noisy, noise_level, clean = (each.to(device, non_blocking=True) for each in batch)
             yield noisy, noise_level, clean
 
 
-class NoisyPictures(Dataset[Batch]):
-    """Pictures as the original notebook serves them: one at a time, flipped or not, with noise of their own."""
+class NoisyImages(Dataset[Batch]):
+    """Images as the original notebook serves them: one at a time, flipped at random, each with its own noise."""
 
     def __init__(self, images_uint8: Tensor) -> None:
         self.images = images_uint8
@@ -169,61 +167,86 @@ class NoisyPictures(Dataset[Batch]):
         return mix(clean, torch.rand_like(clean), noise_level), noise_level, clean
 
 
-def work(told: Connection, choices: Choices, config: Config, device: torch.device) -> None:
-    """The life of a process: it trains for as many seconds as it is told to, again and again, and says how it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
-    try:
-        images = load_images(config.data, config.size, channels=config.channels, split=config.split)
-        if not choices.cheap_maximum:
-            denoiser._largest = lambda x: x.amax(dim=(2, 3), keepdim=True)  # as one would write it at first
-        before = memory(device, peak=False)
-        told.send(cost(choices, config, device))
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)  # that was unfused; the loop may need less
-        torch.backends.cudnn.benchmark = choices.tries_convolutions
-        if choices.keeps_memory:
-            keep_freed_memory()
-        if choices.name == TRAINER:
-            trainer = Trainer(replace(config, n_images=10**12), device=device, images=images)
-            steps = steps_of_trainer(trainer)
-        else:
-            steps = steps_of(choices, config, images, device)
-        while seconds := told.recv():
-            rate, peak = choices.batch_size * speed(steps, seconds, device), memory(device, peak=True)
-            told.send((rate, peak - before if peak is not None and before is not None else None))
-        told.send(sampling(trainer))
-    except (EOFError, BrokenPipeError):  # no one asks any more
-        pass
-    except Exception as error:
-        told.send(error)
+# ---- measuring a loop -----------------------------------------------------------------------------------------------
 
 
-def speed(steps: Iterator[Tensor], seconds: float, device: torch.device) -> float:
-    """Take steps for a while, `LEAST_STEPS` at least, and tell how many a second that was."""
+def cost(choices: Choices, config: Config, device: torch.device) -> Report:
+    """Return what a forward and a backward pass cost for each image: "flop_per_image" and "bytes_per_image".
+
+    A multiplication and an addition are two FLOP. Only the FLOP of convolutions are counted, which are nearly all.
+    """
+    device = torch.device("cpu") if device.type == "mps" else device  # the counter doesn't know MPS's convolutions
+    model, (noisy, noise_level, clean) = network(choices, config, device), random_batch(choices, config, device)
+    with FlopCounterMode(display=False) as flop, Traffic() as traffic:
+        with autocast(choices.precision, device):
+            denoised = model(noisy, noise_level)
+        F.mse_loss(denoised, clean).backward()
+    n = choices.batch_size
+    return {"flop_per_image": flop.get_total_flops() / n, "bytes_per_image": traffic.total / n}
+
+
+def steps_per_second(steps: Iterator[Tensor], seconds: float, device: torch.device) -> float:
+    """Take steps for a number of seconds, and at least `MIN_STEPS`. Return how many steps that was per second."""
     n = 0
 
-    def turn() -> None:
+    def take_steps() -> None:
         nonlocal n
         start = time.perf_counter()
-        while n < LEAST_STEPS or time.perf_counter() - start < seconds:
+        while n < MIN_STEPS or time.perf_counter() - start < seconds:
             next(steps)
             n += 1
 
-    elapsed = timed(turn, device)
+    elapsed = timed(take_steps, device)
     return n / elapsed
 
 
-def steps_of_trainer(trainer: Trainer) -> Iterator[Tensor]:
-    """The steps of a trainer, with what `dino.runs.train` does between them."""
-    for loss in trainer.steps():
-        if log_is_due(trainer):
-            trainer.read_losses()
-        yield loss
-
-
-def sampling(trainer: Trainer) -> Report:
-    """How fast the trainer's averaged network draws."""
+def sampling_speed(trainer: Trainer) -> Report:
+    """Measure how fast the trainer's EMA network generates images."""
     n, n_steps = 64 if trainer.device.type == "cuda" else 16, 100
-    trainer.sample(n, n_steps=2)
+    trainer.sample(n, n_steps=2)  # to warm up
     seconds = timed(lambda: trainer.sample(n, n_steps=n_steps), trainer.device)
-    return {"at_once": n, "steps": n_steps, "images_per_second": n / seconds}
+    return {"batch_size": n, "steps": n_steps, "images_per_second": n / seconds}
+
+
+# ---- the process of a loop ------------------------------------------------------------------------------------------
+
+
+def serve(connection: Connection, choices: Choices, config: Config, device: torch.device) -> None:
+    """Run one loop in a process of its own, as requested through a connection. An exception is sent as a response.
+
+    The first message is the loop's cost. A request is a number of seconds to train for; its response is the images per
+    second and the bytes of memory. The last request is None; its response is the sampling speed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
+    try:
+        images = load_images(config.data, config.size, channels=config.channels, split=config.split)
+        if not choices.cheap_maximum:
+            denoiser._largest = lambda x: x.amax(dim=(2, 3), keepdim=True)  # the obvious way to write it
+        memory_before = memory_used(device, peak=False)
+        connection.send(cost(choices, config, device))
+        trainer, steps = _prepare(choices, config, images, device)
+        while seconds := connection.recv():
+            rate = choices.batch_size * steps_per_second(steps, seconds, device)
+            peak = memory_used(device, peak=True)
+            connection.send((rate, peak - memory_before if peak is not None and memory_before is not None else None))
+        if trainer is not None:
+            connection.send(sampling_speed(trainer))
+    except (EOFError, BrokenPipeError):  # the parent process closed the connection
+        pass
+    except Exception as error:
+        connection.send(error)
+
+
+def _prepare(
+    choices: Choices, config: Config, images: Tensor, device: torch.device
+) -> tuple[Trainer | None, Iterator[Tensor]]:
+    """Apply the choices that hold for a whole process, and return the trainer, if it is chosen, and the steps."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)  # measuring the cost ran unfused; the loop may need less
+    torch.backends.cudnn.benchmark = choices.tries_convolutions
+    if choices.keeps_memory:
+        keep_freed_memory()
+    if choices.name != TRAINER:
+        return None, training_steps(choices, config, images, device)
+    trainer = Trainer(replace(config, n_images=10**12), device=device, images=images)
+    return trainer, trainer_steps(trainer)

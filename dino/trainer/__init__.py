@@ -1,1 +1,1 @@
-"""The full trainer: lesson 03's loop with speed, run folders, exact resume and several processes around it."""
+"""The full trainer: lesson 03's loop, made fast, with run folders, exact resume and several processes."""

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 from ..sampler import Step, denoise, noise_schedule
 
 BATCH = 64  # images, so that thousands fit in memory
-N_RECORDED = 16  # of the first images, every step can be kept
+N_RECORDED = 16  # the first images, of which every step can be kept
 
 
 def generate_batched(
@@ -32,7 +32,7 @@ def generate_batched(
         image_shape: (C, H, W).
         n_steps, step_size: as in `generate`.
         seed: determines the noise, and with it the images.
-        path: a list to which every step of the first `N_RECORDED` images is added, beginning with their noise.
+        path: a list to which each step of the first `N_RECORDED` images is appended, beginning with their noise.
 
     Returns:
         (n, C, H, W), in [0, 1], on the CPU.

@@ -1,6 +1,7 @@
 """The state of networks and their optimizer, saved and restored so that training continues as if it had never stopped.
 
-It works for every optimizer that keeps tensors and numbers for each weight, as those of torch.optim do.
+It works for every optimizer that keeps its settings in parameter groups, and tensors and numbers for each weight, as
+the optimizers of torch.optim do.
 """
 
 import copy
@@ -14,18 +15,21 @@ from torch.optim import Optimizer
 from ..common.errors import DinoError
 from .tensor_file import check_fit
 
-Numbers = dict[str, Any]  # what an optimizer keeps besides tensors, by the names of `state_of`
+Numbers = dict[str, Any]  # what an optimizer keeps besides tensors, by names such as "optimizer.0.step"
 
 
 def state_of(networks: dict[str, nn.Module], optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
-    """Return the state of networks and optimizer: tensors such as "model.head.1.weight" and "optimizer.0.exp_avg".
+    """Return the state of networks and their optimizer.
 
     Returns:
-        The tensors by their names; and, under such names, the plain numbers that the optimizer keeps.
+        The tensors, by names such as "model.head.1.weight" and "optimizer.0.exp_avg"; and the plain numbers that the
+        optimizer keeps, by names such as "optimizer.0.step".
+
+    Raises:
+        TypeError: if the optimizer keeps anything else, such as the lists of LBFGS.
     """
-    tensors = _weights_of(networks)
-    optimizer_tensors, numbers = _slots_of(optimizer)
-    return tensors | optimizer_tensors, numbers
+    tensors, numbers = _slots_of(optimizer)
+    return _weights_of(networks) | tensors, numbers
 
 
 def restore(
@@ -38,30 +42,34 @@ def restore(
     """Put the state that `state_of` returned back into networks and optimizer.
 
     Args:
-        path: the file it was read from, for error messages.
+        path: the file that the state was read from, for error messages.
         tensors, numbers: as `state_of` returned them.
         networks, optimizer: of the same kinds and shapes.
 
     Raises:
         DinoError: if the state belongs to other networks or another optimizer.
     """
-    moved = sorted({_index_of(path, name) for name in (*tensors, *numbers) if name.startswith("optimizer.")})
-    like_tensors, like_numbers = _slots_after_a_step(optimizer) if moved else ({}, {})
-    expected = {name: like for name, like in like_tensors.items() if _index_of(path, name) in moved}
+    # Weights that never had a gradient have no state.
+    indices = {_index_of(path, name) for name in (*tensors, *numbers) if name.startswith("optimizer.")}
+    like_tensors, like_numbers = _slots_after_a_step(optimizer) if indices else ({}, {})
+    expected = {name: like for name, like in like_tensors.items() if _index_of(path, name) in indices}
     check_fit(path, _weights_of(networks) | expected, tensors)
-    expected_numbers = {name for name in like_numbers if _index_of(path, name) in moved}
+    expected_numbers = {name for name in like_numbers if _index_of(path, name) in indices}
     if numbers.keys() != expected_numbers or not all(isinstance(n, int | float | None) for n in numbers.values()):
-        raise DinoError(f"{path} holds the state of another optimizer. Take another copy, or start a new run")
+        raise DinoError(f"{path} holds the state of another optimizer. Use another copy, or start a new run")
+
     for name, network in networks.items():
         network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
-    state: dict[int, dict[str, Any]] = {index: {} for index in moved}
+    # Not by `optimizer.load_state_dict`, which turns the state into the dtype of its weight.
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    optimizer.state.clear()
     for name, like in expected.items():
         # A fused optimizer pairs a weight with its state by their place in memory. So the state must have its weight's
         # own layout (channels-last), or each weight would be moved by the history of another one.
-        state[_index_of(path, name)][_slot_of(name)] = torch.empty_like(like).copy_(tensors[name])
+        slot = torch.empty_like(like).copy_(tensors[name])
+        optimizer.state[weights[_index_of(path, name)]][_slot_of(name)] = slot
     for name, number in numbers.items():
-        state[_index_of(path, name)][_slot_of(name)] = number
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        optimizer.state[weights[_index_of(path, name)]][_slot_of(name)] = number
 
 
 def _weights_of(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
@@ -69,7 +77,7 @@ def _weights_of(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def _slots_of(optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
-    """Return what an optimizer keeps for each weight, tensors and numbers apart, as "optimizer.INDEX.SLOT"."""
+    """Return what an optimizer keeps for each weight, tensors and numbers apart, by names "optimizer.INDEX.SLOT"."""
     slots = {
         f"optimizer.{index}.{slot}": value
         for index, state in optimizer.state_dict()["state"].items()
@@ -93,8 +101,9 @@ def _slots_after_a_step(optimizer: Optimizer) -> tuple[dict[str, Tensor], Number
 
 
 def _index_of(path: Path, name: str) -> int:
+    """Return the number of the weight that an entry such as "optimizer.3.exp_avg" belongs to."""
     index = name.split(".")[1]
-    if not index.isdecimal():
+    if not (index.isascii() and index.isdecimal() and len(index) < 10):
         raise DinoError(f"{path} does not fit its own description: there is no weight {index!r:.40} to optimize")
     return int(index)
 

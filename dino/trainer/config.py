@@ -17,7 +17,7 @@ from ..common.errors import DinoError
 from ..data.decoding import MAX_SIZE
 from ..denoiser import UNet
 
-MAX_BATCH = 65_536  # more is a typing error
+MAX_BATCH = 65_536  # a larger number is taken for a typo
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, surrogates and line separators
 
 
@@ -88,18 +88,18 @@ class Config:
         return unet(self.channels, self.widths, self.depths)
 
     def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate after `step` steps, 0 for the first one."""
+        """Return the learning rate of the step that follows `step` others: 0 for the first one."""
         scale = min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal:
             scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
         return self.learning_rate * scale
 
     def ema_decay_at(self, step: int) -> float:
-        """Return the share of itself, in (0, 1), that the EMA keeps at step number `step`, 1 for the first.
+        """Return the EMA's decay at step number `step` (1 for the first): the share of itself that it keeps, in (0, 1).
 
         Early on the EMA forgets faster, because otherwise it would remember the random initial weights. Its half-life
-        is a tenth of the images seen so far, and at most `ema_half_life`. EDM ramps its EMA up like this (Karras et
-        al. 2022, arXiv:2206.00364).
+        is a tenth of the images seen so far, and at most `ema_half_life`. EDM ramps its EMA up in the same way (Karras
+        et al. 2022, arXiv:2206.00364).
         """
         half_life = min(self.ema_half_life, step * self.batch_size / 10)
         return 0.5 ** (self.batch_size / half_life)
@@ -116,7 +116,9 @@ class Config:
             DinoError: if a value has the wrong type or is out of bounds, or a required field is missing.
         """
         if not isinstance(values, dict) or not values.keys() >= set(required):
-            raise DinoError(f"its config lacks one of {', '.join(required)}" if required else "its config has no names")
+            raise DinoError(
+                f"its config lacks one of {', '.join(required)}" if required else "its config is not a table"
+            )
         chosen = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         for name, value in chosen.items():
             if not _fits(value, getattr(cls, name)):

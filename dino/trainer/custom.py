@@ -1,8 +1,8 @@
-"""A trainer made of other parts than dino's own: a learner's files, or broken ones that show what goes wrong.
+"""A trainer made of other parts than dino's own: a learner's files, or broken ones, to show what goes wrong.
 
     trainer = CustomTrainer(PRESETS["quick"], parts=Parts(sampler=mine))
 
-Parts that aren't named are dino's own.
+The parts that aren't given are dino's own.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from .trainer import Trainer
 
 
 class Parts(NamedTuple):
-    """The lesson files that a run is made of: dino's own, or others with the same functions in them."""
+    """The lesson files that a run uses: dino's own, or others with the same functions in them."""
 
     images: Any = images  # has `to_unit` and `random_flip`
     denoiser: Any = denoiser  # has `UNet`
@@ -31,26 +31,28 @@ class Parts(NamedTuple):
 
 
 class CustomTrainer(Trainer):
-    """A `Trainer` whose every step uses these parts.
+    """A `Trainer` that uses these parts in every step.
 
-    A network that isn't dino's needs `translate` in its parts, because otherwise what is saved can't be loaded again.
-    It isn't compiled unless asked to.
+    A network that isn't dino's needs `translate` in its parts, because otherwise its saved weights can't be loaded
+    again. Such a network isn't compiled by default.
 
     Args:
         config: the run's configuration.
-        parts: what it is made of.
+        parts: the lesson files to use.
         options: `device`, `images`, `accumulate` and `compile`, as for `Trainer`.
 
     Raises:
-        DinoError: as `Trainer`, or if a batch is to be shared between processes or split into parts, which a custom
-            training step can't do.
+        DinoError: as `Trainer`; or if the training step is custom, and a batch would be split over processes or into
+            parts.
     """
 
     def __init__(self, config: Config, *, parts: Parts, **options: Any) -> None:
         self.parts, self.own_network = parts, parts.translate is not None
         self.own_training = parts.training is not training
         if self.own_training and distributed.N_PROCESSES * options.get("accumulate", 1) > 1:
-            raise DinoError("your own training step runs in one process and takes its batches whole")
+            raise DinoError(
+                "your own training step runs in one process and takes its batches whole", settings={"accumulate": False}
+            )
         if self.own_network and options.get("compile") is None:
             options["compile"] = False
         super().__init__(config, **options)
@@ -58,7 +60,7 @@ class CustomTrainer(Trainer):
 
     def _new_network(self) -> nn.Module:
         network: nn.Module = self.config.new_network(self.parts.denoiser.UNet)
-        if self.own_network:  # under autocast it may return bfloat16; dino's returns the dtype of its input
+        if self.own_network:  # under autocast it may return bfloat16, where dino's returns the dtype of its input
             network.register_forward_hook(lambda _, inputs, denoised: denoised.to(inputs[0].dtype))
         return network
 

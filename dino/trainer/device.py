@@ -1,4 +1,4 @@
-"""The device, and what makes the same arithmetic fast on it: number formats, memory layout, fused layers."""
+"""The device, and how to compute fast on it: number formats, memory layout, fused layers."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ from ..common.errors import DinoError, DinoWarning, first_line, is_out_of_memory
 
 Network = TypeVar("Network", bound=nn.Module)
 
-SMALL_BATCH = 128  # images; below it a GPU waits for the launches of its kernels, unless they come as one graph
+SMALL_BATCH = 128  # images; with fewer, a GPU waits for the launches of its kernels, unless they come as one graph
 
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
@@ -21,7 +21,7 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
 
     Args:
         name: "cpu", "cuda", "cuda:1", "mps" and the like, or "auto": a CUDA GPU before MPS before the CPU.
-        local_rank: of this process among those of its machine. Each gets its own GPU, unless `name` is a certain GPU.
+        local_rank: the number of this process on its machine. Each process gets its own GPU, unless `name` says which.
 
     Raises:
         DinoError: if there is no such device.
@@ -46,7 +46,7 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
         return torch.float32 if precision == "float32" else torch.bfloat16
     if device.type == "cuda":
         faster = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # on CPUs it pays if there are instructions for it
+    else:  # on CPUs bfloat16 pays if there are instructions for it
         has_instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         faster = device.type == "cpu" and has_instructions
     return torch.bfloat16 if faster else torch.float32
@@ -60,7 +60,7 @@ def autocast(precision: torch.dtype, device: torch.device) -> torch.autocast:
 def to_fast_layout(network: Network, device: torch.device | str) -> Network:
     """Move a network to a device, in the memory layout in which its convolutions are fastest.
 
-    Channels-last keeps a pixel's features together. It pays on GPUs with tensor cores and on CPUs, not on MPS.
+    Channels-last keeps a pixel's features together. This layout pays on GPUs with tensor cores and on CPUs, not on MPS.
     """
     if torch.device(device).type == "mps":
         return network.to(device)
@@ -78,10 +78,10 @@ def prepare(device: torch.device) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Make the C library keep the memory of freed tensors for new ones. For CPUs; torch does this for a GPU's memory.
+    """Make the C library keep the memory of freed tensors for new ones. For CPUs; on a GPU, torch does the same.
 
-    By default the memory of each large tensor is returned to Linux and comes back as fresh zeroed pages, 700,000 of
-    them in three seconds of training at 64 x 64. Keeping them made that training 1.5 times as fast.
+    By default the memory of each large tensor is returned to Linux and comes back as fresh zeroed pages, 700,000 pages
+    in three seconds of training at 64 x 64. Keeping the memory made that training 1.5 times as fast.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # only glibc has mallopt, and needs it
         libc, mmap_threshold, trim_threshold = ctypes.CDLL(None), -3, -1  # the numbers are from its malloc.h
@@ -135,7 +135,7 @@ def explaining_memory(needed_for: str, settings: Mapping[str, object]) -> Iterat
 
     Args:
         needed_for: "a batch of 32 images", for example.
-        settings: that would need less memory, with values.
+        settings: settings that need less memory, with values to try.
 
     Raises:
         DinoError: in place of torch's error.

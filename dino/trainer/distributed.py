@@ -1,7 +1,7 @@
 """One run on several processes, each with a shard of every batch, as `torchrun` starts them.
 
 torchrun gives each process its rank in environment variables. Without torchrun there is one process, of rank 0, and
-every function here does nothing or answers for that process.
+every function here does nothing, or returns what is true of that process.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def joined(device: "torch.device") -> Iterator[None]:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         yield
     except DinoError:
-        first_to_report()  # before leaving, or the other processes would report a death instead
+        first_to_report()  # before leaving, because the other processes would report a death instead
         raise
     except RuntimeError as error:
         if is_out_of_memory(error) or not _is_about_a_peer(error):
@@ -56,7 +56,8 @@ def joined(device: "torch.device") -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, which would end us before the reason is printed
         raise DinoError(
             f"another process of this run died, so process {RANK} of {N_PROCESSES} ends too. The last save is whole: "
-            "resume the run with the same torchrun command"
+            "resume the run with the same torchrun command",
+            settings={"resume": "RUN"},
         ) from error
     finally:
         with contextlib.suppress(Exception):  # it is broken if a process died
@@ -65,10 +66,10 @@ def joined(device: "torch.device") -> Iterator[None]:
 
 @contextlib.contextmanager
 def exit_at_once() -> Iterator[None]:
-    """If the body ends the program, exit without tearing Python down, in a process that torchrun started.
+    """Exit without tearing Python down if the body ends the program, in a process that torchrun started.
 
     Threads of gloo are still running then, although its group was destroyed. Now and then one of them calls into Python
-    at that moment and aborts the process, and torchrun reports a run that is whole and saved as a failure.
+    at that moment and aborts the process, and torchrun reports a failure although the run is whole and saved.
     """
     try:
         yield
@@ -89,7 +90,7 @@ def _is_about_a_peer(error: RuntimeError) -> bool:
 
 @contextlib.contextmanager
 def one_first() -> Iterator[None]:
-    """Run the body in one process of each machine, then in the others, which find the decoded images in the cache."""
+    """Run the body in one process of each machine first. The others then find the decoded images in the cache."""
     if LOCAL_RANK:
         _wait_for_all()
     yield
@@ -118,7 +119,7 @@ def synchronized(network: "nn.Module", device: "torch.device") -> "nn.Module":
 
 
 def sharing_gradients(network: "nn.Module", now: bool) -> contextlib.AbstractContextManager[None]:
-    """Choose whether a backward pass in this context shares its gradients, or keeps them to be added to the next."""
+    """Share the gradients of a backward pass in this context `now`, or keep them and add them to those of the next."""
     return contextlib.nullcontext() if now or N_PROCESSES == 1 else network.no_sync()  # type: ignore[operator]
 
 
@@ -126,10 +127,15 @@ def check_shards(batch_size: int, parts: int) -> None:
     """Check that a batch can be split over the processes, and each shard into parts.
 
     Raises:
-        DinoError: if it has too few images.
+        DinoError: if the batch has too few images.
     """
     if not 1 <= N_PROCESSES * parts <= batch_size:
-        raise DinoError(f"a batch of {batch_size} can't be split over {N_PROCESSES} processes in {parts} parts each")
+        processes = f"over {N_PROCESSES} processes, " if N_PROCESSES > 1 else ""
+        raise DinoError(
+            f"a batch of {batch_size:,} can't be split {processes}into {parts:,} part{'s' * (parts != 1)}"
+            + (" each" if processes else ""),
+            settings={"batch_size": None, "accumulate": None},
+        )
 
 
 def shard(batch: "Tensor") -> "Tensor":
@@ -150,7 +156,7 @@ def summed(values: "Tensor") -> "Tensor":
 
 
 def largest(*values: float, device: "torch.device") -> list[float]:
-    """Return the largest of each value among the processes, so that all make the same decision. All wait here."""
+    """Return the largest of each value among the processes, which wait here for each other and then decide alike."""
     if N_PROCESSES == 1:
         return list(values)
     import torch
@@ -162,14 +168,14 @@ def largest(*values: float, device: "torch.device") -> list[float]:
 
 
 def all_equal(number: int, device: "torch.device") -> bool:
-    """Return whether all processes have the same number here, of at most 53 bits."""
+    """Return whether all processes have the same number, of at most 53 bits."""
     high, low = largest(number, -number, device=device)
     return high == -low
 
 
 @cache
 def first_to_report() -> bool:
-    """Return whether no other process has reported why the run ends. torchrun's own store keeps count."""
+    """Return whether no other process has reported yet why the run ends. torchrun's own store keeps count."""
     if not TORCHRUN:
         return True
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -178,5 +184,5 @@ def first_to_report() -> bool:
     try:
         store = TCPStore(host, port, is_master=False)
         return store.add(f"dino reported {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", 1) == 1
-    except Exception:  # the launcher is gone, and reporting twice is better than not at all
+    except Exception:  # the launcher is gone, and two reports are better than none
         return True

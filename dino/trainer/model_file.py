@@ -1,9 +1,9 @@
 """Weights files: a trained network and the configuration to rebuild it, in one file that is enough to draw with.
 
-    model, metadata = load_model(Path("runs/quick-1"))
+    model, metadata = load_model("runs/quick-1")
     images = generate(model, 16, image_shape=image_shape(metadata))
 
-The file may come from anywhere, so nothing in its metadata is trusted before it is checked against the contents.
+The file may come from anywhere, so its metadata is checked against its contents before it is used.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from .device import choose_device, to_fast_layout
 from .tensor_file import WEIGHTS, check_fit, read, write
 
 PRETRAINED = Path(__file__).parents[1] / "data" / "pretrained.safetensors"  # comes with dino; docs/model.md is its card
-HALF = "float16"  # the metadata of weights that were rounded
+HALF = "float16"  # in the metadata of weights that were rounded
 
 
 def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: bool = False) -> None:
@@ -29,7 +29,7 @@ def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: 
     Args:
         path: the file.
         model: a `UNet`.
-        metadata: what to say about it, fit for JSON. Its "config" must hold "size", "channels", "widths" and "depths".
+        metadata: a description, fit for JSON. Its "config" must hold "size", "channels", "widths" and "depths".
         half: whether to round the numbers to 16 bits, which halves the file and is enough to draw with.
 
     Raises:
@@ -48,14 +48,14 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[UN
 
     Args:
         path: a weights file, a run folder, or "pretrained": the model that comes with dino.
-        device: where the network is to live, such as "cpu", "cuda" or "auto".
+        device: where to put the network: "cpu", "cuda", "auto" and the like.
 
     Returns:
         The network, in float32 and in eval mode; and the metadata of its file, a dict.
 
     Raises:
-        DinoError: if there is no such file or device, or the file is damaged, or describes another network than it
-            holds.
+        DinoError: if there is no such file or device, the file is damaged, or its metadata describes another network
+            than it holds.
     """
     path = resolve(path)
     path = path / WEIGHTS if path.is_dir() else path
@@ -69,7 +69,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[UN
 
 
 def resolve(path: Path | str) -> Path:
-    """Return the path that is meant: "pretrained" is the model that comes with dino, unless there is such a file."""
+    """Return a path. "pretrained" stands for the model that comes with dino, unless there is a file of that name."""
     path = Path(path)
     return PRETRAINED if path == Path("pretrained") and not path.exists() else path
 

@@ -1,4 +1,7 @@
-"""Protection from nonfinite numbers: after a NaN or an infinity no weight moves any more, and no step waits to find out."""
+"""Protection from nonfinite numbers. After a NaN or an infinity no weight moves any more.
+
+No step waits for the device to find out.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,9 +49,9 @@ class NonfiniteGuard:
 
         Args:
             step: the number of steps done.
-            losses: of the latest of them.
-            batch_at: returns the clean images of the step after a number of others.
-            learning_rate: of the run, for the message.
+            losses: the losses of the latest of these steps.
+            batch_at: returns the clean images of the step that follows a number of others.
+            learning_rate: the run's, for the message.
 
         Raises:
             DinoError: if a step was refused, or a weight is NaN or infinite.
@@ -63,7 +66,7 @@ class NonfiniteGuard:
             what = "an image"
         raise DinoError(
             f"at step {step - refused + 1 if refused else step} {what} was not a finite number, so the run stopped "
-            "before that step. The last save is good. Start again with a lower learning rate than "
-            f"{learning_rate:g}, or in float32",
-            settings={"precision": "float32", "learning_rate": None},
+            f"before that step. The last save is good. Start again with a lower learning rate than {learning_rate:g}, "
+            "or in float32",
+            settings={"learning_rate": f"{learning_rate / 2:g}", "precision": "float32"},
         )

@@ -1,11 +1,11 @@
-"""The presets: what to train on, with which network, for how long. docs/reference/configuration.md has a table of them."""
+"""The presets: what to train on, with which network, for how long. docs/reference/configuration.md has their table."""
 
 import torch
 
 from .config import Config
 
 PRESETS = {
-    # About five minutes on two CPU cores. The samples are plainly emoji faces.
+    # About five minutes on two CPU cores. The samples are clearly emoji faces.
     "quick": Config(
         data="emoji:faces,noto",
         size=32,
@@ -21,7 +21,7 @@ PRESETS = {
     # The original's network and image size, in batches that keep one GPU busy. The learning rate grows with the square
     # root of the batch size, as is usual for Adam.
     "full": Config(batch_size=64, learning_rate=6e-4, warmup=300, anneal=True, ema_half_life=10_000),
-    # The recipe of the original Dino Diffusion: one hour of training on one GPU of its day.
+    # The settings of the original Dino Diffusion: one hour of training on one GPU of its day.
     "original": Config(batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
 }
 

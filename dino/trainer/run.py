@@ -37,7 +37,7 @@ N_GRIDS = 24  # sample grids in a run, more often at its start, where more chang
 
 
 class Progress(NamedTuple):
-    """Where a run stands after a step."""
+    """A run's progress after a step."""
 
     step: int  # steps done
     images: int  # images seen
@@ -53,12 +53,12 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
     because training can't resume from half a step. The last save stays.
 
     Args:
-        trainer: of which the run is made.
-        folder: the run folder, which may not exist yet.
+        trainer: the run in memory.
+        folder: the run folder, which need not exist yet.
 
     Raises:
-        DinoError: if the disk is full or the folder is gone, another process trains in the folder or it holds a run
-            that is further along, or numbers are not finite any more.
+        DinoError: if the disk is full, the folder is gone, another process trains in the folder, the folder holds a
+            run that is further along, or a number is not finite any more.
     """
     if distributed.is_main():
         with locked(folder), explaining(folder, "resume the run", settings={"resume": folder}, command="train"):
@@ -84,7 +84,7 @@ def _check_not_further(trainer: Trainer, folder: Path) -> None:
 
 
 def log_is_due(trainer: Trainer) -> bool:
-    """Return whether losses are read after this step. Several processes agree on things at these steps, too."""
+    """Return whether losses are read after this step. Several processes also decide together at these steps."""
     return trainer.step % LOG_EVERY == 0 or trainer.step == trainer.config.n_steps
 
 
@@ -97,7 +97,7 @@ def _train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
     trainer.save(folder, log.loss)
     saved, saved_at = trainer.step, time.monotonic()
     log.restart_clock(trainer)
-    with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save, and finish
+    with contextlib.suppress(GeneratorExit):  # the caller stopped between two steps: save
         for _ in trainer.steps():
             if log_is_due(trainer):
                 log.add_row(trainer)
@@ -124,10 +124,10 @@ def grid_steps(n_steps: int) -> set[int]:
 
 
 class Log:
-    """What is written during a run: config.json, the losses in log.csv and for TensorBoard, and the sample grids.
+    """The records of a run: config.json, the losses in log.csv and for TensorBoard, and the sample grids.
 
     Attributes:
-        loss: of the last row, or NaN.
+        loss: the loss in the last row, or NaN.
     """
 
     COLUMNS = ("step", "images", "loss", "images_per_second")
@@ -148,13 +148,13 @@ class Log:
         self.restart_clock(trainer)
 
     def _rows_until(self, step: int) -> list[list[str]]:
-        """Return the rows of steps that were saved. A run that was killed may have logged later rows, or half a row."""
+        """Return the rows of saved steps. A run that was killed may have logged later rows, or half a row."""
         with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
             rows = [row for row in csv.reader(file) if len(row) == len(self.COLUMNS) and row[0].isdigit()]
         return [row for row in rows if int(row[0]) <= step]
 
     def restart_clock(self, trainer: Trainer) -> None:
-        """Measure speed from here on, because sampling and saving are not training."""
+        """Measure speed from here on, so that sampling and saving don't count as training."""
         self._clock_step, self._clock = trainer.step, time.perf_counter()
 
     def add_row(self, trainer: Trainer) -> None:

@@ -1,4 +1,4 @@
-"""Run folders: making one, finding one again, and what one holds."""
+"""Run folders: how to make and find them, and what they hold."""
 
 import contextlib
 import math
@@ -21,7 +21,7 @@ RUNS = Path("runs")  # the folder of run folders
 LOG, SAMPLES = "log.csv", "samples"  # in a run folder, beside the two tensor files
 
 
-# ---- making one -----------------------------------------------------------------------------------------------------
+# ---- making a run folder --------------------------------------------------------------------------------------------
 
 
 def new_run_folder(out: Path | None, name: str) -> Path:
@@ -37,7 +37,7 @@ def new_run_folder(out: Path | None, name: str) -> Path:
             with explaining(folder), contextlib.suppress(FileExistsError):  # another run may have made it just now
                 folder.mkdir(parents=True)
                 return folder
-        raise AssertionError("there is always another number")
+        raise AssertionError("unreachable: there is always another number")
     if (out / STATE).exists():
         raise DinoError(
             f"{out} already holds a run. Resume it, or choose another folder", settings={"resume": out, "out": None}
@@ -62,10 +62,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
-            raise DinoError(
-                f"another process is training in {folder}. Wait for it, or choose another folder",
-                settings={"out": None},
-            ) from error
+            raise DinoError(f"another process is training in {folder}. Wait for it, or train elsewhere") from error
         except NotImplementedError:
             pass  # this disk has no locks
     try:
@@ -74,7 +71,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-# ---- finding one ----------------------------------------------------------------------------------------------------
+# ---- finding a run --------------------------------------------------------------------------------------------------
 
 
 def newest_run() -> Path:
@@ -107,14 +104,14 @@ def find_weights(named: Path | None) -> tuple[Path, Path]:
     return path, path if path.is_dir() else path.parent
 
 
-# ---- what one holds -------------------------------------------------------------------------------------------------
+# ---- the contents of a run folder -----------------------------------------------------------------------------------
 
 
 def saved_config(folder: Path) -> Config:
     """Return the configuration of the run saved in a folder, with the precision that was chosen for it.
 
     Raises:
-        DinoError: if there is no run in the folder, or its file is damaged or describes itself falsely.
+        DinoError: if there is no run in the folder, its file is damaged, or the file's metadata is false.
     """
     path = folder / STATE
     if not path.exists():

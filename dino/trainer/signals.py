@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class StopOnSignal:
-    """Within this context, signals only set a flag, so that a loop can stop between two steps.
+    """A context in which signals only set a flag, so that a loop can stop between two steps.
 
     A second signal ends the program at once.
 
@@ -36,4 +36,4 @@ class StopOnSignal:
             os._exit(128 + number)
         self.received = signal.Signals(number)
         if message := self._on_signal():
-            os.write(2, message)  # print() could be interrupted in the middle by this very handler
+            os.write(2, message)  # a print() in a signal handler may interrupt another print()

@@ -1,4 +1,4 @@
-"""Strips: rows of images that show noise, predictions and sampling side by side. Each is laid out by `common.grids.grid`."""
+"""Strips: rows of images that show noise, predictions and sampling side by side, for `common.grids.grid`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Tensor files: safetensors files that are atomic (the old file or the new one), exact to the bit, and never unpickled.
+"""Tensor files: safetensors files that are replaced atomically, exact to the bit, and never unpickled.
 
 Each has metadata in its header and a fingerprint of everything it holds. There are two kinds: weights
 (`dino.trainer.model_file`) and the state of a run (`dino.trainer.checkpoint`). docs/reference/files.md lists their
@@ -20,7 +20,7 @@ from ..common.atomic_file import replacing
 from ..common.errors import DinoError
 
 WEIGHTS, STATE = "model.safetensors", "state.safetensors"  # their names in a run folder
-FORMAT = 3  # raise it when older versions of dino could no longer read the files, or this version older files
+FORMAT = 3  # raise it when older versions of dino couldn't read new files, or this version couldn't read older files
 
 
 def write(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def write(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str,
         path: the file.
         kind: "weights" or "state".
         tensors: by their names, on any device.
-        metadata: what to say about them, fit for JSON.
+        metadata: a description of the tensors, fit for JSON.
 
     Raises:
         DinoError: if the file can't be written, for example because the disk is full.
@@ -45,7 +45,7 @@ def write(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str,
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write` wrote, and check it against its fingerprint.
+    """Read a file that `write` wrote, and check its contents against its fingerprint.
 
     Args:
         path: the file.
@@ -55,7 +55,8 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         The tensors by their names, on the CPU, and their metadata.
 
     Raises:
-        DinoError: if there is no such file, or it is damaged, of another program or version, or of the other kind.
+        DinoError: if there is no such file; or if it is damaged, comes from another program or version, or is of the
+            other kind.
     """
     metadata, fingerprint = read_metadata(path, kind)
     try:
@@ -71,11 +72,11 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_metadata(path: Path, kind: str) -> tuple[dict[str, Any], str]:
-    """Read the metadata of a file and its fingerprint, from the header alone and without checking the tensors.
+    """Read the metadata and the fingerprint of a file, from its header alone and without checking the tensors.
 
     Raises:
-        DinoError: if there is no such file, or its header is damaged, of another program or version, or of the other
-            kind.
+        DinoError: if there is no such file; or if its header is damaged, comes from another program or version, or is
+            of the other kind.
     """
     if not path.is_file():
         raise DinoError(f"there is no file {path}. Name a run folder or a weights file, or train a model first")
@@ -106,10 +107,10 @@ def read_metadata(path: Path, kind: str) -> tuple[dict[str, Any], str]:
 
 
 def check_fit(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Compare names, shapes and dtypes.
+    """Compare the names, shapes and dtypes of the tensors in a file with the expected ones.
 
     Raises:
-        DinoError: if they differ; it names the first difference.
+        DinoError: if they differ. The message names the first difference.
     """
     for prefix, whose in (("_orig_mod.", "torch.compile"), ("module.", "DistributedDataParallel")):
         if found and all(name.startswith(prefix) for name in found):
@@ -135,7 +136,7 @@ def _fingerprint(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> str:
 
 
 def _what_it_is(path: Path) -> str:
-    """Say what a file is that should be safetensors and can't be read. Nothing in it is run."""
+    """Return why a file can't be read as safetensors, as the end of a sentence. Nothing in the file is run."""
     try:
         with path.open("rb") as file:
             start = file.read(200)

@@ -5,12 +5,12 @@
         ...
 
 Two rules make a resumed run equal to one that never stopped, and N processes equal to one. The random numbers of a step
-depend on the seed and the step alone. And everything else that a step changes is in the saved state. On a CPU a
-resumed run is equal bit for bit. On a GPU it is equal up to rounding, and so is a run on several processes, because
-their sums are added in another order.
+depend on the seed and the step alone. And the saved state holds everything else that a step changes. On a CPU a resumed
+run is equal bit for bit. On a GPU it is equal up to rounding, and so is a run on several processes, because their sums
+are added in another order.
 
-One rule makes it fast: nothing in a step waits for the device. Images, noise, losses, even the check that all numbers
-are finite stay there, and are read every `LOG_EVERY` steps.
+One rule makes training fast: nothing in a step waits for the device. Images, noise, losses, even the check that all
+numbers are finite, stay there, and are read every `LOG_EVERY` steps.
 """
 
 import copy
@@ -47,27 +47,27 @@ class Trainer:
     Args:
         config: the run's configuration.
         device: see `choose_device`.
-        images: training images to use instead of those of `config.data`: uint8, (N, C, size, size), at least one.
+        images: training images to use instead of those of `config.data`: uint8, (N, C, size, size), N at least 1.
         accumulate: the number of parts in which a batch goes through the network, so that it fits into memory.
         compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
 
     Raises:
-        DinoError: if there are no such images or no such device, the images have another dtype or shape, or a batch
-            can't be split into so many parts.
+        DinoError: if there is no such data or device, the images have another dtype or shape, or a batch can't be
+            split into that many parts.
 
     Attributes:
         config: as given, with the precision that was chosen if it was "auto".
-        device: where everything lives.
+        device: where networks, optimizer and images live.
         accumulate: as given.
         step: the number of steps done.
         images: the training images, uint8, (N, C, size, size), on the device.
         fingerprint: of the images, as `dino.data.loading.fingerprint` returns it.
         model: the network that is trained.
         ema: a network that holds the exponential moving average of its weights. Samples are drawn with this one.
-        weights, ema_weights: the parameters of the two, in the same order.
+        weights, ema_weights: the parameters of `model` and `ema`, in the same order.
         optimizer: AdamW with amsgrad.
-        nonfinite: keeps the optimizer from steps with nonfinite numbers.
-        precision: of the convolutions: torch.float32 or torch.bfloat16.
+        nonfinite: keeps the optimizer from taking steps with nonfinite numbers.
+        precision: the dtype of the convolutions, torch.float32 or torch.bfloat16.
         compiles: whether the network is fused by torch.compile.
         unlogged: the losses of the steps since `read_losses`.
         own_network, own_training: whether the network or the training step is a learner's own; see `CustomTrainer`.
@@ -98,7 +98,7 @@ class Trainer:
         check_images(images, config.channels, config.size)
         self.fingerprint = fingerprint(images)
         if not distributed.all_equal(int(self.fingerprint, 16), self.device):
-            raise DinoError(f"the processes found different images in {config.data}. Give all machines the same ones")
+            raise DinoError(f"the processes found different images in {config.data}. Give all machines the same images")
         self.images = images.to(self.device)
 
         # The network, its EMA and the optimizer.
@@ -139,7 +139,7 @@ class Trainer:
         """Train to the end of the run, yielding after each step.
 
         Yields:
-            The loss of the step, a scalar that is still on the device, because reading it would wait.
+            The loss of the step, a scalar that stays on the device, because reading it would wait.
 
         Raises:
             DinoError: if there is not enough memory for a batch.
@@ -166,7 +166,7 @@ class Trainer:
         return batches(self.images, self.config.batch_size, seed=self.config.seed, start=start)
 
     def _train_step(self, network: nn.Module, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """Take a step like `training.train_step`, on a shard of the batch, in parts. The noise is that of all of it."""
+        """Take a step like `training.train_step`, on this process's shard of the batch and its noise, in parts."""
         self.optimizer.zero_grad()
         noisy, noise_level = add_noise(clean, generator=generator)
         shards = [distributed.shard(each).tensor_split(self.accumulate) for each in (noisy, noise_level, clean)]
@@ -183,11 +183,11 @@ class Trainer:
         return distributed.summed(torch.stack(losses).sum())
 
     def _update_ema(self, decay: float) -> None:
-        """Do the same as `training.update_average`, with all weights in one call."""
+        """Update the EMA like `training.update_average`, with all weights in one call."""
         get_ema_multi_avg_fn(decay)(self.ema_weights, self.weights, 0)
 
     def _fast_network(self) -> nn.Module:
-        """Return the network as it is trained: compiled if that pays, its gradients shared with the other processes."""
+        """Return the network to train: compiled if that pays, and sharing its gradients with the other processes."""
         network, parts = self.model, distributed.N_PROCESSES * self.accumulate
         if self.compiles:
             n = math.ceil(self.config.batch_size / parts)
@@ -198,8 +198,10 @@ class Trainer:
         return distributed.synchronized(network, self.device)
 
     def _smaller_batches(self) -> dict[str, object]:
-        """Return settings that need less memory. `accumulate` keeps the run the same."""
-        settings: dict[str, object] = {"batch_size": max(1, self.config.batch_size // 2)}
+        """Return settings that need less memory. With `accumulate` the run stays the same."""
+        settings: dict[str, object] = {"size": None}
+        if self.config.batch_size > 1:
+            settings = {"batch_size": self.config.batch_size // 2}
         parts = 2 * self.accumulate
         if not self.own_training and self.config.batch_size >= distributed.N_PROCESSES * parts:
             settings = {"accumulate": parts} | settings
@@ -208,7 +210,7 @@ class Trainer:
     def sample(self, n: int, *, n_steps: int = 25) -> Tensor:
         """Draw `n` images with the EMA: (n, C, size, size), in [0, 1], on the device.
 
-        They start from the same noise each time, so that a run's grids make an animation.
+        Every call starts from the same noise, so that a run's grids make an animation.
         """
         shape = (self.config.channels, self.config.size, self.config.size)
         with self.autocast():
@@ -218,7 +220,7 @@ class Trainer:
     # ---- saving and loading -----------------------------------------------------------------------------------------
 
     def metadata(self) -> dict[str, Any]:
-        """Return what a saved file says about this run. docs/reference/files.md explains each entry."""
+        """Return the metadata of a saved file. docs/reference/files.md explains each entry."""
         return {
             "config": asdict(self.config),
             "step": self.step,
@@ -239,10 +241,10 @@ class Trainer:
 
         Args:
             folder: the run folder.
-            loss: is written into the weights file, so that it says what the weights are worth. NaN if not known yet.
+            loss: the latest loss, for the metadata of the weights. NaN if there is none yet.
 
         Raises:
-            DinoError: if a number is not finite any more, and then the files stay as they were. Or if a file can't be
+            DinoError: if a number is not finite any more (the files then stay as they were), or a file can't be
                 written, for example because the disk is full.
         """
         self.check_finite()
@@ -261,7 +263,8 @@ class Trainer:
         """Return to the state that is saved in a folder.
 
         Raises:
-            DinoError: if there is none, or it is of another network or other images, or past the run's end.
+            DinoError: if there is no such state; or if it is of another network, of other images, or past the end of
+                this run.
         """
         tensors, metadata = tensor_file.read(folder / STATE, "state")
         if (own := metadata.get("own_network", False)) != self.own_network:
@@ -273,15 +276,17 @@ class Trainer:
         if metadata.get("fingerprint") != self.fingerprint:
             raise DinoError(
                 f"the images of {self.config.data} are not those that the run in {folder} was trained on. "
-                "Bring those back, or start a new run"
+                "Bring those images back, or start a new run"
             )
         if step > self.config.n_steps:
             seen = step * self.config.batch_size
-            raise DinoError(f"the run has seen {seen:,} images already. Ask for more", settings={"n_images": None})
+            raise DinoError(
+                f"the run has seen {seen:,} images already. Choose a later end", settings={"n_images": None}
+            )
         checkpoint.restore(folder / STATE, tensors, numbers, self._networks, self.optimizer)
         self.step, self.unlogged = step, list(losses.to(self.device))
 
-    # ---- looking at the numbers, which waits for the device ---------------------------------------------------------
+    # ---- reading numbers, which waits for the device ----------------------------------------------------------------
 
     def read_losses(self) -> float:
         """Return the mean loss of the steps since the last call; there must be at least one.

@@ -1,21 +1,21 @@
-// The film on the home page stands still for those who ask their system for less motion, and when told to.
+// The animation on the home page stands still if the system asks for less motion, and has a button that stops it.
 document.addEventListener("DOMContentLoaded", function () {
-  var film = document.querySelector(".film img")
-  if (film) {
-    var moving = film.getAttribute("src")
-    var still = film.dataset.still
+  var image = document.querySelector(".animation img")
+  if (image) {
+    var moving = image.getAttribute("src")
+    var still = image.dataset.still
     var button = document.createElement("button")
     button.type = "button"
     var show = function (moves) {
-      film.src = moves ? moving : still
-      button.textContent = moves ? "Stop the film" : "Play the film"
+      image.src = moves ? moving : still
+      button.textContent = moves ? "Stop the animation" : "Play the animation"
       button.onclick = function () { show(!moves) }
     }
     show(!matchMedia("(prefers-reduced-motion: reduce)").matches)
-    film.closest(".film").querySelector("figcaption").append(" ", button)
+    image.closest(".animation").querySelector("figcaption").append(" ", button)
   }
-  // What is scrolled sideways must be within reach of the keyboard, and show that there is more: its edge fades.
-  document.querySelectorAll(".frame.wide, .md-typeset__scrollwrap, .katex-display, .arithmatex").forEach(function (box) {
+  // Boxes that scroll sideways can be reached by keyboard, and fade at the edge while there is more to see.
+  document.querySelectorAll(".frame.wide, .md-typeset__scrollwrap, .arithmatex").forEach(function (box) {
     if (getComputedStyle(box).overflowX === "visible") return
     var look = function () {
       var hidden = box.scrollWidth - box.clientWidth

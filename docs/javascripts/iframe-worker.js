@@ -1,5 +1,5 @@
-// Pages that are opened from a disk may start no worker, and the search runs in one. Here a hidden frame takes its
-// place: it loads the worker's script and passes messages on. Material for MkDocs asks for it by this name.
+// Browsers start no workers for pages opened from a disk, and the search runs in a worker. Here a hidden frame takes its
+// place: the frame loads the worker's script, and messages are passed on. Material for MkDocs uses it by this name.
 if (location.protocol === "file:") {
   window.IFrameWorker = class extends EventTarget {
     constructor(url) {
@@ -10,7 +10,7 @@ if (location.protocol === "file:") {
       document.documentElement.append(frame)
       this.inside = frame.contentWindow
       this.deliver = this.inside.postMessage.bind(this.inside)
-      // What the worker posts goes to the page.
+      // Messages that the worker posts go to the page.
       this.inside.postMessage = (data) => {
         const event = new MessageEvent("message", { data })
         this.dispatchEvent(event)

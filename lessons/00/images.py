@@ -1,22 +1,23 @@
 """Lesson 00: images. How pictures become numbers.
 
-A picture is a grid of pixels, and the color of a pixel is three numbers: how much red, green and blue is in it. torch
-keeps such numbers in a *tensor*: a block of numbers of one kind, laid out along one or more dimensions. How long it is
-in each dimension is its `shape`, and the kind of its numbers is its `dtype`. Two shapes run through the whole course:
+An image is a grid of pixels, and the color of a pixel is three numbers: how much red, green and blue it contains. torch
+keeps these numbers in a *tensor*: a block of numbers of one type, arranged along one or more dimensions. A tensor's
+`shape` says how long it is in each dimension, and its `dtype` says which type its numbers have. Two shapes appear
+throughout the course:
 
-    (C, H, W)       one picture: C channels (red, green and blue: 3), each of H rows of W columns
-    (N, C, H, W)    N such pictures in one block, a batch
+    (C, H, W)       one image: C channels (red, green and blue: 3), each with H rows and W columns
+    (N, C, H, W)    a batch: N such images in one tensor
 
-Row 0 is at the top and column 0 at the left, so `image[0, 4, 2]` is how red the pixel in row 4, column 2 is. And two
-dtypes, to begin with:
+Row 0 is at the top and column 0 is at the left, so `image[0, 4, 2]` is how red the pixel in row 4, column 2 is. To
+begin with, you need two dtypes:
 
-    uint8           a byte: a whole number from 0 (none of the color) to 255 (all of it). Files keep pictures like this
-    float32         a number with a fraction, such as 0.498. Networks calculate with these
+    uint8           a byte: a whole number from 0 (none of the color) to 255 (all of it). Image files contain these
+    float32         a number with a fraction, such as 0.498. Networks compute with these
 
-To get a feeling for it, start `uv run python` and try:
+To get a feel for tensors, start `uv run python` and try:
 
     import torch
-    image = torch.zeros(3, 2, 4, dtype=torch.uint8)     # a black picture of 2 rows and 4 columns
+    image = torch.zeros(3, 2, 4, dtype=torch.uint8)     # a black image with 2 rows and 4 columns
     image[0, 1] = 255                                   # its lower row turns red
     image.shape, image.dtype, image
 
@@ -28,74 +29,74 @@ from torch import Tensor
 
 
 def to_unit(images_uint8: Tensor) -> Tensor:
-    """Turn bytes into numbers from 0 to 1.
+    """Convert bytes to numbers from 0 to 1.
 
     Args:
-        images_uint8: bytes (dtype torch.uint8), of any shape: one picture, a batch of them, or a few pixels. They stay
-            as they are.
+        images_uint8: bytes (dtype torch.uint8) of any shape: one image, a batch of images, or a few pixels. The
+            function doesn't change them.
 
     Returns:
-        float32 numbers in [0, 1], of the same shape. Black, a byte of 0, becomes 0.0; white, 255, becomes 1.0; and the
-        bytes between lie evenly between.
+        float32 numbers in [0, 1], of the same shape. Black, the byte 0, becomes 0.0. White, the byte 255, becomes 1.0.
+        The bytes in between are evenly spaced.
 
     Example:
         to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8)) is tensor([0.0000, 0.2000, 1.0000]).
 
     Good to know:
-        A byte has no room for a fraction, nor for anything above 255: in uint8, 200 + 100 is 44. `x.to(torch.float32)`
-        makes a copy of x that has the room. Arithmetic with a tensor works on all of its numbers at once, so no loop is
-        needed: `x + 1` adds 1 to each.
+        A byte can't hold a fraction or a number above 255: in uint8, 200 + 100 is 44. `x.to(torch.float32)` makes a
+        copy of x that can hold both. Arithmetic on a tensor applies to all of its numbers at once, so you don't need a
+        loop: `x + 1` adds 1 to each number.
     """
     # TODO 0.1: write your code here, in place of the next line
     raise NotImplementedError
 
 
 def center_square(image: Tensor) -> Tensor:
-    """Cut the largest possible square out of the middle of a picture.
+    """Crop the largest possible square from the middle of an image.
 
-    Photos are wide or tall, and the networks of this course draw squares.
+    Photos are wide or tall, but the networks of this course draw squares.
 
     Args:
-        image: one picture, (C, H, W), of bytes or floats.
+        image: one image, (C, H, W), of bytes or floats.
 
     Returns:
-        Its middle, (C, S, S), where S is the shorter of H and W: as much is cut off on one side as on the other. Where
-        that isn't possible, as the number to cut off is odd, the one pixel more may go on either side. The pixels that
-        are kept are the picture's own, of the same dtype: nothing is squeezed or stretched.
+        The middle of the image, (C, S, S), where S is the smaller of H and W. The same number of pixels is cut off on
+        both sides. If the number to cut off is odd, the extra pixel may be cut off on either side. The remaining pixels
+        are the image's own, with the same dtype: nothing is squeezed or stretched.
 
     Example:
-        Of a picture with 4 rows and 10 columns, shape (3, 4, 10), the columns 3, 4, 5 and 6 are kept: (3, 4, 4).
+        An image with 4 rows and 10 columns, shape (3, 4, 10), keeps its columns 3, 4, 5 and 6: the result is (3, 4, 4).
 
     Good to know:
-        Each dimension of a tensor can be sliced like a list: `image[:, 2:5, 1:]` has all the channels, the rows 2, 3
-        and 4, and the columns from 1 on. And `channels, height, width = image.shape` takes a shape apart.
+        You can slice each dimension of a tensor like a list: `image[:, 2:5, 1:]` contains all the channels, the rows 2,
+        3 and 4, and the columns from 1 on. And `channels, height, width = image.shape` unpacks a shape.
     """
     # TODO 0.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
 def random_flip(images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Mirror about half of the images left-right: each by a coin toss of its own.
+    """Mirror about half of the images left-right, with a separate coin toss for each image.
 
-    A cat that looks to the left is as good a cat as one that looks to the right. So there are up to twice as many
-    pictures to learn from.
+    A cat that looks to the left is as good as a cat that looks to the right. So a network gets up to twice as many
+    images to learn from.
 
     Args:
-        images: a batch, (N, C, H, W), of floats. They stay as they are.
-        generator: where random numbers come from, a torch.Generator; None means torch's own, global one. Generators
-            that start from the same seed give the same numbers, which is how a run can be repeated.
+        images: a batch, (N, C, H, W), of floats. The function doesn't change it.
+        generator: the source of random numbers, a torch.Generator. None means torch's global generator. Generators with
+            the same seed give the same numbers, which makes a run repeatable.
 
     Returns:
-        (N, C, H, W), of the same dtype. Each image is in its old place, and either as it was or, with a probability of
-        1/2, mirrored: its columns in reverse order.
+        (N, C, H, W), with the same dtype. Each image stays in its place. With probability 1/2, the image is mirrored:
+        its columns are in reverse order. Otherwise it is unchanged.
 
     Example:
         An image of one row, 1 2 3, stays 1 2 3 or becomes 3 2 1.
 
     Good to know:
-        `torch.rand(5, generator=generator, device=images.device)` draws five random numbers, evenly spread over [0, 1),
-        on the device (CPU or GPU) where the images are. `x.flip(d)` is a copy of x with dimension d in reverse order;
-        as in lists, -1 is the last one. `torch.stack([a, b])` makes a batch of single images.
+        `torch.rand(5, generator=generator, device=images.device)` draws five random numbers, uniform in [0, 1), on the
+        device (CPU or GPU) of the images. `x.flip(d)` is a copy of x with dimension d in reverse order. As in lists, -1
+        is the last dimension. `torch.stack([a, b])` combines single images into a batch.
     """
     # TODO 0.3: write your code here, in place of the next line
     raise NotImplementedError

@@ -1,10 +1,10 @@
-"""Lesson 02: the denoiser. A network of convolutions and ReLUs that guesses the clean picture in a noisy one.
+"""Lesson 02: the denoiser. A network of convolutions and ReLUs that predicts the clean image from a noisy one.
 
 Small parts make bigger ones: `conv` (given) -> `Block` -> `Stage`, which ends in a `Pool` -> `UNet`.
 
-Every part is a class, an nn.Module. Its `__init__` makes the layers and keeps them on `self`. The layers hold the
-weights: the numbers, random at first, that training will change. Its `forward` says how an answer is made from an
-input, and runs when the part is called like a function: `answer = block(x)`.
+Every part is a class, an nn.Module. Its `__init__` creates the layers and stores them on `self`. The layers hold the
+weights: numbers that start out random and that training will change. Its `forward` computes an output from an input. It
+runs when you call the part like a function: `output = block(x)`.
 
 Fill in the four classes, then run: uv run pytest lessons/02
 """
@@ -17,27 +17,27 @@ from torch import Tensor, nn
 
 
 def conv(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the height and width. (Given: use it as it is.)
+    """Return a 3x3 convolution that keeps the height and width. (Given: use it as it is.)
 
-    Each number of the answer is a weighted sum of the 3x3 pixels around its place, over all channels of the input. The
-    weights are the same at every place. A bias is a number for each channel of the answer, added to the sum.
+    Each number of the output is a weighted sum of the 3x3 pixels around its position, over all channels of the input.
+    The weights are the same at every position. The bias is one number for each channel of the output, added to the sum.
     """
     return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=bias)
 
 
 class Block(nn.Module):
-    """Two convolutions with a ReLU between them, added to what came in.
+    """Two convolutions with a ReLU between them, and a skip connection around them.
 
-    The input goes two ways at once. The first way, the body, is a convolution, a ReLU (which turns negative numbers
-    into 0) and a convolution without bias. The second way, the skip, leads around the body. The answer is the sum of
-    the two, and nothing comes after the sum.
+    The input takes two paths. The first path, the body, is a convolution, a ReLU (which replaces negative numbers by 0)
+    and a convolution without bias. The second path, the skip, goes around the body. The output is the sum of the two
+    paths, and nothing comes after the sum.
 
-    The skip is the input itself. Only where the number of channels changes, the skip is a convolution of the input,
-    without bias, since the two sides of a sum need equally many channels. All convolutions are 3x3: use `conv`.
+    The skip is usually the input itself. If the number of channels changes, the skip is a convolution of the input
+    without bias, because both sides of a sum need the same number of channels. All convolutions are 3x3: use `conv`.
 
     Args:
-        channels_in: how many channels the input has.
-        channels_out: how many the answer has, and how many there are between the two convolutions.
+        channels_in: the number of channels of the input.
+        channels_out: the number of channels of the output, and between the two convolutions.
 
     Example:
         Block(4, 8) turns (N, 4, H, W) into (N, 8, H, W). It has 4*8*9 + 8, 8*8*9 and, in its skip, 4*8*9 weights.
@@ -57,22 +57,22 @@ class Block(nn.Module):
 
 
 class Pool(nn.Module):
-    """Tell every pixel what is anywhere in the picture.
+    """Global max pooling that shares information about the whole image with every pixel.
 
-    A 3x3 convolution sees a pixel's neighbors only. A Pool takes each channel's largest number over the whole
-    picture, for each image on its own, and sends these maxima through a small network: a 1x1 convolution to four times
-    as many channels, a ReLU, and a 1x1 convolution back to `channels`, without bias. What comes out, a number for each
-    image and channel, is added to every pixel of the input.
+    A 3x3 convolution sees only a pixel's neighbors. A Pool takes the maximum of each channel over the whole image,
+    separately for each image of the batch. It sends these maxima through a small network: a 1x1 convolution to four
+    times as many channels, a ReLU, and a 1x1 convolution back to `channels`, without bias. The output of the small
+    network, one number for each image and channel, is added to every pixel of the input.
 
     Args:
-        channels: how many channels the input has, and the answer too.
+        channels: the number of channels of the input and of the output.
 
     Example:
         Pool(8) turns (N, 8, H, W) into (N, 8, H, W). It has 8*32 + 32 and 32*8 weights.
 
     Good to know:
-        nn.Conv2d(8, 32, kernel_size=1) is a 1x1 convolution: it mixes the channels of each pixel by itself.
-        x.amax(dim) is the largest number along a dimension or several; with keepdim=True these stay, with length 1.
+        nn.Conv2d(8, 32, kernel_size=1) is a 1x1 convolution: it mixes the channels of each pixel separately.
+        x.amax(dim) is the maximum along one or more dimensions; keepdim=True keeps these dimensions, with length 1.
     """
 
     def __init__(self, channels: int) -> None:
@@ -86,22 +86,22 @@ class Pool(nn.Module):
 
 
 class Stage(nn.Module):
-    """All the work at one resolution: a convolution, then `depth` Blocks, then a Pool, each fed by the one before.
+    """All the layers at one resolution: a convolution, then `depth` Blocks, then a Pool, one after the other.
 
     The convolution (3x3, without bias) changes the number of channels from `channels_in` to `channels_out`. The Blocks
-    and the Pool keep it. Each Block has weights of its own.
+    and the Pool keep that number. Each Block has its own weights.
 
     Args:
-        channels_in: how many channels the input has.
-        channels_out: how many the answer has.
-        depth: how many Blocks; 0 is allowed.
+        channels_in: the number of channels of the input.
+        channels_out: the number of channels of the output.
+        depth: the number of Blocks. 0 is allowed.
 
     Example:
         Stage(4, 8, 2) turns (N, 4, H, W) into (N, 8, H, W).
 
     Good to know:
-        A module sees the layers that are assigned to `self`, and those inside an nn.Sequential or nn.ModuleList. It
-        doesn't look into a Python list: layers in there are never trained.
+        A module finds the layers that are assigned to `self`, including those inside an nn.Sequential or nn.ModuleList.
+        It doesn't look inside a Python list: layers in a list are never trained.
     """
 
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
@@ -115,10 +115,10 @@ class Stage(nn.Module):
 
 
 class UNet(nn.Module):
-    """The denoiser: it sees a noisy picture, is told how noisy it is, and guesses the clean one.
+    """The denoiser: it takes a noisy image and its noise level, and predicts the clean image.
 
-    Drawn on paper it is a U: down on the left, from large pictures to small ones, up again on the right, and skips
-    straight across. With three resolutions:
+    In a diagram, the network has the shape of a U: down on the left, from large to small, up again on the right, and
+    with skips straight across. With three resolutions:
 
         noisy, level -> Stage ----------- skip ----------> (+) -> head -> denoised
                           | halve                           | double
@@ -126,30 +126,30 @@ class UNet(nn.Module):
                           | halve              | double
                         Stage --------------> Stage
 
-    In: the noise level joins the picture as one more channel, the last, filled with the image's own level.
-    Down: a Stage at each resolution i, to widths[i] channels, with depths[i] Blocks. The first starts from
-    channels + 1 channels, each other from the width of the one above. Between resolutions the picture is halved: each
-    square of 2x2 pixels becomes one, their average.
-    Up: for each i from the last down to 1, a Stage from widths[i] channels to widths[i - 1], with depths[i] Blocks;
-    then the picture is doubled, each pixel becoming a square of 2x2; then the skip is added: what the Stage on the way
-    down answered at resolution i - 1, which now has the same size.
+    In: the noise level becomes one more channel of the image, the last channel, filled with the level of that image.
+    Down: a Stage at each resolution i, to widths[i] channels, with depths[i] Blocks. The first Stage takes channels + 1
+    channels, and each other Stage takes the width of the Stage above it. Between resolutions, the size is halved: each
+    2x2 square of pixels becomes one pixel, their average.
+    Up: for each i from the last down to 1, a Stage from widths[i] channels to widths[i - 1], with depths[i] Blocks.
+    Then the size is doubled: each pixel becomes a 2x2 square. Then the skip is added: the output of the Stage on the
+    way down at resolution i - 1, which has the same size.
     Head, at full size: a Stage that keeps widths[0] channels, with depths[0] Blocks; a convolution that keeps them too;
     a ReLU; and a convolution to `channels`, whose bias starts at 0.5. Both convolutions are 3x3 and have a bias.
 
     Args:
-        channels: of the pictures: 3 for color, 1 for gray.
-        widths: how many channels there are at each resolution, from the full picture to the smallest.
-        depths: how many Blocks the Stages have at each resolution.
+        channels: the number of channels of the images: 3 for color, 1 for gray.
+        widths: the number of channels at each resolution, from full size to the smallest.
+        depths: the number of Blocks in each Stage at each resolution.
 
     Raises:
-        ValueError: there are not as many depths as widths.
+        ValueError: if the numbers of widths and depths differ.
 
     Example:
-        UNet() has 2,178,819 weights. UNet(1, (8, 16), (1, 1)) is a small one for gray pictures, with two resolutions.
+        UNet() has 2,178,819 weights. UNet(1, (8, 16), (1, 1)) is a small UNet for gray images, with two resolutions.
 
     Good to know:
-        torch.cat([a, b], dim=1) puts channels together. F.avg_pool2d(x, 2) averages squares of 2x2 pixels, and
-        F.interpolate(x, scale_factor=2, mode="nearest") makes them out of single ones.
+        torch.cat([a, b], dim=1) concatenates channels. F.avg_pool2d(x, 2) averages each 2x2 square of pixels, and
+        F.interpolate(x, scale_factor=2, mode="nearest") turns each pixel into a 2x2 square.
         x.expand(N, 1, H, W) repeats a tensor along dimensions of length 1.
         nn.init.constant_(tensor, 0.5) sets the numbers of a weight or bias before training starts.
     """
@@ -165,14 +165,15 @@ class UNet(nn.Module):
         raise NotImplementedError
 
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
-        """Guess the clean images.
+        """Predict the clean images.
 
         Args:
-            noisy: (N, C, H, W). H and W can be halved len(widths) - 1 times without a remainder. It stays as it is.
-            noise_level: one for each image, (N, 1, 1, 1), or one for all of them, (1, 1, 1, 1); in [0, 1].
+            noisy: (N, C, H, W). H and W can be halved len(widths) - 1 times without a remainder. The function doesn't
+                change it.
+            noise_level: in [0, 1]. One level for each image, (N, 1, 1, 1), or one for all images, (1, 1, 1, 1).
 
         Returns:
-            The guesses, (N, C, H, W). Training brings them near [0, 1], but nothing cuts them off there.
+            The predictions, (N, C, H, W). Training brings them close to [0, 1], but they aren't clamped.
         """
         # TODO 2.4: write your code here, in place of the next line
         raise NotImplementedError

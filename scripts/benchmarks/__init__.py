@@ -1,1 +1,1 @@
-"""Measurements whose results are committed under docs/benchmarks."""
+"""Benchmarks whose results are committed under docs/benchmarks."""

@@ -1,9 +1,9 @@
-"""How large may a batch be? The loss against the images seen, for several batch sizes and learning rates.
+"""The loss against the images seen, for several batch sizes and learning rates.
 
-    python docs/benchmarks/batch_sizes.py --preset quick 16:1.06e-3 32:1.5e-3 64:2.12e-3 64:1.5e-3
+    python scripts/benchmarks/batch_sizes.py --preset quick 16:1.06e-3 32:1.5e-3 64:2.12e-3 64:1.5e-3
 
-Each run sees the same number of images. What is measured is the loss of the averaged weights, those that `dino sample`
-draws with, on the same pictures with the same noise, at ten noise levels.
+Each run sees the same number of images. The loss is that of the EMA weights, which `dino sample` draws with, on the
+same images with the same noise, at ten noise levels.
 """
 
 import csv
@@ -27,23 +27,25 @@ from dino.trainer.presets import PRESETS
 from dino.trainer.trainer import Trainer
 
 LEVELS = [0.05 + 0.1 * k for k in range(10)]
-N_PICTURES = 128  # of which the loss is measured
-N_POINTS = 20  # on each curve, closer together at its start
+N_IMAGES = 128  # images to measure the loss on
+N_POINTS = 20  # points of each curve, closer together at its start
 
 
 def main(
     recipes: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="BATCH:RATE...", help="Batch sizes and learning rates; without any, the table is redrawn."
+            metavar="BATCH:RATE...", help="Batch sizes and learning rates. Without any, the existing table is plotted."
         ),
     ] = None,
-    preset: Annotated[str, typer.Option(help="The preset that all else is taken from.")] = "quick",
-    images: Annotated[int | None, typer.Option(help="How many images each run sees. By default the preset's.")] = None,
+    preset: Annotated[str, typer.Option(help="The preset that all other settings come from.")] = "quick",
+    images: Annotated[
+        int | None, typer.Option(help="How many images each run sees. By default as in the preset.")
+    ] = None,
     device: str = "auto",
-    out: Annotated[Path, typer.Option(help="The table to write; the plot goes beside it.")] = Path("batch-sizes.csv"),
+    out: Annotated[Path, typer.Option(help="The table to write. The plot goes beside it.")] = Path("batch-sizes.csv"),
 ) -> None:
-    """Train once for each recipe, and write a table and a plot of the losses."""
+    """Train once for each batch size and learning rate, and write a table and a plot of the losses."""
     rows: list[tuple[int, float, int, float]] = []
     if not recipes:
         with out.open(newline="") as file:
@@ -62,36 +64,36 @@ def main(
 
 
 def curve(config: Config, device: str) -> list[tuple[int, float]]:
-    """Train one run to its end, measuring on the way: images seen and loss."""
+    """Train one run to its end, and return points of its curve: images seen and loss."""
     trainer = Trainer(config, device=device)
     measure_at = {round(config.n_steps * (k / N_POINTS) ** 2) for k in range(1, N_POINTS + 1)}
     points = []
     for _ in tqdm(trainer.steps(), f"batch {config.batch_size}", config.n_steps, leave=False, mininterval=10):
         if trainer.step in measure_at:
-            points.append((trainer.images_seen, loss_of_average(trainer)))
+            points.append((trainer.images_seen, ema_loss(trainer)))
     return points
 
 
 @torch.no_grad()
-def loss_of_average(trainer: Trainer) -> float:
-    """The mean squared error over all levels."""
-    clean = to_unit(trainer.images[:: max(1, len(trainer.images) // N_PICTURES)][:N_PICTURES])
+def ema_loss(trainer: Trainer) -> float:
+    """Return the mean squared error of the EMA network over all noise levels."""
+    clean = to_unit(trainer.images[:: max(1, len(trainer.images) // N_IMAGES)][:N_IMAGES])
     noise = torch.rand(clean.shape, generator=seeded(clean.device, "loss of average"), device=clean.device)
     losses: list[Tensor] = []
     for level in torch.tensor(LEVELS, device=clean.device).view(-1, 1, 1, 1, 1):
         with trainer.autocast():
-            losses.append(F.mse_loss(trainer.average(mix(clean, noise, level), level), clean))
+            losses.append(F.mse_loss(trainer.ema(mix(clean, noise, level), level), clean))
     return torch.stack(losses).mean().item()
 
 
 def plot(rows: list[tuple[int, float, int, float]], preset: str) -> Figure:
-    """One curve for each recipe."""
+    """Plot one curve for each batch size and learning rate."""
     figure = Figure(figsize=(6.2, 5.2), layout="constrained")
     axes = figure.subplots()
     for size, rate in dict.fromkeys(row[:2] for row in rows):
         points = [row[2:] for row in rows if row[:2] == (size, rate)]
         axes.plot(*zip(*points, strict=True), marker=".", label=f"{size}, {rate:g}")
-    axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss of the averaged weights", title=preset)
+    axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss of the EMA weights", title=preset)
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="lower left", title="batch size, learning rate")
     return figure

@@ -1,10 +1,10 @@
-"""How well `dino evaluate` tells new pictures from copies, where it is known which are which.
+"""How reliably `dino evaluate` tells new images from copies, on images that are known to be new or copied.
 
-    python docs/benchmarks/copies.py
+    python scripts/benchmarks/copies.py
 
-Real pictures that nothing learned from stand in for a network that draws new ones. Training pictures with a little
-noise, half of them mirrored, stand in for one that has learned by heart; and mixtures of the two for those in between.
-The pictures are parted anew for each trial. Takes a minute or two, and prints the table of docs/guides/evaluation.md.
+Unseen real images stand in for the images of a network that makes new ones. Training images with slight noise, half of
+them mirrored, stand in for those of a network that has memorized its training images. Mixtures of both are the cases
+between. Each trial splits the images anew. Takes a minute or two, and prints the table of docs/guides/evaluation.md.
 """
 
 from collections import Counter
@@ -14,50 +14,54 @@ from torch import Tensor
 
 from dino.data.loading import load_images
 from dino.images import seeded, to_unit
-from dino.reports.memorization import newness
+from dino.reports.memorization import memorization
 from dino.reports.report import table
 
 SOURCES = ("emoji:faces,noto", "emoji:faces", "emoji:animals", "emoji")
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 1.0)  # of copies
-SIZE, MOST, TRIALS = 32, 1500, 40
+SIZE, MAX_IMAGES, TRIALS = 32, 1500, 40
 
 
 def main() -> None:
     """Measure, and print the table."""
-    rows = [("pictures", "held out", "copies", "quotient", "nearly copies, beyond the usual", "by heart", "in part")]
+    rows = [("images", "held out", "copies", "quotient", "excess of near copies", "memorized", "partly memorized")]
     for source in SOURCES:
         images = load_images(source, SIZE)
-        parted = [part(images, trial) for trial in range(TRIALS)]
+        splits = [split(images, trial) for trial in range(TRIALS)]
         for share in SHARES:
-            found = [newness(mixture(fresh, training, share), training, held) for training, held, fresh in parted]
+            found = [
+                memorization(mixture(unseen, training, share), training, held) for training, held, unseen in splits
+            ]
             verdicts = Counter(each["verdict"].split(":")[0] for each in found)
             rows.append((
-                source, str(len(parted[0][1])), f"{share:.0%}", spread([each["quotient"] for each in found]),
-                spread([each["copies"] - each["unseen_copies"] for each in found]),
-                f"{verdicts['learned by heart'] / TRIALS:.0%}",
-                f"{sum(n for words, n in verdicts.items() if 'in part' in words) / TRIALS:.0%}",
+                source, str(len(splits[0][1])), f"{share:.0%}", extent([each["quotient"] for each in found]),
+                extent([each["copies"] - each["unseen_copies"] for each in found]),
+                f"{verdicts['memorized'] / TRIALS:.0%}",
+                f"{sum(n for words, n in verdicts.items() if 'partly memorized' in words) / TRIALS:.0%}",
             ))  # fmt: skip
     print(table(rows))
 
 
-def part(images: Tensor, trial: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Training pictures, a tenth held out, and another tenth as new ones; in [0, 1] only the last."""
-    some = images[torch.randperm(len(images), generator=seeded("cpu", "copies", trial))[:MOST]]
-    held_out, fresh, training = some.split([len(some) // 10, len(some) // 10, len(some) - len(some) // 10 * 2])
-    return training, held_out, to_unit(fresh)
+def split(images: Tensor, trial: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Split images into training images, a tenth held out, and a tenth unseen. Only the last are floats in [0, 1]."""
+    chosen = images[torch.randperm(len(images), generator=seeded("cpu", "copies", trial))[:MAX_IMAGES]]
+    held_out, unseen, training = chosen.split(
+        [len(chosen) // 10, len(chosen) // 10, len(chosen) - len(chosen) // 10 * 2]
+    )
+    return training, held_out, to_unit(unseen)
 
 
-def mixture(fresh: Tensor, training: Tensor, share: float) -> Tensor:
-    """As many pictures as are fresh, but a share of them copied."""
-    n, chance = round(share * len(fresh)), seeded("cpu", "copies", "noise")
+def mixture(unseen: Tensor, training: Tensor, share: float) -> Tensor:
+    """Replace a share of the unseen images by noisy copies of training images, half of them mirrored."""
+    n, generator = round(share * len(unseen)), seeded("cpu", "copies", "noise")
     copies = to_unit(training[:n])
     copies[::2] = copies[::2].flip(-1)
-    noise = 0.03 * torch.randn(copies.shape, generator=chance)
-    return torch.cat([(copies + noise).clamp(0, 1), fresh[n:]])
+    noise = 0.03 * torch.randn(copies.shape, generator=generator)
+    return torch.cat([(copies + noise).clamp(0, 1), unseen[n:]])
 
 
-def spread(values: list[float]) -> str:
-    """The least, the median and the largest."""
+def extent(values: list[float]) -> str:
+    """Return the minimum, the median and the maximum in words."""
     low, middle, high = torch.tensor(values).quantile(torch.tensor([0.0, 0.5, 1.0])).tolist()
     return f"{low:.2f} / {middle:.2f} / {high:.2f}"
 

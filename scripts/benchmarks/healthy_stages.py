@@ -1,9 +1,9 @@
-"""Draw docs/images/healthy-stages.png: four pictures of one healthy run at eight moments.
+"""Draw docs/images/healthy-stages.png: four images of one healthy run at eight stages of its training.
 
-    python docs/benchmarks/healthy_stages.py
+    python scripts/benchmarks/healthy_stages.py
 
-All grids of a run are drawn from the same noise, so each row shows what the network makes of one noise as it learns. It
-needs the run runs/gallery/healthy-0, which docs/benchmarks/gallery.py trains.
+All sample grids of a run start from the same noise, so each row shows what the network makes of one noise as it learns.
+The script needs the run runs/gallery/healthy-0, which scripts/benchmarks/gallery.py trains.
 """
 
 from pathlib import Path
@@ -11,19 +11,20 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from dino.common import grids, plots
+from dino.common.grids import split_grid
+from dino.common.plots import labeled, save_figure
 
 SAMPLES = Path("runs/gallery/healthy-0/samples")
-MOMENTS = (0, 896, 2_496, 4_608, 9_888, 20_000, 46_336, 104_000)  # images seen; the names of the grids
-ROWS = 4  # the first pictures of each grid, whatever they are
-PICTURE = Path("docs/images/healthy-stages.png")
+STAGES = (0, 896, 2_496, 4_608, 9_888, 20_000, 46_336, 104_000)  # images seen, which are the names of the grids
+ROWS = 4  # the first images of each grid, not selected
+OUT = Path("docs/images/healthy-stages.png")
 
 
 def main() -> None:
-    """Cut the pictures out of the grids, and write them side by side."""
-    grids = [grids.split_grid(Image.open(SAMPLES / f"{seen:09d}.png"), 32) for seen in MOMENTS]
+    """Cut the images out of the grids, and write them side by side."""
+    grids = [split_grid(Image.open(SAMPLES / f"{seen:09d}.png"), 32) for seen in STAGES]
     rows = {f"noise {row + 1}": torch.stack([grid[row] for grid in grids]) for row in range(ROWS)}
-    plots.save_figure(plots.labeled(rows, [f"{seen:,}" for seen in MOMENTS], inch=0.8), PICTURE)
+    save_figure(labeled(rows, [f"{seen:,}" for seen in STAGES], inch=0.8), OUT)
 
 
 if __name__ == "__main__":

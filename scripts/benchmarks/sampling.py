@@ -1,23 +1,24 @@
-"""How many sampling steps, and how far to lean? Pictures of a trained network, for several of both, and their quality.
+"""Images of a trained network for several numbers of steps and step sizes, and their quality.
 
-    python docs/benchmarks/sampling.py runs/quick-1
+    python scripts/benchmarks/sampling.py runs/quick-1
 
-Each recipe, a number of steps and a step size, draws from the same noise, so that pictures differ by what is compared
-and not by luck. Three things are measured of each:
+Each recipe, a number of steps and a step size, draws from the same noise, so that its images differ only by the recipe.
+Three things are measured of each recipe:
 
-- distance: from real pictures, as `dino evaluate` measures it, in units of how far two groups of real ones are apart.
-- from 400 steps: how far a picture is from the one that 400 steps draw from the same noise, in the median. In theory
-  every step size comes to the same picture as the steps grow many. 1.5 should come there soonest
-  (docs/benchmarks/order.py), so that is the size of the 400. How far to trust them is measured, too: see `steadiness`.
-- detail: how strong the finest details are, over what they are in real pictures. Below 1 is blurred, above 1 sharpened.
+- distance: from real images, as `dino evaluate` measures it, in units of the distance between two groups of real ones.
+- from 400 steps: the distance of the median image from the one that 400 steps draw from the same noise. In theory all
+  step sizes converge to the same image as the number of steps grows. Step size 1.5 should converge soonest
+  (scripts/benchmarks/order.py), so the 400 steps use that size. `convergence` measures how far to trust them.
+- detail: the strength of the finest details, relative to real images. Below 1 is blurred, above 1 is sharpened.
 
-And once for each step size, how fast the error falls with more steps on the way to level 0.2: see `on_the_way`.
+And for each step size: how fast the error falls with more steps between level 1 and level 0.2, see `partway_errors`.
 
-Writes the numbers, a page, a plot and a sheet of pictures. A network of the preset quick takes about ten minutes on one
-CPU core that does nothing else; one of the preset full wants a GPU.
+Writes the numbers, a page, a plot and a grid of images. Takes about ten minutes on one idle CPU core for a network of
+the preset quick. A network of the preset full needs a GPU.
 """
 
 import json
+import os
 import sys
 from itertools import product
 from math import log
@@ -32,17 +33,17 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from dino.common import grids, plots
-from dino.common.errors import DinoError, shell_command
+from dino.common.errors import shell_command
+from dino.common.grids import grid
+from dino.common.plots import INK, STYLE, save_figure
 from dino.evaluation import laplacian_pyramid, sliced_wasserstein
 from dino.images import seeded, to_unit
 from dino.reports import evaluate
-from dino.reports import report as reports
-from dino.reports.report import Report
+from dino.reports.report import Report, check_name, environment, table, write
 from dino.sampler import denoise
-from dino.trainer.batched_sampling import AT_ONCE, draw
+from dino.trainer.batched_sampling import BATCH, generate_batched
 from dino.trainer.device import choose_device
-from dino.trainer.model_file import load_model, shape_of
+from dino.trainer.model_file import image_shape, load_model
 from dino.trainer.run_folder import find_weights
 
 Recipe = tuple[int, float]  # number of steps, step size
@@ -53,243 +54,254 @@ USUAL: Recipe = (100, 2.0)
 MANY: Recipe = (400, 1.5)
 PARTWAY = 0.2  # a noise level
 STEPS_PARTWAY, MANY_PARTWAY = (8, 16, 32, 64), 256
-N_PARTWAY = 32  # pictures
-SHOWN, DPI = 8, 120  # pictures in a row of the sheet, and the pixels in an inch of `save_figure`
-LOOKS = {1.0: ("#0072B2", "o"), 1.5: ("#009E73", "s"), 2.0: ("#D55E00", "^")}  # told apart by the color-blind
+N_PARTWAY = 32  # images
+SHOWN, DPI = 8, 120  # images in a row of the grid, and the pixels per inch of `save_figure`
+MARKERS = {
+    1.0: ("#0072B2", "o"),
+    1.5: ("#009E73", "s"),
+    2.0: ("#D55E00", "^"),
+}  # colors that color-blind people can tell
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
 
 def measure(
-    model: nn.Module, about: dict[str, Any], n: int = 256, n_seeds: int = 1
+    model: nn.Module, metadata: dict[str, Any], n: int = 256, n_seeds: int = 1
 ) -> tuple[Report, dict[Recipe, Tensor]]:
-    """Draw and measure with every recipe, behind progress bars.
+    """Draw images with every recipe and measure them. Shows progress bars.
 
     Args:
-        model, about: as from `dino.weights.load_model`.
-        n: how many pictures each recipe draws.
-        n_seeds: how many times all of it is done, from other noise and with other groups of real pictures.
+        model, metadata: as `load_model` returns them.
+        n: how many images each recipe draws.
+        n_seeds: how many times to repeat all of it, with other noise and other groups of real images.
 
     Returns:
-        The report, and the pictures of the first time.
+        The report, and the images of the first repetition.
 
     Raises:
-        DinoError: the real pictures can't be loaded, or too few are to be drawn.
+        DinoError: if the real images can't be loaded, or n is too small.
     """
-    config, device = about["config"], next(model.parameters()).device
-    real = evaluate.Real.of(config["data"], config.get("split", "train"), about).all
+    config, device = metadata["config"], next(model.parameters()).device
+    real = evaluate.RealImages.of(config["data"], config.get("split", "train"), metadata).all
     group = min(evaluate.GROUP, len(real) // 2)
-    if n < group:
-        raise DinoError(f"pictures are compared {group} with {group}, so draw at least as many: -n {group}")
-    report = reports.circumstances(device) | {
-        "images_seen": about.get("images_seen"),
+    evaluate.check_enough(n, group)
+    report = environment(device) | {
+        "images_seen": metadata.get("images_seen"),
         "data": config["data"],
-        "pictures": {"real": len(real), "generated": n, "seeds": n_seeds},
+        "images": {"real": len(real), "generated": n, "seeds": n_seeds},
         "size": config["size"],
         "group": group,
     }
-    times = [draw_all(model, shape_of(about), n, seed) for seed in range(n_seeds)]
-    apart = [distances(drawn, real.to(device), group, seed) for seed, drawn in enumerate(times)]
-    report["on_the_way"] = on_the_way(model, shape_of(about))
-    report["steadiness"] = steadiness(model, real, times[0][MANY])
-    report["real"] = interval(apart, "real")
-    report["lines"] = [
+    repetitions = [draw_all(model, image_shape(metadata), n, seed) for seed in range(n_seeds)]
+    measured = [distances(drawn, real.to(device), group, seed) for seed, drawn in enumerate(repetitions)]
+    report["partway"] = partway_errors(model, image_shape(metadata))
+    report["convergence"] = convergence(model, real, repetitions[0][MANY])
+    report["real"] = interval(measured, "real")
+    report["recipes"] = [
         {
             "steps": recipe[0],
             "step_size": recipe[1],
-            "distance": interval(apart, recipe),
-            "nearer": nearer(apart, recipe),
-            "from_many": median(far for drawn in times for far in differences(drawn[recipe], drawn[MANY])),
-            "detail": detail(torch.cat([drawn[recipe] for drawn in times])) / detail(to_unit(real)),
+            "distance": interval(measured, recipe),
+            "nearer": nearer(measured, recipe),
+            "from_many": median(far for drawn in repetitions for far in differences(drawn[recipe], drawn[MANY])),
+            "detail": detail(torch.cat([drawn[recipe] for drawn in repetitions])) / detail(to_unit(real)),
         }
-        for recipe in times[0]
+        for recipe in repetitions[0]
     ]
-    return report, times[0]
+    return report, repetitions[0]
 
 
 def draw_all(model: nn.Module, shape: tuple[int, int, int], n: int, seed: int) -> dict[Recipe, Tensor]:
-    """Pictures by every recipe from the same noise: each (n, C, H, W), in [0, 1]."""
-    recipes = [*product(STEPS, STEP_SIZES), MANY]
-    bar = tqdm(recipes, "drawing", unit=" recipes", leave=False, disable=None)
-    return {(k, size): draw(model, n, image_shape=shape, n_steps=k, step_size=size, seed=seed) for k, size in bar}
+    """Draw images with every recipe from the same noise: each (n, C, H, W), in [0, 1]."""
+    drawn = {}
+    for recipe in tqdm([*product(STEPS, STEP_SIZES), MANY], "drawing", unit=" recipes", leave=False, disable=None):
+        n_steps, step_size = recipe
+        drawn[recipe] = generate_batched(model, n, image_shape=shape, n_steps=n_steps, step_size=step_size, seed=seed)
+    return drawn
 
 
 def distances(drawn: dict[Recipe, Tensor], real: Tensor, group: int, seed: int) -> dict[Any, list[float]]:
-    """The distance of each recipe's pictures from real ones in each draw, and that of "real" ones from real ones.
+    """Return the distance of each recipe's images from real ones in each draw, and that of "real" images.
 
-    The numbers are those of `dino.evaluate.distances`. But here every recipe takes part in every draw, and real
-    pictures are compared with real ones once for all of them, which takes half the time.
+    The numbers are those of `dino.reports.evaluate.distances`. Here every recipe takes part in every draw, and real
+    images are compared with real images only once for all recipes, which takes half the time.
     """
-    apart: dict[Any, list[float]] = {name: [] for name in ("real", *drawn)}
+    found: dict[Any, list[float]] = {name: [] for name in ("real", *drawn)}
     for k in tqdm(range(evaluate.N_DRAWS), "comparing", leave=False, disable=None):
-        chance = seeded("cpu", seed, "groups", k)
-        some = torch.randperm(len(real), generator=chance)[: 2 * group]
+        generator = seeded("cpu", seed, "groups", k)
+        some = torch.randperm(len(real), generator=generator)[: 2 * group]
         one, other = to_unit(real[some.to(real.device)]).split(group)
-        chosen = torch.randperm(len(drawn[MANY]), generator=chance)[:group]
-        for name in apart:
+        chosen = torch.randperm(len(drawn[MANY]), generator=generator)[:group]
+        for name in found:
             images = other if name == "real" else drawn[name][chosen].to(real.device)
-            apart[name].append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
-    unit = max(median(apart["real"]), 1e-9)  # 0 where all real pictures are one and the same
-    return {name: [value / unit for value in values] for name, values in apart.items()}
+            found[name].append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
+    unit = max(median(found["real"]), 1e-9)  # the median is 0 if all real images are equal
+    return {name: [value / unit for value in values] for name, values in found.items()}
 
 
-def interval(apart: list[dict[Any, list[float]]], name: Recipe | str) -> list[float]:
-    """Of the draws of all times the 5th percentile, the median, and the 95th percentile."""
-    draws = torch.tensor([value for each in apart for value in each[name]])
+def interval(measured: list[dict[Any, list[float]]], name: Recipe | str) -> list[float]:
+    """Return the 5th percentile, the median and the 95th percentile of the draws of all repetitions."""
+    draws = torch.tensor([value for each in measured for value in each[name]])
     found: list[float] = draws.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
     return found
 
 
-def nearer(apart: list[dict[Any, list[float]]], recipe: Recipe) -> float:
-    """In which share of the draws, of the same groups, this recipe is nearer to real pictures than the usual one."""
-    pairs = [pair for each in apart for pair in zip(each[recipe], each[USUAL], strict=True)]
+def nearer(measured: list[dict[Any, list[float]]], recipe: Recipe) -> float:
+    """Return in which share of the draws a recipe is nearer to real images than the usual one, for equal groups."""
+    pairs = [pair for each in measured for pair in zip(each[recipe], each[USUAL], strict=True)]
     return sum(value < usual for value, usual in pairs) / len(pairs)
 
 
 def differences(images: Tensor, others: Tensor) -> list[float]:
-    """How far each picture is from its other: the root of the mean squared difference over all pixels."""
+    """Return the difference of each pair of images: the root of the mean squared difference over all pixels."""
     found: list[float] = (images - others).square().flatten(1).mean(1).sqrt().tolist()
     return found
 
 
 def detail(images: Tensor) -> float:
-    """The mean size of the finest details: of what is lost when pictures are halved and doubled again."""
+    """Return the mean absolute value of the finest details: what images lose when they are halved and doubled again."""
     return laplacian_pyramid(images, 2)[0].abs().mean().item()
 
 
-def on_the_way(model: nn.Module, shape: tuple[int, int, int]) -> list[Report]:
-    """For each step size the errors at level `PARTWAY`, of the median picture, and by which power of 1 / n they fall.
+def partway_errors(model: nn.Module, shape: tuple[int, int, int]) -> list[Report]:
+    """Return, for each step size, the errors of the median image at level `PARTWAY`, and their order in 1 / n.
 
-    Down to there the pictures hold noise enough for the network to do what it was trained for.
+    Above that level the images hold enough noise for the network to do what it was trained for.
     """
     device = next(model.parameters()).device
     noise = torch.rand((N_PARTWAY, *shape), generator=seeded(device, "on the way"), device=device)
 
-    def arrive(n: int, step_size: float) -> Tensor:
+    def partway(n: int, step_size: float) -> Tensor:
         for step in denoise(model, noise, torch.linspace(1, PARTWAY, n + 1), step_size):
-            mix = step.noisy
-        return mix
+            noisy = step.noisy
+        return noisy
 
-    settled, told = arrive(MANY_PARTWAY, MANY[1]), []
+    converged, found = partway(MANY_PARTWAY, MANY[1]), []
     for size in STEP_SIZES:
-        errors = [max(1e-9, median(differences(arrive(n, size), settled))) for n in STEPS_PARTWAY]
+        errors = [max(1e-9, median(differences(partway(n, size), converged))) for n in STEPS_PARTWAY]
         slope = linear_regression(list(map(log, STEPS_PARTWAY)), list(map(log, errors))).slope
-        told.append({"step_size": size, "steps": STEPS_PARTWAY, "errors": errors, "order": -slope})
-    return told
+        found.append({"step_size": size, "steps": STEPS_PARTWAY, "errors": errors, "order": -slope})
+    return found
 
 
 @torch.no_grad()
-def steadiness(model: nn.Module, real: Tensor, many: Tensor) -> dict[str, float]:
-    """Do the pictures settle as the steps grow many? And what the network does to pictures that are clean already.
+def convergence(model: nn.Module, real: Tensor, many: Tensor) -> dict[str, float]:
+    """Measure whether the images converge with many steps, and how the network changes images without noise.
 
-    At level 0 there is no noise to remove, and a perfect network answers what it is shown. What a real one changes
-    there, and just above, it changes in step after step, the more often the more steps there are.
+    At level 0 there is no noise to remove, and a perfect network returns its input. What a real network changes there
+    and slightly above, it changes again in every step, so more steps change it more often.
     """
     (n_steps, step_size), device = MANY, next(model.parameters()).device
-    few = many[:AT_ONCE]  # a whole batch of `draw`, so that the noise is the same
-    half = draw(model, len(few), image_shape=few.shape[1:], n_steps=n_steps // 2, step_size=step_size)
-    clean = to_unit(real[torch.randperm(len(real), generator=seeded("cpu", "steadiness"))[:AT_ONCE]])
-    answer = model(clean.to(device), torch.zeros(1, 1, 1, 1, device=device)).cpu()
+    few = many[:BATCH]  # a whole batch of `generate_batched`, so that the noise is the same
+    half = generate_batched(model, len(few), image_shape=few.shape[1:], n_steps=n_steps // 2, step_size=step_size)
+    clean = to_unit(real[torch.randperm(len(real), generator=seeded("cpu", "steadiness"))[:BATCH]])
+    prediction = model(clean.to(device), torch.zeros(1, 1, 1, 1, device=device)).cpu()
     return {
         "moved": median(differences(few, half)),
-        "changed": median(differences(answer, clean)),
-        "sharpened": detail(answer) / detail(clean),
+        "changed": median(differences(prediction, clean)),
+        "sharpened": detail(prediction) / detail(clean),
     }
 
 
-# ---- telling --------------------------------------------------------------------------------------------------------
+# ---- printing and writing -------------------------------------------------------------------------------------------
 
 
 def markdown(report: Report) -> str:
-    """The table: a row for each recipe."""
+    """Return the table: a row for each recipe."""
     rows = [("steps", "size", "distance", "90% of draws", "nearer", f"from {MANY[0]} steps", "detail")]
-    for line in report["lines"]:
-        low, middle, high = line["distance"]
-        usual = (line["steps"], line["step_size"]) == USUAL
+    for recipe in report["recipes"]:
+        low, middle, high = recipe["distance"]
+        usual = (recipe["steps"], recipe["step_size"]) == USUAL
         rows.append((
-            f"{line['steps']}", f"{line['step_size']:g}", f"{middle:.2f}", f"{low:.2f} to {high:.2f}",
-            "-" if usual else f"{line['nearer']:.0%}", f"{line['from_many']:.3f}", f"{line['detail']:.2f}",
+            f"{recipe['steps']}", f"{recipe['step_size']:g}", f"{middle:.2f}", f"{low:.2f} to {high:.2f}",
+            "-" if usual else f"{recipe['nearer']:.0%}", f"{recipe['from_many']:.3f}", f"{recipe['detail']:.2f}",
         ))  # fmt: skip
-    return reports.table(rows)
+    return table(rows)
 
 
 def facts(report: Report) -> dict[str, str]:
-    """What is told below the table."""
-    n, steady, (low, _, high) = report["pictures"], report["steadiness"], report["real"]
+    """Return the sentences below the table, by their labels."""
+    n, converged, (low, _, high) = report["images"], report["convergence"], report["real"]
     times = f", {n['seeds']} times" if n["seeds"] > 1 else ""
-    told = {
-        "pictures": f"{n['real']:,} of {report['data']}, {report['size']} x {report['size']}; each recipe drew "
+    sentences = {
+        "images": f"{n['real']:,} of {report['data']}, {report['size']} x {report['size']}; each recipe drew "
         f"{n['generated']:,}{times}, from the same noise",
-        "distance": f"from real pictures, in units of that between real pictures, in groups of {report['group']}; of "
-        f"real ones, 90% of draws are {low:.2f} to {high:.2f}",
-        "nearer": f"in how many of the draws it is nearer to real pictures than {USUAL[0]} steps of size {USUAL[1]:g}",
-        f"from {MANY[0]} steps": f"how far the median picture is from that of {MANY[0]} steps of size {MANY[1]:g}; "
-        f"those are {steady['moved']:.3f} from the pictures of half as many steps",
-        "detail": "the finest details over those of real pictures",
-        "without noise": f"the network changes a clean picture by {steady['changed']:.3f}, and makes its details "
-        f"{steady['sharpened']:.2f} times as strong; a perfect one would change nothing",
+        "distance": "from real images, in units of the distance between real images, in groups of "
+        f"{report['group']}; 90% of draws of real images are {low:.2f} to {high:.2f}",
+        "nearer": "the share of draws in which the recipe is nearer to real images than "
+        f"{USUAL[0]} steps of size {USUAL[1]:g}",
+        f"from {MANY[0]} steps": f"the distance of the median image from that of {MANY[0]} steps of size {MANY[1]:g}, "
+        f"which is itself {converged['moved']:.3f} from that of half as many steps",
+        "detail": "the strength of the finest details, relative to real images",
+        "without noise": f"the network changes a clean image by {converged['changed']:.3f}, and makes its details "
+        f"{converged['sharpened']:.2f} times as strong; a perfect network would change nothing",
     }
-    for line in report["on_the_way"]:
-        errors, steps = ", ".join(f"{error:.4f}" for error in line["errors"]), ", ".join(map(str, line["steps"]))
-        told[f"on the way, size {line['step_size']:g}"] = (
-            f"at level {PARTWAY:g} the median mix is off by {errors} after {steps} steps: order {line['order']:.2f}"
+    for curve in report["partway"]:
+        errors, steps = ", ".join(f"{error:.4f}" for error in curve["errors"]), ", ".join(map(str, curve["steps"]))
+        sentences[f"partway, size {curve['step_size']:g}"] = (
+            f"at level {PARTWAY:g} the error of the median noisy image is {errors} after {steps} steps: order "
+            f"{curve['order']:.2f}"
         )
-    return told
+    return sentences
 
 
 def plot(report: Report) -> Figure:
-    """The three measures against the number of steps, a curve for each step size."""
+    """Plot the three measures against the number of steps, a curve for each step size."""
     figure = Figure(figsize=(5.2, 10.5), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1)
-    for k, (size, (color, marker)) in enumerate(LOOKS.items()):
-        lines = [line for line in report["lines"] if line["step_size"] == size and line["steps"] in STEPS]
-        looks = {"color": color, "marker": marker, "label": f"step size {size:g}"}
-        steps = [line["steps"] for line in lines]
-        low, best, high = torch.tensor([line["distance"] for line in lines]).T
-        beside = [n * 1.06 ** (k - 1) for n in steps]  # or the bars would hide each other
-        top.errorbar(beside, best, yerr=torch.stack([best - low, high - best]), capsize=3, **looks)
-        middle.plot(steps, [line["from_many"] for line in lines], **(looks | {"label": None}))  # it would hide a curve
-        bottom.plot(steps, [line["detail"] for line in lines], **looks)
+    for k, (size, (color, marker)) in enumerate(MARKERS.items()):
+        recipes = [each for each in report["recipes"] if each["step_size"] == size and each["steps"] in STEPS]
+        style = {"color": color, "marker": marker, "label": f"step size {size:g}"}
+        steps = [recipe["steps"] for recipe in recipes]
+        low, best, high = torch.tensor([recipe["distance"] for recipe in recipes]).T
+        beside = [n * 1.06 ** (k - 1) for n in steps]  # because the bars would hide each other
+        top.errorbar(beside, best, yerr=torch.stack([best - low, high - best]), capsize=3, **style)
+        from_many = [recipe["from_many"] for recipe in recipes]
+        middle.plot(steps, from_many, **(style | {"label": None}))  # because a legend would hide a curve
+        bottom.plot(steps, [recipe["detail"] for recipe in recipes], **style)
     low, _, high = report["real"]
-    top.axhspan(low, high, color=plots.INK, alpha=0.25, linewidth=0, label="real pictures")
-    unsure = {"color": plots.INK, "linestyle": ":", "label": f"{MANY[0] // 2} steps of size {MANY[1]:g}"}
-    middle.axhline(report["steadiness"]["moved"], **unsure)
-    bottom.axhline(1, color=plots.INK, linestyle=":", label="real pictures")
-    top.set(title="Distance from real pictures", ylabel="in units of real ones")
-    middle.set(title=f"Distance from the pictures of {MANY[0]} steps", ylabel="1 is black from white", yscale="log")
+    top.axhspan(low, high, color=INK, alpha=0.25, linewidth=0, label="real images")
+    half = {"color": INK, "linestyle": ":", "label": f"{MANY[0] // 2} steps of size {MANY[1]:g}"}
+    middle.axhline(report["convergence"]["moved"], **half)
+    bottom.axhline(1, color=INK, linestyle=":", label="real images")
+    _label(top, middle, bottom)
+    return figure
+
+
+def _label(top: Any, middle: Any, bottom: Any) -> None:
+    top.set(title="Distance from real images", ylabel="relative to real images")
+    middle.set(title=f"Distance from the images of {MANY[0]} steps", ylabel="1 is black from white", yscale="log")
     ticks = (0.01, 0.02, 0.05, 0.1, 0.2)
     middle.set_yticks(ticks, map(str, ticks))
     middle.set_yticks([], minor=True)
-    bottom.set(title="Finest details", ylabel="over those of real pictures")
+    bottom.set(title="Finest details", ylabel="relative to real images")
     for axes, corner in ((top, "upper right"), (middle, "upper right"), (bottom, "lower right")):
         axes.set(xscale="log", xlabel="steps")
         axes.set_xticks(STEPS, map(str, STEPS))
         axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3, which="both")
         axes.legend(loc=corner, title="bars: 90% of draws" if axes is top else None)
-    return figure
 
 
-def sheet(drawn: dict[Recipe, Tensor]) -> Figure:
-    """The first pictures of every recipe: a block for each step size, and in it a row for each number of steps.
+def image_grid(drawn: dict[Recipe, Tensor]) -> Figure:
+    """Lay out the first images of every recipe: a block for each step size, with a row for each number of steps.
 
-    The same noises are in the same columns. The pictures' pixels are kept as they are, which makes the file small, too.
+    Images in one column start from the same noise. Pixels are drawn one to one, which also keeps the file small.
     """
     blocks = [[recipe for recipe in drawn if recipe[1] == size] for size in STEP_SIZES]
     grids = [
-        (recipes, grids.grid(torch.cat([drawn[recipe][:SHOWN] for recipe in recipes]), columns=SHOWN))
-        for recipes in blocks
+        (recipes, grid(torch.cat([drawn[recipe][:SHOWN] for recipe in recipes]), columns=SHOWN)) for recipes in blocks
     ]
     left, above = 95, 36  # in pixels
-    width, height = left + grids[0][1].width, sum(above + grid.height for _, grid in grids)
+    width, height = left + grids[0][1].width, sum(above + block.height for _, block in grids)
     figure, down = Figure(figsize=(width / DPI, height / DPI)), 0
-    for recipes, grid in grids:
-        down += above + grid.height
-        axes = figure.add_axes((left / width, 1 - down / height, grid.width / width, grid.height / height))
-        axes.imshow(grid, aspect="auto", interpolation="nearest")
+    for recipes, block in grids:
+        down += above + block.height
+        axes = figure.add_axes((left / width, 1 - down / height, block.width / width, block.height / height))
+        axes.imshow(block, aspect="auto", interpolation="nearest")
         axes.set_title(f"step size {recipes[0][1]:g}", pad=4)
-        rows = [grid.height * (row + 0.5) / len(recipes) for row in range(len(recipes))]
+        rows = [block.height * (row + 0.5) / len(recipes) for row in range(len(recipes))]
         axes.set(xticks=[], yticks=rows, yticklabels=[f"{n} steps" for n, _ in recipes])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -298,26 +310,28 @@ def sheet(drawn: dict[Recipe, Tensor]) -> Figure:
 
 def main(
     weights: Annotated[
-        Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run folder or a weights file; or 'shipped'.")
+        Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run folder or a weights file; or 'pretrained'.")
     ],
-    n: Annotated[int, typer.Option("-n", min=1, help="How many pictures to draw with each recipe.")] = 256,
-    seeds: Annotated[int, typer.Option(min=1, help="How many times to do all of it, from other noise.")] = 1,
-    out: Annotated[Path, typer.Option(help="The file for all numbers; page, plot and pictures go beside it.")] = OUT,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many images to draw with each recipe.")] = 256,
+    seeds: Annotated[int, typer.Option(min=1, help="How many times to repeat it all, with other noise.")] = 1,
+    out: Annotated[
+        Path, typer.Option(help="The JSON file for all numbers. A page, a plot and a grid of images go beside it.")
+    ] = OUT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
-    redraw: Annotated[bool, typer.Option("--redraw", help="Measure nothing; draw what was measured anew.")] = False,
+    redraw: Annotated[bool, typer.Option("--redraw", help="Measure nothing, and plot the existing numbers.")] = False,
 ) -> None:
-    """Measure, print the table, and write numbers, page, plot and pictures."""
-    reports.check_name(out)
-    model, about = load_model(find_weights(weights)[0], choose_device(device))
+    """Measure, print the table, and write numbers, page, plot and images."""
+    check_name(out)
+    model, metadata = load_model(find_weights(weights)[0], choose_device(device))
     if redraw:
-        report, drawn = json.loads(out.read_text()), draw_all(model, shape_of(about), SHOWN, seed=0)
+        report, drawn = json.loads(out.read_text()), draw_all(model, image_shape(metadata), SHOWN, seed=0)
     else:
-        report, drawn = measure(model, about, n, seeds)
-        report["command"] = shell_command("python", *sys.argv)
+        report, drawn = measure(model, metadata, n, seeds)
+        report["command"] = shell_command("python", os.path.relpath(sys.argv[0]), *sys.argv[1:])
     print(f"\n{markdown(report)}\n")
-    with mpl.rc_context(plots.STYLE):
-        written = reports.write(report, out, markdown(report), facts(report), plot(report))
-        written.append(plots.save_figure(sheet(drawn), out.with_name(f"{out.stem}-pictures.png")))
+    with mpl.rc_context(STYLE):
+        written = write(report, out, markdown(report), facts(report), plot(report))
+        written.append(save_figure(image_grid(drawn), out.with_name(f"{out.stem}-pictures.png")))
     for path in written:
         print(f"wrote {path}")
 

@@ -1,9 +1,9 @@
-"""Make the model that comes with dino (model.safetensors) from a run.
+"""Make the pretrained model, dino/data/pretrained.safetensors, from a run.
 
-    dino train --preset quick --data emoji:faces,animals --images 2000000 --out runs/shipped
-    python -m dino.data.build_model runs/shipped
+    dino train --preset quick --data emoji:faces,animals --images 2000000 --out runs/pretrained
+    python -m scripts.data.build_pretrained runs/pretrained
 
-docs/model.md is its card. Bring that up to date with it.
+docs/model.md is the model's card. Update it too.
 """
 
 from pathlib import Path
@@ -11,26 +11,30 @@ from typing import Annotated
 
 import typer
 
-from dino.trainer.batched_sampling import draw
-from dino.trainer.model_file import load_model, save_model, shape_of
-from dino.trainer.run_folder import PRETRAINED
+from dino.trainer.batched_sampling import generate_batched
+from dino.trainer.model_file import PRETRAINED, image_shape, load_model, save_model
 
-LARGEST = 5_000_000  # bytes; every clone carries it for ever
+LARGEST = 5_000_000  # bytes; every clone carries the file forever
 
 
-def main(run: Annotated[Path, typer.Argument(help="The run to take the averaged weights of.")]) -> None:
-    """Round the weights to 16 bits, write them, and tell by how much that changes the pictures."""
-    model, about = load_model(run)
-    save_model(PRETRAINED, model, about, half=True)
-    size = PRETRAINED.stat().st_size
+def main(run: Annotated[Path, typer.Argument(help="The run whose EMA weights become the pretrained model.")]) -> None:
+    """Round the weights to 16 bits, write them, and report how much the rounding changes the images."""
+    build(run, PRETRAINED)
+    if PRETRAINED.stat().st_size > LARGEST:
+        raise typer.Exit(1)
+
+
+def build(run: Path, out: Path) -> None:
+    """Write the weights of a run to `out`, rounded to 16 bits, and print the file's size and the images' change."""
+    model, metadata = load_model(run)
+    save_model(out, model, metadata, half=True)
+    rounded, _ = load_model(out)
     before, after = (
-        draw(each, 64, image_shape=shape_of(about), n_steps=25) for each in (model, load_model(PRETRAINED)[0])
+        generate_batched(each, 64, image_shape=image_shape(metadata), n_steps=25) for each in (model, rounded)
     )
     change = 255 * (before - after).abs()
-    print(f"{PRETRAINED.name}: {size / 1e6:.1f} MB")
+    print(f"{out.name}: {out.stat().st_size / 1e6:.1f} MB")
     print(f"its pixels change by {change.mean():.2f} of 255, at most {change.max():.0f}")
-    if size > LARGEST:
-        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""How the site and the notebooks are made from the Markdown in docs. It starts in hook.py."""
+"""The build of the site and of the notebooks from the Markdown in docs. Begin with hook.py."""

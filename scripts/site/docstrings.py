@@ -1,45 +1,40 @@
-"""What the reference adds to the docstrings in the code: the comments beside fields and constants, and links.
+"""What the reference adds to the docstrings of the code: the comments beside fields and constants, and links.
 
-What a field or a constant is stands in the comment beside it, which mkdocstrings doesn't read. And a name in backticks
-becomes a link where the reference has a place for it.
+The code explains a field or a constant in the comment beside it, which mkdocstrings doesn't read. (The extension
+griffe-sphinx reads only `#:` comments, and griffe-fieldz only `dataclasses.field(metadata=...)`.) And a name in
+backticks becomes a link where the reference documents that name.
 """
 
-import io
 import re
-import textwrap
-import tokenize
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import griffe
 
-from scripts.site.places import DOCS
+from scripts.site.links import module_pages
 
 NAME = re.compile(r"(?<![\[`\w])`([A-Za-z_][\w.]*)`(?![\]`])")
-FILE = re.compile(r"`?\bdino/(\w+)\.py\b`?")
+FILE = re.compile(r"`?\bdino/((?:\w+/)*\w+)\.py\b`?")
 PAGE = re.compile(r"`?\bdocs/((?:guides/|reference/)?[\w-]+)\.md\b`?")
 COMMAND = re.compile(r"`dino (\w+)`")
-FOR_TOOLS = ("fmt:", "type:", "noqa")
+COMMENT = re.compile(r"  # (?!fmt:|type:|noqa)(.+)$")
 NUMBER = re.compile(r"[\d_.]+")
 
 
-class Completed(griffe.Extension):
-    """Completes the docstrings of a package once all of it is read."""
+class CompleteDocstrings(griffe.Extension):
+    """Completes the docstrings of a package once griffe has read all of the package."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Look at all modules, classes and functions that the reference shows."""
-        pages = [page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md"))]
-        shown = [
-            pkg.modules_collection[path] for page in pages for path in re.findall("^::: (.+)$", page, re.MULTILINE)
-        ]
-        places = {each.path for module in shown for each in _documented(module)}
+        """Complete the docstrings of all modules, classes and functions that the reference shows."""
+        shown = [pkg.modules_collection[path] for path in module_pages()]
+        documented = {each.path: each for module in shown for each in _documented(module)}
         for module in shown:
             for each in _documented(module):
-                _complete(each, module, places)
+                _complete(each, module, documented)
 
 
 def _documented(parent: griffe.Object) -> Iterator[griffe.Object]:
-    """An object and those in it, as far as they have docstrings and the reference shows them."""
+    """Yield an object and its members, as far as they have docstrings and the reference shows them."""
     if parent.docstring:
         yield parent
     for name, child in parent.members.items():
@@ -48,10 +43,10 @@ def _documented(parent: griffe.Object) -> Iterator[griffe.Object]:
             yield from _documented(child)
 
 
-def _complete(each: griffe.Object, module: griffe.Module, places: set[str]) -> None:
+def _complete(each: griffe.Object, module: griffe.Module, documented: dict[str, griffe.Object]) -> None:
     assert each.docstring
-    link = _linked(each, module, places)
-    # What is set in by four is code in the docstring of a module, and a section in any other.
+    link = _linker(each, module, documented)
+    # An indent of four is code in the docstring of a module, and a section in any other docstring.
     lines = each.docstring.value.splitlines()
     lines = [line if each is module and line.startswith("    ") else link(line) for line in lines]
     if rows := [link(row) for row in _fields(each)]:
@@ -63,43 +58,37 @@ def _complete(each: griffe.Object, module: griffe.Module, places: set[str]) -> N
 
 
 def _fields(parent: griffe.Object) -> Iterator[str]:
-    """The fields of a class that is made of them, or the constants of a module: those that have a comment."""
+    """Yield a line for each field of a dataclass or NamedTuple, or constant of a module, that has a comment."""
     bases = [str(base) for base in parent.bases] if isinstance(parent, griffe.Class) else []
     if not isinstance(parent, griffe.Module) and "dataclass" not in parent.labels and "NamedTuple" not in bases:
         return
     for name, field in parent.members.items():
         if isinstance(field, griffe.Attribute) and not name.startswith("_") and not field.docstring:
             value = "" if field.annotation or not NUMBER.fullmatch(str(field.value)) else f" ({field.value})"
-            if comment := _comment(field):
+            if comment := field_comment(field):
                 yield f"    {name}{value}: {comment}"
 
 
-def _comment(field: griffe.Attribute) -> str:
-    """The comment at the end of a field's first line, or of its last."""
-    ends = (tokenize.NEWLINE, tokenize.NL, tokenize.ENDMARKER)
-    tokens = tokenize.generate_tokens(io.StringIO(textwrap.dedent("\n".join(field.lines))).readline)
-    said = [token for token in tokens if token.type not in ends]
-    lines = (1, said[-1].start[0])
-    comments = [
-        token.string.lstrip("# ") for token in said if token.type == tokenize.COMMENT and token.start[0] in lines
-    ]
-    return next((comment for comment in comments if not comment.startswith(FOR_TOOLS)), "")
+def field_comment(field: griffe.Attribute) -> str:
+    """Return the comment at the end of a field's first line, or of its last."""
+    found = (COMMENT.search(line) for line in (field.lines[0], field.lines[-1]))
+    return next((comment[1] for comment in found if comment), "")
 
 
 # ---- links ----------------------------------------------------------------------------------------------------------
 
 
-def _linked(each: griffe.Object, module: griffe.Module, places: set[str]) -> Callable[[str], str]:
-    """What turns names in backticks, and files of the course, into links to where they are told of."""
+def _linker(each: griffe.Object, module: griffe.Module, documented: dict[str, griffe.Object]) -> Callable[[str], str]:
+    """Return a function that turns names in backticks, files and commands in a line into links."""
     own = {parameter.name for parameter in each.parameters} if isinstance(each, griffe.Function) else set()
 
     def link_name(found: re.Match[str]) -> str:
-        place = None if found[1] in own else _place(found[1], each, module, places)
-        return f"[{found[0]}][{place}]" if place and place != each.path else found[0]
+        target = None if found[1] in own else _target(found[1], each, module, documented)
+        return f"[{found[0]}][{target}]" if target and target != each.path else found[0]
 
     def link_file(found: re.Match[str]) -> str:
-        place = f"dino.{found[1]}"
-        return f"[{found[0]}][{place}]" if place in places and place != module.path else found[0]
+        target = "dino." + found[1].replace("/", ".")
+        return f"[{found[0]}][{target}]" if target in documented and target != module.path else found[0]
 
     def link(line: str) -> str:
         line = FILE.sub(link_file, NAME.sub(link_name, line))
@@ -109,14 +98,15 @@ def _linked(each: griffe.Object, module: griffe.Module, places: set[str]) -> Cal
     return link
 
 
-def _place(name: str, each: griffe.Object, module: griffe.Module, places: set[str]) -> str | None:
-    """Where the reference tells of what goes by this name here: in the class, in the module, or anywhere else."""
+def _target(name: str, each: griffe.Object, module: griffe.Module, documented: dict[str, griffe.Object]) -> str | None:
+    """Return the path of the object that a name means here: in the class, in the module, or anywhere else."""
     first, _, rest = name.partition(".")
     imported = module.members.get(first)
     full = f"{imported.target_path}.{rest}".rstrip(".") if isinstance(imported, griffe.Alias) else name
     here = each.parent.path if each.parent else module.path
-    for place in (f"{each.path}.{name}", f"{here}.{name}", f"{module.path}.{name}", full, f"dino.{full}"):
-        if place in places:
-            return place
-    elsewhere = [place for place in places if place.count(".") == 2 and place.endswith(f".{name}")]
+    for path in (f"{each.path}.{name}", f"{here}.{name}", f"{module.path}.{name}", full, f"dino.{full}"):
+        if path in documented:
+            return path
+    parents = {path: documented.get(path.removesuffix(f".{name}")) for path in documented if path.endswith(f".{name}")}
+    elsewhere = [path for path, parent in parents.items() if isinstance(parent, griffe.Module)]
     return elsewhere[0] if len(elsewhere) == 1 else None

@@ -1,8 +1,13 @@
-"""What MkDocs calls while it builds the site. Each step is a module beside this one:
+"""The hooks that MkDocs calls while it builds the site. Each step is a module beside this one:
 
-pages runs the lessons' cells (running) and puts their figures in; lessons and reference are what [[ macros ]] bring in
-from the course and the code; links leads where it can; katex sets the formulas; notebooks, a command of its own, makes
-lessons/NN/lesson.ipynb from the same pages.
+- `pages` renders the lessons: `running` runs their cells, and `macros` inserts what `lessons` and `reference` read from
+  the course and the code.
+- `links` changes links that would lead nowhere.
+- `formulas` converts LaTeX to MathML.
+- `docstrings` completes what mkdocstrings shows.
+
+These modules are programs: `notebooks` makes lessons/NN/lesson.ipynb from the same pages, `contact_sheets` and
+`animation` make images, and `math_font` makes the font of the formulas.
 """
 
 import logging
@@ -23,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from scripts.site import reference
 from scripts.site.address import Address
-from scripts.site.katex import katex
-from scripts.site.lessons import OnTheSite
-from scripts.site.links import mended
+from scripts.site.formulas import set_formulas
+from scripts.site.lessons import PageMacros
+from scripts.site.links import resolve_links
 from scripts.site.macros import Macros, expand
-from scripts.site.pages import Page, is_notebook, written_out
-from scripts.site.places import SiteError
+from scripts.site.pages import Page, is_notebook, render
+from scripts.site.paths import SiteError
 from scripts.site.running import AT_ONCE
 
 log = logging.getLogger("mkdocs.hooks.site")
@@ -38,14 +43,14 @@ _planned: set[str] = set()
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave out of the menu what isn't written yet, and what needs an address while it isn't known."""
+    """Leave unwritten pages out of the menu, and set what depends on the addresses of the site and the repository."""
     _planned.clear()
-    config.nav = _written(config.nav, Path(config.docs_dir))
+    config.nav = _without_planned(config.nav, Path(config.docs_dir))
     for name in sorted(_planned):
         log.warning("%s is in the menu, and there is no such page", name)
-    if not config.site_url:  # it may be shown in place of any page, so it names its files by the site's address
+    if not config.site_url:  # 404.html may be shown at any address, so it names its files by the site's own
         config.theme.static_templates.discard("404.html")
-    address = Address.of(dict(config.extra))
+    address = Address.from_extra(dict(config.extra))
     if address.url:
         config.repo_url = config.repo_url or address.url
         config.repo_name = config.repo_name or address.url.rsplit("/", 1)[-1]
@@ -53,91 +58,94 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
-def _written(nav: Any, docs: Path) -> Any:
-    """The menu without the pages that aren't there, and without sections that have none."""
+def _without_planned(nav: Any, docs: Path) -> Any:
+    """Return the menu without pages that don't exist, and without sections that have none. The pages are collected."""
     if isinstance(nav, str):
         if (docs / nav).is_file():
             return nav
         _planned.add(nav)
         return None
     if isinstance(nav, list):
-        return [entry for entry in (_written(entry, docs) for entry in nav) if entry]
-    kept = {title: _written(entry, docs) for title, entry in nav.items()}
+        return [entry for entry in (_without_planned(entry, docs) for entry in nav) if entry]
+    kept = {title: _without_planned(entry, docs) for title, entry in nav.items()}
     return {title: entry for title, entry in kept.items() if entry}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Run the lessons, and add what they and KaTeX bring along."""
+    """Render the lessons, and add their figures to the site."""
     started = time.perf_counter()
     macros = _macros(config)
     lessons = {file.src_uri: file.content_string for file in files.documentation_pages()}
     lessons = {name: source for name, source in lessons.items() if is_notebook(source)}
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            pages = pool.map(lambda item: written_out(item[1], item[0], macros), lessons.items())
+            pages = pool.map(lambda item: render(item[1], item[0], macros), lessons.items())
             _lessons.clear()
             _lessons.update(zip(lessons, pages, strict=True))
-        extra = {f"katex/{name}": content for name, content in katex().items()}
     except SiteError as error:
         raise PluginError(str(error)) from None
     for name, page in _lessons.items():
         folder = Path(name).parent.as_posix()
-        extra |= {f"{folder}/figures/{figure}": content for figure, content in page.figures.items()}
-    for name, content in extra.items():
-        files.append(File.generated(config, name, content=content))
+        for figure, content in page.figures.items():
+            files.append(File.generated(config, f"{folder}/figures/{figure}", content=content))
     log.info("%s lessons ready after %.1f s", len(lessons), time.perf_counter() - started)
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
-    """Write out a page's macros and mend its links."""
+    """Expand a page's macros and resolve its links."""
     name = page.file.src_uri
     try:
         text = _lessons[name].markdown if name in _lessons else expand(markdown, _macros(config), name)
         if name.startswith("benchmarks/"):
             text = reference.measurement(Path(name).stem, text)
-        return mended(text, name, set(files.src_uris), _planned, Address.of(dict(config.extra)))
+        return resolve_links(text, name, set(files.src_uris), _planned, Address.from_extra(dict(config.extra)))
     except SiteError as error:
         raise PluginError(str(error)) from None
 
 
-INLINE_CODE = re.compile(r"<code>([^<\n]*)</code>")  # that of blocks holds spans
+INLINE_CODE = re.compile(r"<code>([^<\n]*)</code>")  # code in blocks holds spans
 OPTION = re.compile(r"(?<![\w-])--?\w[\w-]*")
-INLINE_MATHS = re.compile(r'(<span class="arithmatex">[^<]{1,40}</span>)([.,;:)]+)')
+SHORT_FORMULA = re.compile(r'(<span class="arithmatex">[^<]{1,40}</span>)([.,;:)]+)')
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Keep together what must not be parted at the end of a line: `--option`, and a formula and its comma."""
-    html = INLINE_CODE.sub(lambda code: OPTION.sub(r'<span class="whole">\g<0></span>', code[0]), html)
-    return INLINE_MATHS.sub(r'<span class="whole">\1\2</span>', html)
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Forbid line breaks inside `--option`, and between a formula and its comma; and set the formulas."""
+    html = INLINE_CODE.sub(lambda code: OPTION.sub(r'<span class="nowrap">\g<0></span>', code[0]), html)
+    html = SHORT_FORMULA.sub(r'<span class="nowrap">\1\2</span>', html)
+    try:
+        return set_formulas(html, page.file.src_uri)
+    except SiteError as error:
+        raise PluginError(str(error)) from None
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """The last touches to a page."""
-    return _finished(output, get_relative_url("about.html", page.url))
+    """Finish a page."""
+    return _finish(output, get_relative_url("about.html", page.url))
 
 
 def on_post_template(output_content: str, config: MkDocsConfig, **_: Any) -> str:
-    """The same for the page that is shown where there is none."""
-    return _finished(output_content, f"{urlsplit(config.site_url or '').path.rstrip('/')}/about.html")
+    """Finish 404.html."""
+    return _finish(output_content, f"{urlsplit(config.site_url or '').path.rstrip('/')}/about.html")
 
 
-def _finished(html: str, about: str) -> str:
-    """The footer's last word is a link, and the header doesn't ask GitHub how many stars the repository has."""
+def _finish(html: str, about: str) -> str:
+    """Link the last word of the footer, and keep the header from asking GitHub for the repository's stars."""
     html = html.replace("See About.", f'See <a href="{about}">About</a>.')
     return html.replace(' data-md-component="source"', "")
 
 
 def _macros(config: MkDocsConfig) -> Macros:
-    """All that may stand in double brackets."""
-    address = Address.of(dict(config.extra))
-    lesson = OnTheSite(address)
+    """Return all macros that pages may use."""
+    address = Address.from_extra(dict(config.extra))
+    lesson = PageMacros(address)
     return {
         "facts": lesson.facts,
         "exercise": lesson.exercise,
-        "picture": lesson.picture,
+        "contact_sheet": lesson.contact_sheet,
         "mistake": lesson.mistake,
         "clone": address.clone,
+        "api": reference.api,
         "presets": reference.presets,
         "configuration": reference.configuration,
         "command_line": reference.command_line,

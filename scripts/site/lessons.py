@@ -1,5 +1,5 @@
-"""What a lesson's page takes from the course itself: its stubs, hints, picture, and what the grader says. Nothing of it
-is typed twice.
+"""The parts of a lesson's page that come from the course itself: stubs, hints, the contact sheet, and reports of the
+grader. None of them is typed a second time.
 """
 
 import ast
@@ -10,61 +10,66 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import fill, indent, wrap
-from typing import Any
 
-from dino.course.curriculum import Course, Lesson, find_exercise, find_lesson
+from dino.course.curriculum import Course, Lesson, find_exercise, find_lesson, hints_file, mistakes_file
 from dino.course.hints import hints
 from dino.course.stubs import exercise_source, stub
 from scripts.site.address import Address
-from scripts.site.places import DOCS, ROOT, SiteError, remembered
+from scripts.site.cache import cached
+from scripts.site.paths import DOCS, ROOT, SiteError
 
 COURSE = Course(ROOT)
-HELP = ("the idea", "a pointer", "nearly the code")  # what the three hints of an exercise are
+HINT_TITLES = ("the idea", "a pointer", "nearly the code")
 
 
 def page_of(lesson: Lesson) -> Path:
-    """The Markdown of a lesson."""
+    """Return the Markdown file of a lesson's page."""
     return DOCS / "lessons" / f"{lesson.number}-{lesson.name}.md"
 
 
 def folded(title: str, body: str, kind: str = "tip") -> str:
-    """A text that opens when asked to."""
+    """Return a box, in Markdown, that is closed until the reader opens it."""
     return f'??? {kind} "{title}"\n\n{indent(body.strip(), "    ")}\n'
 
 
-def own_file(lesson: Lesson) -> str:
-    """The learner's file, as they would type it."""
+def lesson_file(lesson: Lesson) -> str:
+    """Return the path of the learner's file as they would type it."""
     return f"lessons/{lesson.number}/{lesson.name}.py"
 
 
 def stub_of(name: str) -> tuple[Lesson, str, str]:
-    """An exercise by its number: the lesson, its name and what the learner finds in the file before they begin."""
+    """Return the lesson, the name and the stub of an exercise, such as "3.2"."""
     lesson, exercise = find_exercise(name)
     return lesson, exercise, exercise_source(stub(COURSE, lesson), exercise)
 
 
 def hints_of(name: str) -> list[tuple[str, str]]:
-    """The hints of an exercise: a title and a text each."""
+    """Return the hints of an exercise, each with a title and a text.
+
+    Raises:
+        SiteError: if there aren't three of them.
+    """
     lesson, exercise = find_exercise(name)
-    texts = hints(COURSE, lesson, exercise)
-    if len(texts) != len(HELP):
-        raise SiteError(f"exercise {name} has {len(texts)} hints in lessons/{lesson.number}/hints.md; it needs three")
-    return [(f"Hint {n}: {what}", text) for n, (what, text) in enumerate(zip(HELP, texts, strict=True), 1)]
+    texts = hints(lesson, exercise)
+    if len(texts) != len(HINT_TITLES):
+        file = hints_file(lesson).relative_to(ROOT)
+        raise SiteError(f"exercise {name} has {len(texts)} hints in {file}, and needs {len(HINT_TITLES)}")
+    return [(f"Hint {n}: {title}", text) for n, (title, text) in enumerate(zip(HINT_TITLES, texts, strict=True), 1)]
 
 
-FULL, NARROW = 112, 84  # letters in a line of the source, and in one of a page
+FULL, NARROW = 112, 84  # characters in a full line of the source, and in a line of a page
 
 
-def narrowed(source: str) -> str:
-    """Code whose docstrings, which fill the lines of the source, are wrapped to the width of a page."""
+def narrow(source: str) -> str:
+    """Wrap the docstrings in some code, which fill the lines of the source, to the width of a page."""
     parts = source.split('"""')
-    return '"""'.join(_narrowed(part) if n % 2 else part for n, part in enumerate(parts))
+    return '"""'.join(_narrow(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-def _narrowed(docstring: str) -> str:
+def _narrow(docstring: str) -> str:
     margin = docstring.rsplit("\n", 1)[-1] if "\n" in docstring else ""
     quotes = f'{margin}"""'  # they stand before the first line
-    groups: list[list[str]] = []  # each a line and those that go on from it
+    groups: list[list[str]] = []  # each a line and its continuation lines
     for line in (quotes + docstring).split("\n"):
         word = line.split(maxsplit=1)[0] if line.strip() else ""
         was_full = groups and word and len(groups[-1][-1]) + 1 + len(word) > FULL
@@ -72,10 +77,10 @@ def _narrowed(docstring: str) -> str:
             groups[-1].append(line)
         else:
             groups.append([line])
-    return "\n".join(_wrapped(group, margin) for group in groups).removeprefix(quotes)
+    return "\n".join(_wrap(group, margin) for group in groups).removeprefix(quotes)
 
 
-def _wrapped(group: list[str], margin: str) -> str:
+def _wrap(group: list[str], margin: str) -> str:
     first, last = (line[: len(line) - len(line.lstrip())] for line in (group[0], group[-1]))
     if group == [first]:
         return first
@@ -88,20 +93,20 @@ def _wrapped(group: list[str], margin: str) -> str:
     return fill(text, NARROW, initial_indent=first, subsequent_indent=last, break_on_hyphens=False)
 
 
-class OnTheSite:
-    """The macros of a lesson, as its page on the site has them."""
+class PageMacros:
+    """The macros of a lesson, for its page on the site."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
 
     def facts(self, number: str) -> str:
-        """The learner's file, where the answers are, and how to open the lesson as a notebook."""
+        """Return the box below a lesson's title: the learner's file, the answers, and the notebook."""
         lesson = find_lesson(number)
         notebook = f"lessons/{lesson.number}/lesson.ipynb"
         colab = self.address.colab(notebook)
         opened = f"[Open in Colab]({colab}){{ .badge }}" if colab else "[how to open it](../set-up.md#as-notebooks)"
         rows = {
-            "You write": self._linked(own_file(lesson)),
+            "You write": self._linked(lesson_file(lesson)),
             "Grade it": f"`uv run pytest lessons/{lesson.number}`",
             "Answers": self._linked(f"solutions/{lesson.number}/{lesson.name}.py"),
             "Notebook": f"{self._linked(notebook)}, {opened}",
@@ -110,40 +115,44 @@ class OnTheSite:
         return f'<div class="facts" markdown>\n\n{lines}\n\n</div>'
 
     def exercise(self, name: str) -> str:
-        """The stub, three folded hints, and the command that grades it."""
+        """Return the stub, three folded hints, and the command that grades the exercise."""
         lesson, _, source = stub_of(name)
-        parts = [f'```{{ .python .stub title="{own_file(lesson)}" }}\n{narrowed(source)}```']
+        parts = [f'```{{ .python .stub title="{lesson_file(lesson)}" }}\n{narrow(source)}```']
         parts += [folded(title, text) for title, text in hints_of(name)]
         parts.append(
-            f"Ask how it went: `uv run pytest lessons/{lesson.number}`, or on each save: "
+            f"Grade your answer: `uv run pytest lessons/{lesson.number}`, or on each save: "
             f"`uv run dino watch {lesson.number}`."
         )
         return "\n\n".join(parts)
 
-    def picture(self, number: str) -> str:
-        """The lesson's picture, drawn from the solution."""
+    def contact_sheet(self, number: str) -> str:
+        """Return the lesson's contact sheet, drawn from the solution.
+
+        Raises:
+            SiteError: if it hasn't been drawn yet.
+        """
         lesson = find_lesson(number)
         path = DOCS / "images" / f"lesson-{number}.png"
         if not path.is_file():
-            raise SiteError(f"there is no {path}. Make it with: python -m docs.site.sheets")
+            raise SiteError(f"there is no {path.relative_to(ROOT)}. Run: python -m scripts.site.contact_sheets")
+        image = f"![{contact_sheet_alt(lesson)}](../images/{path.name}){{ .centered }}"
         return (
-            f'<div class="frame wide" markdown>\n\n![{picture_in_words(lesson)}](../images/{path.name}){{ .sheet }}\n\n'
-            f'</div>\n\n<p class="caption" markdown="span">The picture that `pytest lessons/{number}` draws, '
+            f'<div class="frame wide" markdown>\n\n{image}\n\n</div>\n\n'
+            f'<p class="caption" markdown="span">The picture that `pytest lessons/{number}` draws, '
             f"here of the answers in `solutions/{number}`.</p>"
         )
 
     def mistake(self, name: str, mistake: str) -> str:
-        """What the grader says to a wrong answer, verbatim."""
-        return f'```{{ .text .grader title="pytest {own_file(find_exercise(name)[0]).rsplit("/", 1)[0]}" }}\n' + (
-            told(name, mistake) + "\n```"
-        )
+        """Return the grader's report on a wrong answer, word for word."""
+        lesson, _ = find_exercise(name)
+        return f'```{{ .text .grader title="pytest lessons/{lesson.number}" }}\n{report_on(name, mistake)}\n```'
 
     def _linked(self, path: str) -> str:
         return f"[`{path}`]({self.address.file(path)})" if self.address.url else f"`{path}`"
 
 
-def picture_in_words(lesson: Lesson) -> str:
-    """The captions of a lesson's picture, which the grader has beside what it draws."""
+def contact_sheet_alt(lesson: Lesson) -> str:
+    """Return a description of a lesson's contact sheet, made of the captions in its grader."""
     tree = ast.parse(COURSE.grader(lesson).read_text(encoding="utf-8"))
     panels = [
         (ast.literal_eval(node.args[0]), ast.literal_eval(node.args[1]))
@@ -154,32 +163,37 @@ def picture_in_words(lesson: Lesson) -> str:
     return f"Two columns of pictures, yours and expected, with a row for each exercise: {rows}".replace('"', "'")
 
 
-# ---- what the grader says -------------------------------------------------------------------------------------------
+# ---- reports of the grader ------------------------------------------------------------------------------------------
 
 
-def told(name: str, mistake: str) -> str:
-    """The lines of the grader on a wrong answer from the catalog of mistakes.
+def report_on(name: str, mistake: str) -> str:
+    """Return the grader's report on a wrong answer from the catalog of mistakes.
 
-    It is asked in a process of its own, as that takes torch, and remembered.
+    The grader needs torch, so it runs in a process of its own, and the report is cached.
+
+    Raises:
+        ValueError: if the catalog has no such mistake.
     """
     lesson, exercise = find_exercise(name)
-    depends = [*(ROOT / "dino" / "course").glob("*.py"), ROOT / "dino" / f"{lesson.name}.py"]
-    depends += [COURSE.grader(lesson), COURSE.mistakes(lesson)]
+    course = ROOT / "dino" / "course"
+    files = [*course.glob("*.py"), *(course / "grader").glob("*.py"), ROOT / "dino" / f"{lesson.name}.py"]
+    files += [COURSE.grader(lesson), mistakes_file(lesson)]
 
-    def ask() -> tuple[str, list[Path]]:
-        command = [sys.executable, "-m", "docs.site.lessons", lesson.number, exercise, mistake]
-        started_by_uv = os.environ | {"UV_RUN_RECURSION_DEPTH": "1"}  # as most readers will have it
+    def compute() -> tuple[str, list[Path]]:
+        command = [sys.executable, "-m", "scripts.site.lessons", lesson.number, exercise, mistake]
+        started_by_uv = os.environ | {"UV_RUN_RECURSION_DEPTH": "1"}  # like most readers' processes
         done = subprocess.run(command, cwd=ROOT, env=started_by_uv, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(done.stderr.strip().splitlines()[-1])
-        return json.loads(done.stdout.splitlines()[-1]), depends
+        return json.loads(done.stdout.splitlines()[-1]), files
 
-    return str(remembered(f"told-{name}-{mistake}", [name, mistake], ask))
+    return str(cached(f"mistake-{name}-{mistake}", [name, mistake], compute))
 
 
-def _ask(number: str, exercise: str, mistake: str) -> str:
+def _grade(number: str, exercise: str, mistake: str) -> str:
     """Grade a mistake as if a learner had made it."""
-    from dino.course.grader.grade import Grader
+    from dino.course.grader.diagnosis import Diagnosis
+    from dino.course.grader.lesson_grader import Failure, Grader
     from dino.course.tutor import in_words
     from dino.course.verdict import Verdict
 
@@ -193,21 +207,16 @@ def _ask(number: str, exercise: str, mistake: str) -> str:
         try:
             grader.check(exercise, known[mistake], seed)
         except Exception as error:
-            verdict = grader.diagnose(verdict, error, exercise, seed)
+            verdict = Diagnosis(grader).diagnose(verdict, Failure(error, seed))
             break
-    return _laid_out(f"{verdict.number} {exercise}  ", in_words(verdict))
+    return _in_two_columns(f"{verdict.number} {exercise}  ", in_words(verdict))
 
 
-def _laid_out(name: str, lines: list[str]) -> str:
-    """The lines beside the name of the exercise, as on a screen 80 letters wide."""
+def _in_two_columns(name: str, lines: list[str]) -> str:
+    """Lay out the lines beside the name of the exercise, as on a screen that is 80 characters wide."""
     wrapped = [part for line in lines for part in wrap(line, 78 - len(name))]
     return "\n".join((name if n == 0 else " " * len(name)) + line for n, line in enumerate(wrapped)).rstrip()
 
 
-def _main() -> None:
-    answer: Any = _ask(*sys.argv[1:4])
-    print(json.dumps(answer))
-
-
 if __name__ == "__main__":
-    _main()
+    print(json.dumps(_grade(*sys.argv[1:4])))

@@ -1,8 +1,9 @@
-"""`python -m docs.site.notebooks` makes lessons/NN/lesson.ipynb from the lessons' pages. `--check` tells whether they
-are what it would make, and `--run` runs them, all cells from top to bottom.
+"""`python -m scripts.site.notebooks` makes lessons/NN/lesson.ipynb from the lessons' pages.
 
-A notebook has the page's prose and code, and cells of its own: one that sets up, one for each exercise, which grades
-the learner's file, and one that shows the learner's picture beside the expected one. It has no outputs.
+`--check` fails if a notebook differs from its page, and `--run` runs all cells of the notebooks from top to bottom.
+
+A notebook has the prose and code of its page, and cells of its own: one that sets up the course, one for each exercise
+that grades the learner's file, and one that shows the learner's contact sheet. Notebooks have no outputs.
 """
 
 import argparse
@@ -19,39 +20,39 @@ from typing import Any
 
 import nbformat
 
-from dino.course.curriculum import LESSONS, MAKING, Lesson, find_exercise, find_lesson
+from dino.course.curriculum import LESSONS, MODEL_LESSONS, Lesson, find_exercise, find_lesson
 from scripts.site.address import Address
-from scripts.site.lessons import hints_of, own_file, page_of, stub_of, told
+from scripts.site.lessons import hints_of, lesson_file, page_of, report_on, stub_of
 from scripts.site.links import outside_code
 from scripts.site.macros import expand
-from scripts.site.pages import parsed
-from scripts.site.places import ROOT, SiteError
-from scripts.site.running import AT_ONCE, executed
+from scripts.site.pages import parse
+from scripts.site.paths import ROOT, SiteError
+from scripts.site.running import AT_ONCE, execute
 
-CODE = "\0code\0"  # in what a macro gives: a cell of code begins, and ends at the next one
+CODE = "\0code\0"  # in a macro's Markdown: stands before and after a code cell
 
 SET_UP = """\
-# Finds the course's folder and works in it. On Colab it fetches the course first.
+# Finds the course's folder and works in it. On Colab, gets the course first.
 import os, shutil, subprocess, sys
 from pathlib import Path
 
 ADDRESS = "{url}"
 
 
-def fetched():
+def downloaded():
     return [file.parents[1].resolve() for file in Path("dino-diffusion").rglob("lessons/conftest.py")]
 
 
-if "google.colab" in sys.modules and not fetched():
+if "google.colab" in sys.modules and not downloaded():
     if ADDRESS:
         subprocess.run(["git", "clone", "--depth=1", ADDRESS, "dino-diffusion"], check=True)
     elif Path("dino-diffusion.zip").is_file():
         shutil.unpack_archive("dino-diffusion.zip", "dino-diffusion")
-    if not fetched():
+    if not downloaded():
         raise SystemExit("Upload the course as dino-diffusion.zip (the folder icon on the left), and run this again.")
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", str(fetched()[0])], check=True)
-    sys.path.insert(0, str(fetched()[0]))
-here = [*fetched(), Path.cwd(), *Path.cwd().parents]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", str(downloaded()[0])], check=True)
+    sys.path.insert(0, str(downloaded()[0]))
+here = [*downloaded(), Path.cwd(), *Path.cwd().parents]
 os.chdir(next(folder for folder in here if (folder / "lessons" / "conftest.py").is_file()))
 %matplotlib inline
 """
@@ -70,39 +71,38 @@ display(Image("runs/lessons/{number}.png"))
 """
 
 PARTS = """\
-# Your own code to try things with, such as `mine.{example}`; dino's where a lesson doesn't pass yet.
+# Your own code to try things with, such as `mine.{example}`. Where a lesson doesn't pass yet, it is dino's.
 from dino.course.parts import parts
 
 mine = parts()
 """
 
 
-class InANotebook:
-    """The macros of a lesson, as its notebook has them."""
+class NotebookMacros:
+    """The macros of a lesson, for its notebook."""
 
     def facts(self, number: str) -> str:
-        """Where the learner writes."""
+        """Return the sentence that names the learner's file."""
         lesson = find_lesson(number)
         return (
-            f"You write `{own_file(lesson)}`, beside this notebook: open it in another tab. The cells below "
+            f"You write `{lesson_file(lesson)}`, beside this notebook: open it in another tab. The cells below "
             "each exercise grade what you wrote."
         )
 
     def exercise(self, name: str) -> str:
-        """The stub, the hints, folded, and a cell that grades."""
+        """Return the stub, the folded hints, and a cell that grades the exercise."""
         lesson, exercise, source = stub_of(name)
         folds = "\n\n".join(_folded(title, text) for title, text in hints_of(name))
-        # A test is chosen by a part of its name; where that is part of another one's, both are graded.
+        # `-k` selects tests by a part of their names. Where this name is part of another one, both are graded.
         cell = GRADE.format(
-            file=own_file(lesson), folder=f"lessons/{lesson.number}", exercise=exercise, test=exercise.lower()
+            file=lesson_file(lesson), folder=f"lessons/{lesson.number}", exercise=exercise, test=exercise.lower()
         )
         try_it = _parts(lesson) if exercise == lesson.exercises[-1] else ""
-        return (
-            f"What you find in `{own_file(lesson)}`:\n\n```python\n{source}```\n\n{folds}\n{CODE}{cell}{CODE}{try_it}"
-        )
+        found = f"What you find in `{lesson_file(lesson)}`:\n\n```python\n{source}```"
+        return f"{found}\n\n{folds}\n{CODE}{cell}{CODE}{try_it}"
 
-    def picture(self, number: str) -> str:
-        """A cell that draws the learner's picture."""
+    def contact_sheet(self, number: str) -> str:
+        """Return a cell that draws the learner's contact sheet."""
         lesson = find_lesson(number)
         return (
             f"The picture of your own code, drawn by `pytest lessons/{lesson.number}`:\n"
@@ -110,20 +110,20 @@ class InANotebook:
         )
 
     def mistake(self, name: str, mistake: str) -> str:
-        """What the grader says to a wrong answer."""
+        """Return the grader's report on a wrong answer."""
         find_exercise(name)
-        return f"```text\n{told(name, mistake)}\n```"
+        return f"```text\n{report_on(name, mistake)}\n```"
 
 
 def _parts(lesson: Lesson) -> str:
-    example = f"{lesson.name}.{lesson.exercises[0]}" if lesson in MAKING else "sampler.generate"
+    example = f"{lesson.name}.{lesson.exercises[0]}" if lesson in MODEL_LESSONS else "sampler.generate"
     return f"{CODE}{PARTS.format(example=example)}{CODE}"
 
 
 def notebook_of(lesson: Lesson, address: Address) -> Any:
-    """The notebook of a lesson."""
+    """Return the notebook of a lesson."""
     page = page_of(lesson).relative_to(ROOT).as_posix()
-    source = parsed(page_of(lesson).read_text(encoding="utf-8"), page)
+    source = parse(page_of(lesson).read_text(encoding="utf-8"), page)
     cells = [("markdown", _opening(lesson, address)), ("code", SET_UP.format(url=address.url).rstrip())]
     for cell in source.cells:
         if cell.cell_type == "code":
@@ -157,9 +157,9 @@ def _opening(lesson: Lesson, address: Address) -> str:
 
 
 def _pieces(markdown: str, page: str) -> Iterator[tuple[str, str]]:
-    """Cells from a piece of the page: its text in Jupyter's Markdown, cut where a macro brings in code."""
-    macros = InANotebook()
-    names = ("facts", "exercise", "picture", "mistake")
+    """Yield the cells for a piece of the page: its text in Jupyter's Markdown, split where a macro inserts code."""
+    macros = NotebookMacros()
+    names = ("facts", "exercise", "contact_sheet", "mistake")
     expanded = expand(markdown, {name: getattr(macros, name) for name in names}, page)
     for n, piece in enumerate(expanded.split(CODE)):
         if n % 2:
@@ -169,16 +169,16 @@ def _pieces(markdown: str, page: str) -> Iterator[tuple[str, str]]:
 
 
 def _for_jupyter(markdown: str, page: str) -> str:
-    """Material's Markdown as Jupyter understands it."""
-    text = _unfolded(markdown)
-    return outside_code(text, lambda piece: _links(_maths(piece), page))
+    """Convert Material's Markdown to Jupyter's."""
+    text = _convert_boxes(markdown)
+    return outside_code(text, lambda piece: _convert_links(_convert_math(piece), page))
 
 
 FOLD = re.compile(r'^(\?\?\?|!!!)\+? *\w+(?: +"((?:[^"\\]|\\.)*)")? *\n((?:(?: {4}.*)?\n)+)', re.MULTILINE)
 
 
-def _unfolded(markdown: str) -> str:
-    """`???` as details, `!!!` as a quotation."""
+def _convert_boxes(markdown: str) -> str:
+    """Convert `???` to details, and `!!!` to a quotation."""
 
     def change(found: re.Match[str]) -> str:
         kind, title, body = found.groups()
@@ -196,20 +196,20 @@ def _folded(title: str, text: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
-def _maths(text: str) -> str:
+def _convert_math(text: str) -> str:
     text = re.sub(r"\\\[(.+?)\\\]", lambda found: f"$${found[1]}$$", text, flags=re.DOTALL)
     return re.sub(r"\\\((.+?)\\\)", lambda found: f"${found[1]}$", text, flags=re.DOTALL)
 
 
-def _links(text: str, page: str) -> str:
-    """Links that lead from lessons/NN where they led from docs/lessons."""
+def _convert_links(text: str, page: str) -> str:
+    """Make links relative to lessons/NN instead of docs/lessons."""
 
     def change(found: re.Match[str]) -> str:
         start, target, anchor = found.groups()
         if "://" in target or target.startswith(("mailto:", "#")) or not target:
             return found[0]
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
-        return f"{start}({posixpath.relpath(place, 'lessons/00')}{anchor or ''})"
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+        return f"{start}({posixpath.relpath(path, 'lessons/00')}{anchor or ''})"
 
     return re.sub(r"(\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s#]*)(#[^)\s]*)?\)", change, text)
 
@@ -217,37 +217,39 @@ def _links(text: str, page: str) -> str:
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 
-def text_of(lesson: Lesson) -> str:
-    """The file of a lesson's notebook, letter for letter."""
+def notebook_text(lesson: Lesson) -> str:
+    """Return the contents of a lesson's notebook file."""
     return json.dumps(notebook_of(lesson, Address.read()), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def main() -> None:
-    """Write, check or run them."""
+    """Write, check or run the notebooks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if one differs")
-    parser.add_argument("--run", action="store_true", help="run those that are there")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, and fail if a notebook differs from its page"
+    )
+    parser.add_argument("--run", action="store_true", help="run the notebooks")
+    arguments = parser.parse_args()
     written = [lesson for lesson in LESSONS if page_of(lesson).is_file()]
     try:
-        stale = [file for lesson in written if (file := _bring_up_to_date(lesson, check=asked.check))]
-        if stale and asked.check:
-            raise SiteError(f"{', '.join(stale)}: not as the pages make them. Run: python -m docs.site.notebooks")
+        stale = [file for lesson in written if (file := _update(lesson, check=arguments.check))]
+        if stale and arguments.check:
+            raise SiteError(f"{', '.join(stale)}: not up to date with the pages. Run: python -m scripts.site.notebooks")
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for told in pool.map(_run, written if asked.run else ()):
-                print(told, flush=True)
+            for line in pool.map(_run, written if arguments.run else ()):
+                print(line, flush=True)
     except SiteError as error:
         sys.exit(str(error))
 
 
-def file_of(lesson: Lesson) -> Path:
-    """Where a lesson's notebook lies."""
+def notebook_file(lesson: Lesson) -> Path:
+    """Return the path of a lesson's notebook."""
     return ROOT / "lessons" / lesson.number / "lesson.ipynb"
 
 
-def _bring_up_to_date(lesson: Lesson, *, check: bool) -> str:
-    """The name of a notebook that differs, which is written anew unless it is only checked."""
-    file, text = file_of(lesson), text_of(lesson)
+def _update(lesson: Lesson, *, check: bool) -> str:
+    """Write a lesson's notebook again if it differs from its page, or only check it. Returns its name if it differs."""
+    file, text = notebook_file(lesson), notebook_text(lesson)
     if file.is_file() and file.read_text(encoding="utf-8") == text:
         return ""
     if not check:
@@ -257,13 +259,13 @@ def _bring_up_to_date(lesson: Lesson, *, check: bool) -> str:
 
 
 def _run(lesson: Lesson) -> str:
-    """Run a lesson's notebook in a kernel of its own, and say how long it took."""
+    """Run a lesson's notebook in a kernel of its own. Returns a line that says how long it took."""
     from nbclient.exceptions import CellExecutionError
 
-    started, file = time.perf_counter(), file_of(lesson)
+    started, file = time.perf_counter(), notebook_file(lesson)
     notebook = nbformat.read(file, as_version=4)
     try:
-        executed(notebook, file.parent)
+        execute(notebook, file.parent)
     except CellExecutionError as error:
         raise SiteError(f"{file.relative_to(ROOT)}: {error.ename}: {error.evalue}\n{error}") from None
     return f"{file.relative_to(ROOT)}: {len(notebook.cells)} cells in {time.perf_counter() - started:.0f} s"

@@ -1,4 +1,4 @@
-"""From a lesson's source, a notebook in Markdown, to its page: macros written out, cells run, figures put in."""
+"""Rendering a lesson's source, a notebook in Markdown, to its page: macros expanded, cells run, figures added."""
 
 import base64
 import html
@@ -12,50 +12,50 @@ from nbformat import NotebookNode
 
 from scripts.site.lessons import folded
 from scripts.site.macros import Macros, expand
-from scripts.site.places import SiteError
+from scripts.site.paths import SiteError
 from scripts.site.running import run
 
-LARGEST_FIGURE = 150_000  # bytes
+MAX_FIGURE_SIZE = 150_000  # bytes
 
 
 @dataclass
 class Page:
-    """The Markdown of a page and the files that it shows, by their names beside it."""
+    """The Markdown of a page, and its figures by their file names."""
 
     markdown: str
     figures: dict[str, bytes] = field(default_factory=dict)
 
 
 def is_notebook(source: str) -> bool:
-    """Whether a page's code is to be run: its head says so."""
+    """Return whether a page's code is to be run, as its front matter says."""
     return source.startswith("---") and "\njupyter:" in source.split("\n---", 1)[0]
 
 
-def parsed(source: str, name: str) -> NotebookNode:
-    """The cells of the page of this name. Its head has become the notebook's metadata.
+def parse(source: str, name: str) -> NotebookNode:
+    """Return the cells of a page. Its front matter becomes the notebook's metadata.
 
     Raises:
-        SiteError: its head is not YAML.
+        SiteError: if the front matter is not YAML.
     """
     try:
         notebook: NotebookNode = jupytext.reads(source, fmt="md")
     except yaml.YAMLError as error:
-        raise SiteError(f"{name}: its head, between the two lines of ---, is not YAML: {error}") from None
+        raise SiteError(f"{name}: its front matter, between the two lines of ---, is not YAML: {error}") from None
     return notebook
 
 
-def written_out(source: str, name: str, macros: Macros) -> Page:
-    """The page of a lesson.
+def render(source: str, name: str, macros: Macros) -> Page:
+    """Return the page of a lesson.
 
     Args:
         source: its Markdown, with code cells.
         name: of its file, for messages and the names of figures: "lessons/01-noise.md".
-        macros: what may stand in double brackets.
+        macros: the macros that it may use.
 
     Raises:
-        SiteError: something in it has to be mended by its author.
+        SiteError: if the page has a mistake that its author can correct.
     """
-    notebook = parsed(source, name)
+    notebook = parse(source, name)
     outputs = iter(run(name, notebook))
     page, n_code = Page(""), 0
     parts = []
@@ -73,18 +73,18 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     if "setup" in cell.metadata.get("tags", []):
         return ""
     where = f"{name}, cell {n} ({(cell.source.strip().splitlines() or ['empty'])[0]} ...)"
-    pictures = [output for output in outputs if "picture" in output]
+    images = [output for output in outputs if "image" in output]
     text = "".join(output.get("text", "") for output in outputs)
     code = f"```python\n{cell.source}\n```"
     printed = f"```{{ .text .output }}\n{text.rstrip()}\n```" if text.strip() else ""
-    if not pictures:
+    if not images:
         if "folded" in cell.metadata.get("tags", []):
             return f"{printed}\n\n{folded('How these numbers are made', code, 'made')}"
         return f"{code}\n\n{printed}"
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if not alt or not caption:
-        raise SiteError(f'{where}: a figure needs alt="what is to be seen" and caption="..." on its fence line')
-    figures = [_figure(page, picture, alt, Path(name).stem, n, where) for picture in pictures]
+        raise SiteError(f'{where}: a figure needs alt="what the figure shows" and caption="..." on its fence line')
+    figures = [_figure(page, image, alt, Path(name).stem, n, where) for image in images]
     shown = "\n".join(figures)
     return (
         f'<figure class="made" markdown="1">\n{shown}\n'
@@ -94,18 +94,18 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     )
 
 
-def _figure(page: Page, picture: dict[str, Any], alt: str, stem: str, n: int, where: str) -> str:
-    content = base64.b64decode(picture["picture"])
-    if len(content) > LARGEST_FIGURE:
+def _figure(page: Page, image: dict[str, Any], alt: str, stem: str, n: int, where: str) -> str:
+    content = base64.b64decode(image["image"])
+    if len(content) > MAX_FIGURE_SIZE:
         raise SiteError(
-            f"{where}: the figure has {len(content) / 1000:.0f} KB, and {LARGEST_FIGURE // 1000} is the most. "
+            f"{where}: the figure has {len(content) / 1000:.0f} KB, and at most {MAX_FIGURE_SIZE // 1000} are allowed. "
             "Show fewer pictures, or a smaller part"
         )
     n_before = sum(file.startswith(f"{stem}-{n}-") for file in page.figures)
     file = f"{stem}-{n}-{n_before + 1}.webp"
     page.figures[file] = content
-    wide = " wide" if picture["width"] > 480 else ""
+    wide = " wide" if image["width"] > 480 else ""
     return (
-        f'<div class="frame{wide}"><img src="figures/{file}" alt="{html.escape(alt)}" width="{picture["width"]}" '
-        f'height="{picture["height"]}" loading="lazy"></div>'
+        f'<div class="frame{wide}"><img src="figures/{file}" alt="{html.escape(alt)}" width="{image["width"]}" '
+        f'height="{image["height"]}" loading="lazy"></div>'
     )

@@ -1,4 +1,4 @@
-"""The parts of the reference that are read off the code: commands, configuration, presets."""
+"""The parts of the reference that are read from the code: the public API, commands, configuration, presets."""
 
 import ast
 import json
@@ -9,26 +9,61 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import griffe
 from rich.text import Text
 
-from scripts.site.places import ROOT, remembered
+from scripts.site.cache import cached
+from scripts.site.docstrings import PAGE, field_comment
+from scripts.site.links import module_pages
+from scripts.site.paths import ROOT
 
-NAMED = (ast.FunctionDef, ast.ClassDef)
+DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
-ASK_PRESETS = """
+# ---- the public API -------------------------------------------------------------------------------------------------
+
+
+def api() -> str:
+    """Return a table of the names that `import dino` gives, each with a link and the first line of its docstring."""
+    dino = _package("dino")
+    pages = module_pages()
+    rows = ["| name | what it is |", "|---|---|"]
+    for name in sorted(dino.exports or (), key=lambda name: (str(name).lower(), str(name))):
+        exported = dino[str(name)]
+        target = exported.final_target if isinstance(exported, griffe.Alias) else exported
+        page = pages.get(target.module.path)
+        place = target if target.docstring else target.module
+        link = f"[`dino.{name}`]({Path(page).name}#{place.path})" if page else f"`dino.{name}`"
+        rows.append(f"| {link} | {_first_line(target)} |")
+    return "\n".join(rows)
+
+
+def _package(name: str) -> griffe.Module:
+    package = griffe.load(name, search_paths=[ROOT])
+    assert isinstance(package, griffe.Module)
+    return package
+
+
+def _first_line(target: griffe.Object) -> str:
+    """Return the first line of a docstring, or for a constant the first line of its module's."""
+    docstring = target.docstring or target.module.docstring
+    return PAGE.sub(r"[\g<0>](../\1.md)", docstring.value.splitlines()[0]) if docstring else ""
+
+
+# ---- configuration --------------------------------------------------------------------------------------------------
+
+READ_PRESETS = """
 import json, torch
 from dataclasses import asdict
-from dino.config import PRESETS
-from dino.denoiser import UNet
-def weights(config):
+from dino.trainer.presets import PRESETS
+def n_weights(config):
     with torch.device("meta"):
-        return sum(p.numel() for p in UNet(config.channels, config.widths, config.depths).parameters())
-print(json.dumps({name: asdict(config) | {"weights": weights(config)} for name, config in PRESETS.items()}))
+        return sum(weight.numel() for weight in config.new_network().parameters())
+print(json.dumps({name: asdict(config) | {"weights": n_weights(config)} for name, config in PRESETS.items()}))
 """
 
 
 def presets() -> str:
-    """The presets, a column each."""
+    """Return a table of the presets, each in a column."""
     found = _presets()
     rows = [f"| setting | {' | '.join(f'`{name}`' for name in found)} |", "|---" * (len(found) + 1) + "|"]
     first = next(iter(found.values()))
@@ -40,12 +75,15 @@ def presets() -> str:
 
 
 def _presets() -> dict[str, dict[str, Any]]:
-    def ask() -> tuple[Any, list[Path]]:
-        done = subprocess.run([sys.executable, "-c", ASK_PRESETS], cwd=ROOT, capture_output=True, text=True, check=True)
-        return json.loads(done.stdout), [ROOT / "dino" / "config.py", ROOT / "dino" / "denoiser.py"]
+    def compute() -> tuple[Any, list[Path]]:
+        done = subprocess.run(
+            [sys.executable, "-c", READ_PRESETS], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        trainer = ROOT / "dino" / "trainer"
+        return json.loads(done.stdout), [trainer / "presets.py", trainer / "config.py", ROOT / "dino" / "denoiser.py"]
 
-    answer: dict[str, dict[str, Any]] = remembered("presets", ASK_PRESETS, ask)
-    return answer
+    found: dict[str, dict[str, Any]] = cached("presets", READ_PRESETS, compute)
+    return found
 
 
 def _value(value: Any) -> str:
@@ -59,68 +97,67 @@ def _value(value: Any) -> str:
 
 
 def configuration() -> str:
-    """Each field of `dino.config.Config`: the comment beside it, and its default."""
-    source = (ROOT / "dino" / "config.py").read_text(encoding="utf-8")
-    body = source.partition("class Config:")[2].partition("    def ")[0]
+    """Return a table of the fields of `Config`: the comment beside each, and its default."""
     rows = ["| field | what it is |", "|---|---|"]
-    for field in re.finditer(r"^    (\w+): .+? = (.+?)  # (.*)$", body, re.MULTILINE):
-        name, default, comment = field.groups()
-        comment = comment.replace("`load_images`", "[`load_images`](images.md#dino.images.load_images)")
-        comment = comment.replace("2 ** (len(widths) - 1)", "`2 ** (len(widths) - 1)`")
-        rows.append(f"| `{name}` | {comment}. By default `{default}` |")
+    for name, field in _package("dino.trainer.config")["Config"].attributes.items():
+        if comment := field_comment(field):
+            comment = comment.replace("`load_images`", "[`load_images`](data.md#dino.data.loading.load_images)")
+            comment = comment.replace("2 ** (len(widths) - 1)", "`2 ** (len(widths) - 1)`")
+            rows.append(f"| `{name}` | {comment}. By default `{field.value}` |")
     return "\n".join(rows)
 
 
 # ---- measurements ---------------------------------------------------------------------------------------------------
 
-MEASURED = {  # for each page of docs/benchmarks: what it is about, and what is to be seen in its plot
+MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a description of its plot
     "bench-quick": (
-        "Training with the preset `quick`: a plain loop, and then one more of the trainer's choices on each line. What "
-        "the columns mean, [bench](../reference/bench.md) says.",
+        "Training with the preset `quick`: a plain loop, and then one more of the trainer's choices on each line. "
+        "[benchmark](../reference/benchmark.md) explains the columns.",
         "Bars that grow from line to line, from the plain loop to three times its speed",
     ),
     "bench-full": (
-        "As [the one before](bench-quick.md), with the preset `full`: a larger network, and larger pictures.",
+        "The same as [the page before](bench-quick.md), with the preset `full`: a larger network, and larger images.",
         "Bars that stay alike for five lines and then grow, to more than four times the plain loop's speed",
     ),
     "bench-quick-epyc": (
-        "As [the first](bench-quick.md), on another processor, and another day: two cores of an AMD EPYC.",
+        "The same as [the first page](bench-quick.md), on another processor and another day: two cores of an AMD EPYC.",
         "Bars that grow from line to line, from the plain loop to nearly three times its speed",
     ),
     "bench-full-epyc": (
-        "As [the second](bench-full.md), on two cores of an AMD EPYC. The last three lines come close to all the "
-        "arithmetic that this processor can do in bfloat16.",
+        "The same as [the second page](bench-full.md), on two cores of an AMD EPYC. The last three lines come close to "
+        "all the arithmetic that this processor can do in bfloat16.",
         "Bars that stay alike for five lines and then grow, to nearly three times the plain loop's speed",
     ),
     "sampling": (
-        "One model, drawing with more steps and with fewer. What follows: [how many steps](../guides/sampling.md).",
+        "One model, sampling with more steps and with fewer. [How many steps](../guides/sampling.md) has the "
+        "conclusions.",
         "Three plots of these columns against the number of steps",
     ),
     "levels": (
-        "One run of the preset `quick`, and its loss taken apart by noise level as it goes on. What follows: [level by "
-        "level](../guides/reading-a-run.md#level-by-level).",
+        "One run of the preset `quick`, and its loss at each noise level as training goes on. [Level by "
+        "level](../guides/reading-a-run.md#level-by-level) has the conclusions.",
         "A pair of curves for each of five moments: the loss against the noise level",
     ),
     "order": (
-        "How fast the sampler's error falls with more steps, where the answer is known. What follows: [how many "
-        "steps](../guides/sampling.md).",
+        "How fast the sampler's error falls with more steps, where the exact result is known. [How many "
+        "steps](../guides/sampling.md) has the conclusions.",
         "Two plots for each step size: the errors against the number of steps, and the contrast of faint details",
     ),
 }
 
 
 def measurement(name: str, page: str) -> str:
-    """A report's page of Markdown, with a word on what it is, and the plot and the numbers that lie beside it."""
-    about, alt = MEASURED[name]
+    """Return a report's page with an introduction, its plot, and a link to its numbers."""
+    introduction, alt = MEASUREMENTS[name]
     plot = f'<div class="frame wide" markdown>\n\n![{alt}]({name}.png)\n\n</div>'
-    return f"{about}\n\n{page}\n\n{plot}\n\nAll numbers: [{name}.json]({name}.json).\n"
+    return f"{introduction}\n\n{page}\n\n{plot}\n\nAll numbers: [{name}.json]({name}.json).\n"
 
 
 # ---- the command line -----------------------------------------------------------------------------------------------
 
 
 def command_line() -> str:
-    """Every command, from its own help."""
+    """Return every command, from its own help."""
     import typer
 
     from dino.cli import app
@@ -139,7 +176,7 @@ def _command(name: str, command: Any) -> str:
     parts = [f"## dino {name} {{ #{name} }}", _prose(command.help or ""), f"```text\n{usage}\n```"]
     rows = [(f"`{_usage(argument)}`", _plain(argument.help or "")) for argument in arguments]
     rows += [(_names(option), _plain(option.help or "") + _default(option)) for option in options]
-    rows.append(("`--help`, `-h`", "Show this."))
+    rows.append(("`--help`, `-h`", "Show this help."))
     parts.append(
         "\n".join(f"| {names} | {says} |" for names, says in [("option", "what it does"), ("---", "---"), *rows])
     )
@@ -166,7 +203,7 @@ def _default(option: Any) -> str:
 
 
 def _plain(marked_up: str) -> str:
-    """A help text without rich's [bold] and the like, fit for a cell of a table."""
+    """Return a help text without rich's markup such as [bold], fit for a cell of a table."""
     return " ".join(Text.from_markup(marked_up).plain.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -175,7 +212,7 @@ def _prose(text: str) -> str:
 
 
 def _epilog(text: str) -> str:
-    """Examples as a block of code, each below what it does, and the prose around them."""
+    """Return the examples as a block of code, each below a comment, and then the prose around them."""
     prose, examples = [], []
     for line in (Text.from_markup(line).plain.rstrip() for line in text.strip().splitlines()):
         if re.match(r"(dino|torchrun) ", line):
@@ -191,27 +228,36 @@ def _epilog(text: str) -> str:
 
 
 def code(name: str) -> str:
-    """The code of a function or a method of dino, such as "trainer.Trainer.steps", without its docstring.
+    """Return the code of a function, class or method of dino, such as "trainer.run.train", without its docstring.
 
     Raises:
-        KeyError: there is no such name.
+        KeyError: if there is no such name.
     """
-    module, *names = name.split(".")
-    path = ROOT / "dino" / f"{module}.py"
+    path, names = _module_of(name)
     source = path.read_text(encoding="utf-8")
-    place: ast.AST = ast.parse(source)
+    node: ast.AST = ast.parse(source)
     for each in names:
-        inside = {node.name: node for node in ast.iter_child_nodes(place) if isinstance(node, NAMED)}
-        place = inside[each]
-    assert isinstance(place, NAMED)
-    first = min([place.lineno, *(decorator.lineno for decorator in place.decorator_list)])
+        inside = {child.name: child for child in ast.iter_child_nodes(node) if isinstance(child, DEFINITIONS)}
+        node = inside[each]
+    assert isinstance(node, DEFINITIONS)
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     lines = source.splitlines()
-    kept = lines[first - 1 : place.end_lineno]
-    if ast.get_docstring(place):
-        said = place.body[0]
-        assert said.end_lineno is not None
-        kept = lines[first - 1 : said.lineno - 1] + lines[said.end_lineno : place.end_lineno]
+    kept = lines[first - 1 : node.end_lineno]
+    if ast.get_docstring(node):
+        docstring = node.body[0]
+        assert docstring.end_lineno is not None
+        kept = lines[first - 1 : docstring.lineno - 1] + lines[docstring.end_lineno : node.end_lineno]
     body = textwrap.dedent(re.sub(r"  # (?:type: ignore|noqa)\b.*", "", "\n".join(kept)))
-    narrow = [sys.executable, "-m", "ruff", "format", "--quiet", "--line-length", "88", "-"]  # fits a page
-    laid_out = subprocess.run(narrow, input=body, capture_output=True, text=True, check=True).stdout.strip()
-    return f'```{{ .python title="dino/{path.name}" }}\n{laid_out}\n```'
+    to_page_width = [sys.executable, "-m", "ruff", "format", "--quiet", "--line-length", "88", "-"]
+    formatted = subprocess.run(to_page_width, input=body, capture_output=True, text=True, check=True).stdout.strip()
+    return f'```{{ .python title="{path.relative_to(ROOT).as_posix()}" }}\n{formatted}\n```'
+
+
+def _module_of(name: str) -> tuple[Path, list[str]]:
+    """Return the file of the module in a name, and the rest of the name."""
+    parts = name.split(".")
+    for n in range(1, len(parts)):
+        path = (ROOT / "dino").joinpath(*parts[:n]).with_suffix(".py")
+        if path.is_file():
+            return path, parts[n:]
+    raise KeyError(name)

@@ -1,8 +1,8 @@
-"""Lesson 04: the sampler. From pure noise to a picture, mixing in the network's own guesses step by step.
+"""Lesson 04: the sampler, which turns pure noise into pictures, one prediction at a time.
 
-The network has learned to guess the clean picture behind a noisy one. From pure noise its guess is a blur. But mixed
-into the noise, even a blur leaves a little more for the network to go by the next time it is asked. So the sampler
-walks down from noise level 1 to 0: ask, mix the guess in, ask again.
+The network has learned to predict the clean picture behind a noisy one. From pure noise, its prediction is a blur. But
+mix some of that blur into the noise, and the network has more to go on the next time. So the sampler takes small steps
+from noise level 1 down to 0. In each step it gets a prediction from the network and mixes that prediction in.
 
 Fill in the five functions, then run: uv run pytest lessons/04
 """
@@ -16,77 +16,79 @@ from torch import Tensor, nn
 
 
 class Step(NamedTuple):
-    """What the sampler has after one step. You need not change this.
+    """State of the sampler after one step. You don't need to change this class.
 
-    It is a tuple whose places have names: Step(a, b, c).noisy is b.
+    A Step is a tuple whose items have names: Step(a, b, c).noisy is b.
     """
 
-    noise_level: Tensor  # the level that the step arrived at, (1, 1, 1, 1)
+    noise_level: Tensor  # the level that the step reached, (1, 1, 1, 1)
     noisy: Tensor  # the mix at that level, (N, C, H, W)
-    denoised: Tensor  # the network's answer that led there, (N, C, H, W)
+    denoised: Tensor  # the network's prediction in this step, (N, C, H, W)
 
 
 def noise_schedule(n_steps: int) -> Tensor:
-    """List the noise levels to visit, evenly spaced from 1 (pure noise) down to 0 (no noise).
+    """Return the noise levels to visit, evenly spaced from 1 (pure noise) down to 0 (no noise).
 
     Args:
-        n_steps: how many steps to take, at least 1. A step leads from one level of the list to the one after it.
+        n_steps: how many steps to take, at least 1. Each step goes from one level to the next.
 
     Returns:
-        The levels, from the highest to the lowest, both ends included: float32, shape (n_steps + 1,).
+        The levels, from the highest to the lowest, including both ends: float32, shape (n_steps + 1,).
 
     Raises:
-        ValueError: n_steps is less than 1.
+        ValueError: if n_steps is less than 1.
 
     Example:
         noise_schedule(4) is tensor([1.0000, 0.7500, 0.5000, 0.2500, 0.0000]).
 
     Good to know:
-        torch.linspace(2, 5, 4) is tensor([2., 3., 4., 5.]): so many numbers, evenly spaced, with both ends.
+        torch.linspace(2, 5, 4) is tensor([2., 3., 4., 5.]): four evenly spaced numbers, including both ends.
     """
-    # Without a step there is nothing to sample. Better to say so here than to return noise and call it a picture.
+    # Without a step there is nothing to sample. An error here is better than noise that is returned as a picture.
     if n_steps < 1:
         raise ValueError(f"sampling takes at least 1 step, got {n_steps}")
-    # It is the old story of the fence: four steps go between five posts.
+    # A fence has one more post than it has gaps: four steps go between five levels.
     return torch.linspace(1, 0, n_steps + 1)
 
 
 def extrapolate(denoised: Tensor, previous: Tensor | None, step_size: float) -> Tensor:
-    """Lean on the network's answer: go from the previous answer through the new one, `step_size` times as far.
+    """Extrapolate from the previous prediction through the new prediction, `step_size` times as far.
 
-    A step size of 1 stops at the new answer. 2 goes on beyond it, by as much again. 0.5 stops halfway. The answers
-    sharpen while the noise falls, so the change from one to the next points at the answers to come.
+    A step size of 1 stops at the new prediction. A step size of 2 goes beyond it, by the same distance again. A step
+    size of 0.5 stops halfway. Predictions become sharper as the noise level falls, so the change from one prediction to
+    the next points toward the predictions to come.
 
     Args:
-        denoised: the network's new answer, shape (N, C, H, W).
-        previous: its answer one step earlier, of the same shape. On the first step there is none, and it is None.
-        step_size: how far to go, where the way from `previous` to `denoised` counts as 1.
+        denoised: the network's new prediction, shape (N, C, H, W).
+        previous: the network's prediction one step earlier, of the same shape. On the first step it is None.
+        step_size: how far to go, as a multiple of the distance from `previous` to `denoised`.
 
     Returns:
-        The guess, shape (N, C, H, W); on the first step `denoised` itself. It may leave [0, 1], and that is fine.
+        The extrapolated prediction, shape (N, C, H, W). On the first step it is `denoised` itself. It may leave [0, 1],
+        and that is fine.
 
     Example:
-        A pixel that was answered as 0.5, and now as 0.6, is guessed at 0.7 with a step size of 2.
+        If the prediction for a pixel was 0.5 and is now 0.6, a step size of 2 gives 0.7.
 
     Good to know:
-        To go beyond a point on a line is called to extrapolate. A blend with a weight above 1 does that.
+        To extrapolate is to go beyond a known point on a line. A blend with a weight above 1 does that.
     """
-    # The course's one blend again, this time with a weight that may be larger than 1: at weight 0 it is `previous`, at
-    # weight 1 it is `denoised`, and at weight 2 it is as far beyond. Numerical people call this a two-step method, for
-    # it remembers one earlier answer. `is None` is the test to use: `if not previous` would ask a whole tensor for one
-    # yes or no.
+    # This is the course's blend again, but its weight may be larger than 1. At weight 0 the result is `previous`, at
+    # weight 1 it is `denoised`, and at weight 2 it is the same distance beyond `denoised`. In numerical analysis this
+    # is a two-step method, because it remembers one earlier prediction. Test with `is None`: `if not previous` would
+    # ask whether a whole tensor is true.
     return denoised if previous is None else torch.lerp(previous, denoised, step_size)
 
 
 def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
-    """Take a noisy picture down to a lower noise level, by mixing in the guess at the clean picture.
+    """Take noisy pictures down to a lower noise level by mixing in `guess`, an estimate of the clean pictures.
 
-    The result is a blend of `guess` and `noisy`. If the guess is the true clean picture, the result is what `mix` of
-    lesson 01 would make of that picture and the same noise at `next_level`.
+    The result is a blend of `guess` and `noisy`. If `guess` is the true clean picture, the result is what `mix` of
+    lesson 01 would make from that picture and the same noise at `next_level`.
 
     Args:
         noisy: the images at `noise_level`, shape (N, C, H, W).
-        guess: the clean images, as far as one can tell, of the same shape.
+        guess: an estimate of the clean images, of the same shape. The sampler passes the extrapolated prediction.
         noise_level: the level that `noisy` is at, shape (1, 1, 1, 1), above 0 and at most 1.
         next_level: the level to go to, shape (1, 1, 1, 1), from 0 to `noise_level`.
 
@@ -94,65 +96,65 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
         The images at `next_level`, shape (N, C, H, W).
 
     Example:
-        From level 0.8 to 0.2, a noisy pixel of 0.9 with a guess of 0.5 becomes 0.6.
+        From level 0.8 to 0.2, a noisy pixel of 0.9 becomes 0.6 if `guess` is 0.5.
 
     Good to know:
-        A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend keeps
-        the same share of everything that is in it.
+        A picture at level 0.8 holds 0.8 parts of noise. At level 0.2 it should hold a quarter of that. A blend scales
+        everything in a picture by the same fraction.
     """
-    # Write `noisy` out as the blend it is, (1 - noise_level) * clean + noise_level * noise. Keep the share s of it, and
-    # the noise in it is s * noise_level. This should be next_level, so s = next_level / noise_level. The rest, 1 - s,
-    # makes room for the guess. Check the ends: on the way to level 0 the share is 0 and nothing but the guess is left;
-    # where both levels are the same it is 1, and nothing happens.
+    # `noisy` is the blend (1 - noise_level) * clean + noise_level * noise. Keep a fraction s of it, and the noise in it
+    # becomes s * noise_level. That should be next_level, so s = next_level / noise_level. The other part, 1 - s, is
+    # filled with `guess`. Check the ends: on the way to level 0 the fraction is 0, and only `guess` is left. If both
+    # levels are the same, the fraction is 1, and nothing changes.
     return torch.lerp(guess, noisy, next_level / noise_level)
 
 
 def denoise(
     model: nn.Module, noisy: Tensor, schedule: Tensor | Sequence[float], step_size: float = 2.0
 ) -> Iterator[Step]:
-    """Walk noisy pictures down the levels of a schedule, and yield a Step after each step.
+    """Take noisy pictures down the levels of a schedule, and yield a Step after each step.
 
-    A step asks the model once, about the pictures as they are now and the level they are at now. From its answer and
-    its answer one step earlier, `extrapolate` makes the guess, and `remix` takes the pictures to the next level of the
-    schedule. Nothing is random here, and nothing is cut off to [0, 1].
+    Each step calls the model once, with the current pictures and their current noise level. `extrapolate` combines the
+    new prediction with the prediction one step earlier, and `remix` uses the result to take the pictures to the next
+    level of the schedule. Nothing here is random, and nothing is clamped to [0, 1].
 
     Args:
-        model: called as model(noisy, noise_level), it answers with clean images, shape (N, C, H, W). The level is told
-            as a tensor of shape (1, 1, 1, 1), of the dtype of `noisy` and on its device. Whether the model is in
-            training or evaluation mode is up to the caller.
-        noisy: the images at the first level of the schedule, shape (N, C, H, W). They stay as they are.
-        schedule: falling levels, each but the last above 0: a tensor of shape (n_steps + 1,) or a list of floats. They
-            need not be even, and need not begin at 1 or end at 0.
+        model: called as model(noisy, noise_level), it predicts the clean images, shape (N, C, H, W). The noise level
+            is a tensor of shape (1, 1, 1, 1), with the dtype and the device of `noisy`. Leave the model's mode,
+            training or evaluation, to the caller.
+        noisy: the images at the first level of the schedule, shape (N, C, H, W). They must not change.
+        schedule: falling levels, all above 0 except perhaps the last: a tensor of shape (n_steps + 1,) or a list of
+            floats. They may be unevenly spaced, and they don't have to start at 1 or end at 0.
         step_size: see `extrapolate`.
 
     Yields:
-        A Step after each step. Later steps leave the tensors of an earlier Step as they are.
+        A Step after each step. Later steps must not change the tensors of an earlier Step.
 
     Example:
         for step in denoise(model, noisy, [1.0, 0.5, 0.0]): print(step.noise_level.item()) prints 0.5, then 0.0.
 
     Good to know:
-        A function with a `yield` in it is a generator. It runs when a value is asked for, up to the next `yield`, and
-        stands still there. Nothing is learned here, and so the model is called without gradients, inside of
-        `with torch.no_grad():`. Until that block ends, gradients are off for all of the program: if the function stands
-        still inside, its caller goes on without them too.
+        A function with a `yield` in it is a generator. When its caller asks for a value, it runs up to the next `yield`
+        and pauses there. Nothing is learned here, so call the model without gradients, inside `with torch.no_grad():`.
+        Until that block ends, gradients are off in the whole program. If the function pauses inside the block,
+        gradients are off for its caller too.
     """
-    # A list or a tensor of any dtype becomes a tensor like `noisy`, with as many levels (-1) as there are and four more
-    # dimensions of 1. Taking one level out uses the first dimension up, which leaves it the shape (1, 1, 1, 1): one
-    # level for the whole batch, ready to be told to the model.
+    # A list, or a tensor of any dtype, becomes a tensor like `noisy`: one dimension for the levels (-1), and four more
+    # of size 1. Taking one level out removes the first dimension, which leaves the shape (1, 1, 1, 1): one level for
+    # the whole batch, ready for the model.
     levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)
     previous = None
-    # pairwise goes through neighbors: levels 0 and 1, levels 1 and 2, and so on. n + 1 levels make n steps.
+    # pairwise goes through neighbors: levels 0 and 1, then levels 1 and 2, and so on. n + 1 levels make n steps.
     for noise_level, next_level in pairwise(levels):
-        # The level told is the one that `noisy` is at now. The next one would make the network believe that there is
-        # less noise than there is, and what it takes for detail would be noise. The block ends before the `yield`.
+        # The model needs the current level of `noisy`. With the next level, the network would expect less noise than
+        # there is, and would take noise for detail. The block ends before the `yield`.
         with torch.no_grad():
             denoised = model(noisy, noise_level)
         guess = extrapolate(denoised, previous, step_size)
-        # A new tensor under the old name. The caller's `noisy`, and those already yielded, stay as they are.
+        # This is a new tensor under the old name. The caller's `noisy` and the tensors already yielded don't change.
         noisy = remix(noisy, guess, noise_level, next_level)
-        # Remember the answer, not the guess: a guess is already carried too far, and leaning on it would go on from
-        # there, further each time.
+        # Remember the prediction, not `guess`. `guess` already goes too far, and extrapolating from it would go
+        # further with every step.
         previous = denoised
         yield Step(next_level, noisy, denoised)
 
@@ -166,34 +168,34 @@ def generate(
     step_size: float = 2.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Make new pictures: pure noise, walked down an even schedule to level 0.
+    """Generate new pictures: start from pure noise, and denoise along an evenly spaced schedule down to level 0.
 
     Args:
-        model: a denoiser, see `denoise`. It is in evaluation mode while it is asked. Afterwards, also after an error
-            halfway, it is back in the mode it came in.
+        model: a denoiser, see `denoise`. Call it in evaluation mode. Afterward it must be back in its original mode,
+            even after an error halfway.
         n_images: how many pictures.
         image_shape: the shape (C, H, W) of one picture, a tuple or a list.
-        n_steps: how many steps to take, each of them one call of the model.
+        n_steps: how many steps to take. Each step is one call of the model.
         step_size: see `extrapolate`.
-        generator: where the random numbers of the noise come from; None means torch's own, global one.
+        generator: source of the random numbers for the noise; None means torch's global generator.
 
     Returns:
-        The pictures, shape (n_images, C, H, W), cut off to [0, 1] once, at the very end. They are on the device and of
-        the dtype of the model's weights; if it has none (as some of the grader's), on the CPU and float32.
+        The pictures, shape (n_images, C, H, W), clamped to [0, 1] once, at the very end. They have the device and dtype
+        of the model's weights. Some of the grader's models have no weights; then the pictures are on the CPU, float32.
 
     Example:
-        generate(model, 16, image_shape=(3, 64, 64)) makes 16 pictures in color.
+        generate(model, 16, image_shape=(3, 64, 64)) makes 16 color pictures.
 
     Good to know:
-        Some layers work differently while a network learns. model.eval() switches a network and all of its parts to
-        evaluation, model.train(mode) to training if `mode` is True; model.training says which it is.
+        Some layers work differently during training. model.eval() switches a network and all of its parts to evaluation
+        mode. model.train(mode) switches them to training mode if `mode` is True. model.training says which mode it is.
         next(model.parameters(), other) is the first of the weights, or `other` if there are none.
     """
-    # Any weight tells where the model lives and in what numbers it calculates. torch.empty(0) stands in where there
-    # is none: a tensor without numbers, on the CPU, of torch's default dtype.
+    # Any of the weights has the model's device and dtype. If there are no weights, torch.empty(0) replaces them: a
+    # tensor without numbers, on the CPU, with torch's default dtype.
     weights = next(model.parameters(), torch.empty(0))
-    # The only random numbers of it all. Uniform in [0, 1), as in training: the network knows no other noise. At level 1
-    # a mix is nothing but noise, so this is where the schedule begins.
+    # These are the only random numbers in sampling. They are uniform in [0, 1), as in training, because the network
+    # knows no other noise. At level 1 a mix is nothing but noise, so the schedule starts there.
     noise = torch.rand((n_images, *image_shape), generator=generator, device=weights.device, dtype=weights.dtype)
     was_training = model.training
     model.eval()
@@ -201,8 +203,8 @@ def generate(
         for step in denoise(model, noise, noise_schedule(n_steps), step_size):
             noisy = step.noisy
     finally:
-        # Done also if the model raises an error or somebody presses Ctrl-C: who is in the middle of training wants the
-        # model back as it was.
+        # This also runs if the model raises an error or somebody presses Ctrl-C. A training loop that calls `generate`
+        # needs the model back in training mode.
         model.train(was_training)
-    # On the way, numbers outside [0, 1] carry information and even out. Only the finished picture is cut off.
+    # During sampling, numbers outside [0, 1] carry information and even out. Only the finished pictures are clamped.
     return noisy.clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Right answers to lesson 02, each written differently: the grader must accept them all."""
+"""Right answers to lesson 02, each written differently. The grader must accept all of them."""
 
 import functools
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from tests.alternative_solutions import answers
 
 @answers("Block")
 class SkipFirst(nn.Module):
-    """The skip is made, named and computed before the body."""
+    """A Block that creates and computes the skip before the body."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class SkipFirst(nn.Module):
 
 @answers("Block")
 class RawParameters(nn.Module):
-    """No layers at all; the bias is added by hand, before the sum over the pixels."""
+    """A Block without layers. The bias is added by hand, before the sum over the pixels."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class RawParameters(nn.Module):
 
 @answers("Block")
 class UnfoldedIntoLinear(nn.Module):
-    """A convolution as a Linear layer on 3x3 patches."""
+    """A Block whose convolutions are Linear layers on 3x3 patches."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -62,16 +62,16 @@ class UnfoldedIntoLinear(nn.Module):
         return F.unfold(x, 3, padding=1).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        def picture(rows: Tensor) -> Tensor:
+        def image(rows: Tensor) -> Tensor:
             return rows.transpose(1, 2).unflatten(2, x.shape[2:])
 
-        body = self.second(self.patches(torch.relu(picture(self.first(self.patches(x))))))
-        return picture(body) + (picture(self.skip(self.patches(x))) if self.skip is not None else x)
+        body = self.second(self.patches(torch.relu(image(self.first(self.patches(x))))))
+        return image(body) + (image(self.skip(self.patches(x))) if self.skip is not None else x)
 
 
 @answers("Block")
-class EinsumOfShiftedPictures(nn.Module):
-    """Weights laid out as (rows, columns, in, out), as other libraries do."""
+class EinsumOfShiftedImages(nn.Module):
+    """A Block with weights of shape (rows, columns, in, out), as in other libraries."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class EinsumOfShiftedPictures(nn.Module):
 
 @answers("Block")
 class InChannelOrder(nn.Module):
-    """Weights laid out as (in, out, rows, columns), also where both are equally many."""
+    """A Block with weights of shape (in, out, rows, columns), even when in and out are equal."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class InChannelOrder(nn.Module):
 
 
 @answers("Block")
-class ASequentialOfItsOwn(nn.Sequential):
+class SubclassOfSequential(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(
             conv(channels_in, channels_out), nn.ReLU(inplace=True), conv(channels_out, channels_out, bias=False)
@@ -125,8 +125,8 @@ class ASequentialOfItsOwn(nn.Sequential):
 
 
 @answers("Block")
-class InitialisedWithCare(nn.Module):
-    """He's initialization, and a second convolution that starts at 0, so that a new Block does nothing yet."""
+class CarefullyInitialized(nn.Module):
+    """A Block with He initialization whose second convolution starts at 0, so that a new Block does nothing yet."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -185,18 +185,18 @@ class MatricesByHand(nn.Module):
 
 
 @answers("Pool")
-class OneImageAfterTheOther(nn.Module):
+class ImageByImage(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.one = nn.Conv1d(channels, 4 * channels, 1)
         self.two = nn.Conv1d(4 * channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        answers = []
+        outputs = []
         for image in x:
             found = torch.stack([channel.max() for channel in image])
-            answers.append(image + self.two(F.relu(self.one(found[:, None])))[..., None])
-        return torch.stack(answers)
+            outputs.append(image + self.two(F.relu(self.one(found[:, None])))[..., None])
+        return torch.stack(outputs)
 
 
 @answers("Pool")
@@ -214,7 +214,7 @@ class RowsThenColumns(nn.Module):
 
 
 @answers("Pool")
-class MaxPoolOfTheWholePicture(nn.Module):
+class MaxPoolOfTheWholeImage(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.hidden = nn.Conv2d(channels, 4 * channels, kernel_size=(1, 1))
@@ -290,7 +290,7 @@ class NumberedAttributes(nn.Module):
 
 @answers("Stage")
 class ListedAndRegistered(nn.Module):
-    """A plain list to walk along, with every layer registered as well."""
+    """A Stage that loops over a plain list, and registers every layer too."""
 
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__()
@@ -305,7 +305,7 @@ class ListedAndRegistered(nn.Module):
 
 @answers("Stage")
 class InsideOut(nn.Module):
-    """A stage of depth n is one of depth n - 1 with a Block more before the Pool."""
+    """A recursive Stage: depth n is depth n - 1 and one more Block before the Pool."""
 
     class Middle(nn.Module):
         def __init__(self, channels: int, depth: int) -> None:
@@ -340,7 +340,7 @@ class NamedSteps(nn.Module):
 
 @answers("Stage")
 class AllInOne(nn.Module):
-    """Without Block and Pool, every layer written out."""
+    """A Stage without Block and Pool, with every layer written out."""
 
     def __init__(self, channels_in: int, c: int, depth: int) -> None:
         super().__init__()
@@ -362,7 +362,7 @@ WIDTHS, DEPTHS = (64, 64, 64, 64, 64), (2, 2, 2, 2, 2)
 
 @answers("UNet")
 class Recursive(nn.Module):
-    """A U around a smaller U."""
+    """A recursive UNet: each U contains a smaller U."""
 
     class Around(nn.Module):
         def __init__(self, channels_in: int, widths: Sequence[int], depths: Sequence[int]) -> None:
@@ -399,7 +399,7 @@ class Recursive(nn.Module):
 
 @answers("UNet")
 class ByIndex(nn.Module):
-    """Skips kept by resolution, layers for the resizing, parts of the head by name."""
+    """A UNet with skips stored by resolution, layers for the resizing, and named parts of the head."""
 
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__()
@@ -434,7 +434,7 @@ class ByIndex(nn.Module):
 
 @answers("UNet")
 class ResizedByHand(nn.Module):
-    """Halving and doubling by reshaping; the picture is never changed, but a copy of it is."""
+    """A UNet that halves and doubles by reshaping. It changes a copy of the image, never the image."""
 
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         if len(widths) != len(depths):
@@ -451,21 +451,21 @@ class ResizedByHand(nn.Module):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         x = noisy.new_empty(noisy.shape[0], noisy.shape[1] + 1, *noisy.shape[2:])
         x[:, :-1], x[:, -1:] = noisy, noise_level
-        pile = []
+        stack = []
         for stage in self.left:
-            if pile:
+            if stack:
                 x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).mean((3, 5))
             x = stage(x)
-            pile.append(x)
-        pile.pop()
+            stack.append(x)
+        stack.pop()
         for stage in self.right:
-            x = stage(x).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) + pile.pop()
+            x = stage(x).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) + stack.pop()
         return self.last(self.hidden(self.stage(x)).clamp(min=0))
 
 
 @answers("UNet")
 class ResizedByConvolutions(nn.Module):
-    """Averages and copies by convolutions whose kernels are fixed: buffers, not weights. Its last layer starts at 0."""
+    """A UNet that averages and copies with fixed convolution kernels, which are buffers. Its last layer starts at 0."""
 
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__()
@@ -501,7 +501,7 @@ class ResizedByConvolutions(nn.Module):
 
 @answers("UNet")
 class OneByOne(nn.Module):
-    """Each image goes through by itself; the level is filled in with torch.full."""
+    """A UNet that runs one image at a time and fills in the level with torch.full_like."""
 
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__()
@@ -534,7 +534,7 @@ class OneByOne(nn.Module):
 
 @answers("UNet")
 class WithHelpers(nn.Module):
-    """In functions of its own, with F.adaptive_avg_pool2d and F.upsample-like indexing."""
+    """A UNet with helper methods, F.adaptive_avg_pool2d, and indexing to double the size."""
 
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__()
@@ -545,7 +545,7 @@ class WithHelpers(nn.Module):
             self.add_module(f"down_{i}", denoiser.Stage(a, b, d))
             if i:
                 self.add_module(f"up_{i}", denoiser.Stage(b, a, d))
-        self.to_pictures = nn.Sequential(
+        self.to_images = nn.Sequential(
             *denoiser.Stage(widths[0], widths[0], depths[0]),
             conv(widths[0], widths[0]),
             nn.ReLU(),
@@ -554,7 +554,7 @@ class WithHelpers(nn.Module):
         nn.init.constant_(list(self.parameters())[-1], 0.5)
 
     def around(self, x: Tensor, i: int) -> Tensor:
-        """What comes back up at resolution i for what goes down."""
+        """Run the U from resolution i down and back up to resolution i."""
         x = self.get_submodule(f"down_{i}")(x)
         if not hasattr(self, f"up_{i + 1}"):
             return x
@@ -566,4 +566,4 @@ class WithHelpers(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         t = t.to(x.dtype).reshape(-1, 1, 1, 1).repeat(1 if len(t) == len(x) else len(x), 1, *x.shape[2:])
-        return self.to_pictures(self.around(torch.cat([x, t], dim=-3), 0))
+        return self.to_images(self.around(torch.cat([x, t], dim=-3), 0))

@@ -1,4 +1,4 @@
-"""Right answers to lesson 00, each written differently: the grader must accept them all."""
+"""Right answers to lesson 00, each written differently. The grader must accept all of them."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ Generator = torch.Generator | None
 
 @answers("to_unit")
 def plain_division(images_uint8: Tensor) -> Tensor:
-    return images_uint8 / 255  # torch's / of whole numbers gives float32
+    return images_uint8 / 255  # dividing whole numbers gives float32 in torch
 
 
 @answers("to_unit")

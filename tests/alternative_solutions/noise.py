@@ -1,4 +1,4 @@
-"""Right answers to lesson 01, each written differently: the grader must accept them all."""
+"""Right answers to lesson 01, each written differently. The grader must accept all of them."""
 
 import math
 
@@ -41,7 +41,7 @@ def by_einsum(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
 def on_a_copy(clean: Tensor, noise: Tensor, noise_level: Tensor) -> Tensor:
     noisy = clean.clone()
     noisy.mul_(1 - noise_level).add_(noise_level * noise)
-    return noisy.clamp(0, 1)  # changes nothing within the range
+    return noisy.clamp(0, 1)  # has no effect on values in [0, 1]
 
 
 @answers("mix")

@@ -1,4 +1,4 @@
-"""Right answers to lesson 04, each written differently: the grader must accept them all."""
+"""Alternative solutions for lesson 04, each written differently. The grader must accept all of them."""
 
 import copy
 from collections.abc import Generator as Walk
@@ -144,9 +144,9 @@ def on_a_copy(denoised: Tensor, previous: Tensor | None, step_size: float) -> Te
 
 
 @answers("remix")
-def two_shares(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
-    share = next_level / noise_level
-    return share * noisy + (1 - share) * guess
+def two_fractions(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
+    fraction = next_level / noise_level
+    return fraction * noisy + (1 - fraction) * guess
 
 
 @answers("remix")
@@ -167,14 +167,14 @@ def from_noisy_towards_the_guess(noisy: Tensor, guess: Tensor, noise_level: Tens
 
 @answers("remix")
 def with_plain_numbers(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
-    share = next_level.item() / noise_level.item()
-    return torch.lerp(guess, noisy, share)
+    fraction = next_level.item() / noise_level.item()
+    return torch.lerp(guess, noisy, fraction)
 
 
 @answers("remix")
-def guarded(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
-    share = (next_level / (noise_level + 1e-8)).clamp(0, 1)
-    return guess + share * (noisy - guess)
+def safe_division(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
+    fraction = (next_level / (noise_level + 1e-8)).clamp(0, 1)
+    return guess + fraction * (noisy - guess)
 
 
 @answers("remix")
@@ -215,11 +215,11 @@ def decorated_and_inlined(
 def one_level_for_each_image(model: nn.Module, x: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     n = len(x)
     ts = torch.as_tensor(schedule, dtype=x.dtype, device=x.device)
-    answers_so_far: list[Tensor] = []
+    predictions: list[Tensor] = []
     for t, s in zip(ts[:-1], ts[1:]):  # noqa: RUF007
         with torch.no_grad():
-            answers_so_far.append(model(x, t.expand(n).reshape(n, 1, 1, 1)))
-        last, before = answers_so_far[-1], answers_so_far[max(0, len(answers_so_far) - 2)]
+            predictions.append(model(x, t.expand(n).reshape(n, 1, 1, 1)))
+        last, before = predictions[-1], predictions[max(0, len(predictions) - 2)]
         x = torch.lerp(torch.lerp(before, last, step_size), x, s / t)
         yield Step(noise_level=s.reshape(1, 1, 1, 1), noisy=x, denoised=last)
 
@@ -239,12 +239,12 @@ def a_class_of_its_own(model: nn.Module, noisy: Tensor, schedule: Schedule, step
                 raise StopIteration
             now, after = self.levels.pop(0), self.levels[0]
             with torch.no_grad():
-                answer: Any = model(self.noisy, now)
-                guess = answer if self.previous is None else 2 * answer - self.previous
-                guess = answer if self.previous is None else answer + (step_size - 1) * (guess - answer)
+                denoised: Any = model(self.noisy, now)
+                guess = denoised if self.previous is None else 2 * denoised - self.previous
+                guess = denoised if self.previous is None else denoised + (step_size - 1) * (guess - denoised)
                 self.noisy = self.noisy * (after / now) + guess * (1 - after / now)
-            self.previous = answer
-            return Step(after, self.noisy, answer)
+            self.previous = denoised
+            return Step(after, self.noisy, denoised)
 
     return Walker()
 
@@ -258,7 +258,7 @@ def prepared_first(model: nn.Module, noisy: Tensor, schedule: Schedule, step_siz
         for now, after in zip(levels, levels[1:]):  # noqa: RUF007
             with torch.inference_mode():
                 denoised = model(noisy=noisy, noise_level=now)
-            denoised = denoised.clone()  # a tensor like any other again
+            denoised = denoised.clone()  # an ordinary tensor again
             guess = denoised if previous is None else denoised * step_size + previous * (1 - step_size)
             noise = (noisy - (1 - now) * guess) / now
             noisy = (1 - after) * guess + after * noise
@@ -296,14 +296,14 @@ def gradients_switched_by_hand(
         was = torch.is_grad_enabled()
         torch.set_grad_enabled(False)
         try:
-            answer = model(noisy, now)
+            denoised = model(noisy, now)
         finally:
             torch.set_grad_enabled(was)
-        change = 0 if previous is None else answer - previous
-        share = levels[place + 1] / now
-        noisy = share * noisy + (1 - share) * (answer + (step_size - 1) * change)
-        previous = answer
-        yield Step(levels[place + 1], noisy, answer)
+        change = 0 if previous is None else denoised - previous
+        fraction = levels[place + 1] / now
+        noisy = fraction * noisy + (1 - fraction) * (denoised + (step_size - 1) * change)
+        previous = denoised
+        yield Step(levels[place + 1], noisy, denoised)
 
 
 @answers("denoise")

@@ -1,1 +1,1 @@
-"""What runs inside the sandbox: loading and grading the code of a learner."""
+"""The inside of the sandbox: loading, running and grading a learner's code."""

@@ -1,7 +1,7 @@
-"""The words that graders are written in: what they expect of an answer, and what they say when it isn't so.
+"""Expectations: the functions that graders are written with. Each one checks a property, and raises `Wrong` without it.
 
-A grader is a function `test_mix(mix, seed)` that calls the answer and raises `Wrong` through one of these. Each
-property gets a sentence of its own, for the sentence is what the learner reads.
+A grader is a function `test_mix(mix, seed)` that calls the answer and checks its properties. Each property has a
+sentence of its own, because the learner reads that sentence.
 """
 
 import contextlib
@@ -15,11 +15,18 @@ Marked = TypeVar("Marked")
 
 
 class Wrong(Exception):
-    """A property that the answer lacks: what should hold, what was expected and what came.
+    """A property that an answer lacks.
 
-    `evidence` is what the answer gave, as a tensor. A known mistake that fails at the same property with the same
-    evidence, up to `slack`, is taken to be the one that was made; without evidence the words of `got` are compared.
-    Where random draws are judged, the evidence is statistics and the slack is wide, for draws may come in any order.
+    A known mistake explains an answer if both lack the same property with the same evidence. Without evidence, the
+    words of `got` are compared.
+
+    Args:
+        what: a sentence on what should hold.
+        expected: what was expected, to follow the word "expected".
+        got: what the answer gave, to follow the word "got".
+        evidence: what the answer gave, as a tensor. Where random draws are tested, it holds statistics.
+        slack: how far the evidence of two answers may differ. It is wide for statistics, because draws may come in any
+            order.
     """
 
     def __init__(
@@ -29,7 +36,7 @@ class Wrong(Exception):
         self.what, self.expected, self.got, self.evidence, self.slack = what, expected, got, evidence, slack
 
     def is_like(self, other: "Wrong") -> bool:
-        """Whether two answers went wrong in the same way."""
+        """Return whether two answers went wrong in the same way."""
         if self.what != other.what:
             return False
         if self.evidence is None or other.evidence is None:
@@ -41,9 +48,11 @@ class Wrong(Exception):
 
 
 def mistake(exercise: str, says: str) -> Callable[[Marked], Marked]:
-    """Mark a wrong answer of `mistakes.py`: which exercise it answers, and what to say to who made it.
+    """Mark a wrong answer in the catalog of mistakes.
 
-    `says` is one sentence on what the code does, in the learner's words; it never gives the answer.
+    Args:
+        exercise: the exercise that it answers.
+        says: one sentence about what the code does, in the learner's words. It never gives the solution away.
     """
 
     def mark(answer: Marked) -> Marked:
@@ -54,7 +63,7 @@ def mistake(exercise: str, says: str) -> Callable[[Marked], Marked]:
 
 
 def runs(n: int) -> Callable[[Marked], Marked]:
-    """Mark a grader that is slow: it runs over `n` seeds in place of three."""
+    """Mark a slow grader, which runs over `n` seeds instead of three."""
 
     def mark(grader: Marked) -> Marked:
         grader.n_seeds = n  # type: ignore[attr-defined]
@@ -63,7 +72,7 @@ def runs(n: int) -> Callable[[Marked], Marked]:
     return mark
 
 
-# ---- expectations ---------------------------------------------------------------------------------------------------
+# ---- values ---------------------------------------------------------------------------------------------------------
 
 
 def expect(
@@ -75,7 +84,16 @@ def expect(
     evidence: Tensor | None = None,
     slack: float = 1e-4,
 ) -> None:
-    """`what` must hold: a whole sentence on what the answer should do, such as "Each image has its own level."."""
+    """Check that a property holds.
+
+    Args:
+        holds: True if it does.
+        what: a whole sentence about what the answer should do: "Each image has its own noise level."
+        expected, got, evidence, slack: as for `Wrong`.
+
+    Raises:
+        Wrong: if it doesn't hold.
+    """
     if not holds:
         raise Wrong(what, expected=expected, got=got, evidence=evidence, slack=slack)
 
@@ -83,186 +101,90 @@ def expect(
 def expect_tensor(
     value: Any, name: str, shape: Sequence[int] | None = None, *, dtype: torch.dtype | None = None, finite: bool = True
 ) -> Tensor:
-    """`value` must be a tensor of this shape and dtype. `name` tells what it is: "what mix returns"."""
+    """Check that a value is a tensor of this shape and dtype, on the CPU. Returns it.
+
+    Args:
+        value: what the answer gave.
+        name: what to call it, as the start of a sentence: "What `mix` returns".
+        shape: the shape it must have, or None for any.
+        dtype: the dtype it must have, or None for any.
+        finite: also check that no number in it is nan or infinite.
+
+    Raises:
+        Wrong: if it isn't.
+    """
     expect(isinstance(value, Tensor), f"{name} must be a tensor.", expected="a tensor", got=kind_of(value))
-    plain = value.layout == torch.strided and not value.is_nested and not value.is_quantized
-    expect(
-        plain, f"{name} must be an ordinary tensor.", expected="a dense one", got="a sparse, nested or quantized one"
-    )
-    expect(
-        value.device.type == "cpu",
-        f"{name} must be on the device that the inputs are on.",
-        expected="cpu",
-        got=str(value.device),
-    )
+    dense = value.layout == torch.strided and not value.is_nested and not value.is_quantized
+    says = f"{name} must be an ordinary tensor."
+    expect(dense, says, expected="a dense tensor", got="a sparse, nested or quantized tensor")
+    says = f"{name} must be on the same device as the inputs."
+    expect(value.device.type == "cpu", says, expected="cpu", got=str(value.device))
     if shape is not None:
-        expect(
-            tuple(value.shape) == tuple(shape),
-            f"{name} has the wrong shape.",
-            expected=str(tuple(shape)),
-            got=str(tuple(value.shape)),
-        )
+        want, have = tuple(shape), tuple(value.shape)
+        expect(have == want, f"{name} has the wrong shape.", expected=str(want), got=str(have))
     if dtype is not None:
-        expect(
-            value.dtype == dtype,
-            f"{name} has the wrong kind of numbers (dtype).",
-            expected=short(dtype),
-            got=short(value.dtype),
-        )
+        says = f"{name} has the wrong dtype."
+        expect(value.dtype == dtype, says, expected=short(dtype), got=short(value.dtype))
     if finite:
-        expect(
-            bool(torch.isfinite(value.detach()).all()),
-            f"{name} must be finite numbers.",
-            expected="no nan and no inf",
-            got="nan or inf",
-        )
+        is_finite = bool(torch.isfinite(value.detach()).all())
+        expect(is_finite, f"{name} must be finite.", expected="no nan and no inf", got="nan or inf")
     return value
 
 
 def expect_close(got: Any, want: Tensor, what: str, *, tolerance: float | None = None) -> None:
-    """Every number of `got` must be that of `want`, up to rounding: a thousand roundings of their dtype.
+    """Check that two tensors are equal up to rounding. The message shows the place where they differ most.
 
-    Says where the two differ most, and gives what came as evidence.
+    Args:
+        got: what the answer gave.
+        want: what it should give.
+        what: a whole sentence about the property.
+        tolerance: the largest difference that is allowed. By default it is a thousand rounding errors of their dtype.
+
+    Raises:
+        Wrong: if they differ. Its evidence is what the answer gave.
     """
-    got = expect_tensor(got, "the result", want.shape, finite=False)
-    expect(not got.is_complex(), "The result must be real numbers.", got=short(got.dtype))
+    got = expect_tensor(got, "The result", want.shape, finite=False)
+    expect(not got.is_complex(), "The result must be real.", expected="real numbers", got=short(got.dtype))
     got, want = got.detach(), want.detach()
     if tolerance is None:
         coarser = max((torch.finfo(x.dtype).eps for x in (got, want) if x.is_floating_point()), default=0.0)
         tolerance = 1000 * coarser * max(1.0, want.abs().max().item() if want.numel() else 1.0)
-    apart = (got.double() - want.double()).abs().nan_to_num(nan=torch.inf)
-    if apart.numel() == 0 or apart.max() <= tolerance:
+    difference = (got.double() - want.double()).abs().nan_to_num(nan=torch.inf)
+    if difference.numel() == 0 or difference.max() <= tolerance:
         return
-    place = where_largest(apart)
-    raise Wrong(
-        what,
-        expected=number(want[tuple(place)]),
-        got=number(got[tuple(place)]) + where(place),
-        evidence=got,
-    )
+    place = where_largest(difference)
+    raise Wrong(what, expected=number(want[tuple(place)]), got=number(got[tuple(place)]) + where(place), evidence=got)
 
 
 @contextlib.contextmanager
 def unchanged(**tensors: Tensor) -> Iterator[None]:
-    """Nothing within may change these tensors in place. Names are those the learner knows: `unchanged(clean=clean)`."""
+    """Check that the code within changes no tensor in place.
+
+    Args:
+        tensors: each by the name that the learner knows it by: `unchanged(clean=clean)`.
+
+    Raises:
+        Wrong: if a tensor changed.
+    """
     before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     yield
     for name, tensor in tensors.items():
         same = tensor.shape == before[name].shape and torch.equal(tensor.detach(), before[name])
-        what = f"`{name}` belongs to the caller and must stay as it was."
-        expect(same, what, expected=f"`{name}` as it was", got=f"`{name}` changed in place")
-
-
-def expect_fair_draws(draw: Callable[[torch.Generator | None], Tensor], seed: int, name: str) -> None:
-    """`draw(generator)` must take its random numbers from the generator, and from torch's global one when it is None.
-
-    Args:
-        draw: calls the answer and returns one tensor that its random numbers decide, large enough never to repeat.
-        name: what is drawn, for the message: "the levels".
-    """
-    global_state, global_seed = torch.get_rng_state(), torch.initial_seed()
-    first, again = (draw(_generator(seed)) for _ in range(2))
-    untouched = torch.equal(global_state, torch.get_rng_state())
-    expect(
-        _same(first, again) and untouched,
-        f"Given a generator, {name} must be decided by it alone: the same seed, the same result.",
-        expected="the same result from two generators with the same seed",
-        got="random numbers from torch's global generator as well" if _same(first, again) else "two different results",
-    )
-    generator = _generator(seed)
-    first, second = draw(generator), draw(generator)
-    unseeded = draw(None)
-    expect(
-        not _same(first, second),
-        f"Each call must draw {name} anew.",
-        expected="new random numbers at the second call",
-        got="the same result always" if _same(first, unseeded) else "the same ones as at the first call",
-    )
-    expect(
-        torch.initial_seed() == global_seed,
-        f"Without a generator, {name} must come from torch's global one as it is.",
-        expected="the global generator left to run on",
-        got="a new seed for it",
-    )
-    state = torch.get_rng_state()
-    first, second = draw(None), draw(None)
-    expect(
-        not _same(first, second),
-        f"Without a generator too, each call must draw {name} anew.",
-        expected="two different results",
-        got="the same result twice",
-    )
-    torch.set_rng_state(state)
-    expect(
-        _same(first, draw(None)),
-        f"Without a generator, {name} must be decided by torch's global one.",
-        expected="the same result from the same state of it",
-        got="random numbers from somewhere else",
-    )
-
-
-def expect_on_device_of(owner: str | None, name: str, call: Callable[[], Any]) -> None:
-    """`call()` must make its new tensors on the device of its argument `owner`, or on the one it is given: the CPU.
-
-    Shown without a GPU: tensors that are made with no word on where go to another place, in which they hold no numbers.
-    """
-    with torch.device("meta"):
-        try:
-            call()
-        except (RuntimeError, NotImplementedError):
-            raise Wrong(
-                f"{name} must be made on the device {f'where `{owner}` lives' if owner else 'that is asked for'}.",
-                expected=f"device={f'{owner}.' if owner else ''}device, wherever random numbers are drawn",
-                got="torch's default device",
-            ) from None
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other)
-
-
-def expect_uniform(values: Tensor, name: str) -> None:
-    """`values` must be spread evenly over [0, 1). The bounds are six standard errors wide: a fair draw always passes.
-
-    Args:
-        name: what they are, with its verb: "The levels are", "The noise is".
-    """
-    values = values.detach().double().flatten()
-    n, mean, spread = values.numel(), values.mean().item(), values.std().item()
-    different = values.unique().numel()
-    wrong: dict[str, Any] = {
-        "what": f"{name} spread evenly over [0, 1).",
-        "evidence": torch.cat(
-            [values.quantile(torch.linspace(0.1, 0.9, 9).double()), values.new_tensor([different / n])]
-        ),
-        "slack": 1 / n**0.5,  # eight standard errors of two medians' difference, or more
-    }
-    if values.min() < 0 or values.max() >= 1 + 1e-5:
-        got = "numbers below 0" if values.min() < 0 else "numbers above 1"
-        raise Wrong(expected="numbers from 0 to 1", got=got, **wrong)
-    if different < 0.9 * n:
-        drawn = f"{n:,} {'levels' if 'levels' in name.lower() else 'numbers'}"
-        got = f"only {different:,} different value{'s' * (different != 1)} in {drawn}"
-        raise Wrong(expected="numbers anywhere between 0 and 1", got=got, **wrong)
-    if n >= 1000 and not (values.min() < 20 / n and values.max() > 1 - 20 / n):  # a fair draw fails once in 10^8
-        got = f"none below {values.min():.3f} or above {values.max():.3f}"
-        raise Wrong(expected="some near 0 and some near 1", got=got, **wrong)
-    if abs(mean - 0.5) > 6 * (1 / 12 / n) ** 0.5:
-        raise Wrong(expected="a mean of 0.5", got=f"a mean of {mean:.2f}", **wrong)
-    if abs(spread - (1 / 12) ** 0.5) > 6 * (1 / 60 / n) ** 0.5:
-        raise Wrong(expected="a standard deviation of 0.29", got=f"one of {spread:.2f}", **wrong)
+        says = f"`{name}` belongs to the caller and must not change."
+        expect(same, says, expected=f"`{name}` unchanged", got=f"`{name}` changed in place")
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------
 
 
 def number(value: Tensor | float) -> str:
-    """A number as people write it: four significant digits."""
+    """Return a number with four significant digits."""
     return f"{float(value):.4g}"
 
 
 def where_largest(values: Tensor) -> list[int]:
-    """The indices of the largest number. (torch.unravel_index would do, and imports what takes half a second.)"""
+    """Return the indices of the largest number."""
+    # torch.unravel_index does the same, but imports modules for half a second.
     index = int(values.argmax())
     place: list[int] = []
     for size in reversed(values.shape):
@@ -272,28 +194,22 @@ def where_largest(values: Tensor) -> list[int]:
 
 
 def where(place: Sequence[int]) -> str:
-    """ " (image 2, channel 0, row 1, column 3)" for four indices; fewer are given as indices."""
+    """Return a place in words: " (image 2, channel 0, row 1, column 3)" for four indices, else " (at index 2)"."""
     if len(place) == 4:
-        return " ({})".format(
-            ", ".join(f"{w} {i}" for w, i in zip(("image", "channel", "row", "column"), place, strict=True))
-        )
+        names = ("image", "channel", "row", "column")
+        return f" ({', '.join(f'{name} {index}' for name, index in zip(names, place, strict=True))})"
     return f" (at index {', '.join(map(str, place))})" if place else ""
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in words for who wrote it."""
-    return "None (is a `return` missing?)" if value is None else f"{_article(type(value).__name__)}"
-
-
-def short(dtype: torch.dtype) -> str:
-    """ "float32" for torch.float32."""
-    return str(dtype).removeprefix("torch.")
-
-
-def _article(word: str) -> str:
+    """Return the type of a value in words: "a list"."""
+    if value is None:
+        return "None (is a `return` missing?)"
+    word = type(value).__name__
     by_ear = {"ndarray": "an", "UNet": "a"}
     return f"{by_ear.get(word, 'an' if word[0].lower() in 'aeiou' else 'a')} {word}"
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def short(dtype: torch.dtype) -> str:
+    """Return the name of a dtype: "float32" for torch.float32."""
+    return str(dtype).removeprefix("torch.")

@@ -1,49 +1,53 @@
-"""All of a learner's parts in one small training run; and if they don't work together, which of them is to blame."""
+"""The integration check: a small training run on all of a learner's parts, and the part at fault if it goes wrong."""
 
 from types import ModuleType
 from typing import Any
 
-from ..curriculum import MAKING, Course, Lesson
+from ..curriculum import MODEL_LESSONS, Course, Lesson
 from .combine import assemble
 from .isolation import captured_output
-from .loader import load
+from .loader import load, load_lesson
+from .raised import first_line
 
-WORSE = 1.5  # how many times dino's own figure a learner's may be; runs of right parts that differ in their random
-# draws stay well within it, which a test holds us to
+# The most that a learner's figure may be, in multiples of dino's. A test makes sure that right parts which draw other
+# random numbers stay well below it.
+WORST = 1.5
 
 
 def check_integration(course: Course) -> dict[str, Any]:
-    """Whether the learner's parts work together, in a sentence and some facts."""
+    """Check that a learner's parts work together. Returns a report: `passed`, a sentence `says`, and some `facts`."""
     measure = load(course.integration_test).measure
-    mine, missing = _files(course)
+    mine, missing = _written_files(course)
     if not mine:
         return _report(False, "none of your parts is written yet")
-    theirs = measure(assemble({}))
-    trouble = _trouble(measure, mine, theirs)
+    reference = measure(assemble({}))
+    trouble = _trouble(measure, mine, reference)
     used = f"your {', '.join(mine)}" + f" (and dino's {', '.join(missing)}, not written yet)" * bool(missing)
     if not trouble:
-        return _report(True, "passed", f"a small network, trained and sampled from with {used}, is as good as dino's")
-    # One part at a time gives way to dino's: the one whose absence mends it is the culprit.
-    culprits = [name for name in mine if not _trouble(measure, _without(mine, name), theirs)]
-    if not culprits:
-        return _report(False, f"{trouble}, and no single part is to blame", f"tried with {used}", "grade each lesson")
-    lessons = [lesson for lesson in MAKING if lesson.name in culprits]
+        return _report(True, "passed", f"a small network, trained and sampled with {used}, is as good as dino's")
+    # Replace one part at a time by dino's. If that fixes the run, the part is at fault.
+    at_fault = [name for name in mine if not _trouble(measure, _without(mine, name), reference)]
+    if not at_fault:
+        facts = (f"tried with {used}", "run the tests of each lesson")
+        return _report(False, f"{trouble}. No single part explains it", *facts)
+    lessons = [lesson for lesson in MODEL_LESSONS if lesson.name in at_fault]
     names = " or ".join(f"lesson {lesson.number} ({lesson.name})" for lesson in lessons)
-    mended = f"with dino's {culprits[0]} in place of yours it works; run pytest lessons/{lessons[0].number}"
-    return _report(False, f"{trouble}. It comes from {names}", mended)
+    fix = f"with dino's {at_fault[0]} in place of yours it works; run pytest lessons/{lessons[0].number}"
+    return _report(False, f"{trouble}. It comes from {names}", fix)
 
 
-def _files(course: Course) -> tuple[dict[str, ModuleType], list[str]]:
-    """The learner's files that hold no stub any more, and the names of the others."""
-    written = [x for x in MAKING if _is_written(course, x)]
+def _written_files(course: Course) -> tuple[dict[str, ModuleType], list[str]]:
+    """Return the learner's files that hold no stub, by name, and the names of the others."""
     found = {}
-    for lesson in written:
+    for lesson in MODEL_LESSONS:
+        if not _is_written(course, lesson):
+            continue
         try:
             with captured_output(course.lesson_file(lesson)):
-                found[lesson.name] = load(course.lesson_file(lesson))
-        except BaseException:  # its own lesson's tests say what is wrong with it
+                found[lesson.name] = load_lesson(course, lesson)
+        except BaseException:  # the lesson's own tests report it
             continue
-    return found, [lesson.name for lesson in MAKING if lesson.name not in found]
+    return found, [lesson.name for lesson in MODEL_LESSONS if lesson.name not in found]
 
 
 def _is_written(course: Course, lesson: Lesson) -> bool:
@@ -57,16 +61,17 @@ def _without(mine: dict[str, ModuleType], name: str) -> dict[str, ModuleType]:
     return {other: file for other, file in mine.items() if other != name}
 
 
-def _trouble(measure: Any, mine: dict[str, ModuleType], theirs: dict[str, float]) -> str:
-    """What is wrong with these parts together, or nothing."""
+def _trouble(measure: Any, mine: dict[str, ModuleType], reference: dict[str, float]) -> str:
+    """Return what goes wrong with some parts, or ""."""
     try:
         with captured_output():
-            ours = measure(assemble(mine))
+            figures = measure(assemble(mine))
     except BaseException as error:
-        return f"your parts together raise {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    for what, value in ours.items():
-        if not value <= WORSE * theirs[what]:  # nan is worse, too
-            return f"{what} is {value:.3g} with your parts and {theirs[what]:.3g} with dino's"
+        message = first_line(error)
+        return f"your parts raise {type(error).__name__}{': ' if message else ''}{message}"
+    for what, figure in figures.items():
+        if not figure <= WORST * reference[what]:  # true for nan, too
+            return f"{what} is {figure:.3g} with your parts and {reference[what]:.3g} with dino's"
     return ""
 
 

@@ -1,7 +1,4 @@
-"""Grading one exercise: fetch the learner's answer, hold it against the lesson's grader, and say what came of it.
-
-This runs the learner's code, so it is called inside `room`, a process that may hang or die.
-"""
+"""Isolation: what an answer changes outside itself is noticed and undone, and what it prints is kept."""
 
 import builtins
 import contextlib
@@ -11,6 +8,7 @@ import math
 import random
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-KEPT, MAX_PRINTED = 2_000, 20_000_000  # characters: the first are shown, and so many are a loop without an end
+KEPT = 2_000  # characters that are printed and kept
+MAX_PRINTED = 20_000_000  # more characters than this must come from an endless loop
 
 
 class GlobalState:
-    """What an answer might change outside itself, as it is now."""
+    """A snapshot of what an answer might change outside itself."""
 
     PLACES: tuple[Any, ...] = (
         builtins,
@@ -36,24 +35,28 @@ class GlobalState:
         torch.nn.Module,
         torch.optim,
     )
-    # What to look at, how to put it back, and what to call it.
+    # Each setting: how to read it, how to restore it, and what to call a change of it.
     SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object], str], ...] = (
-        (torch.initial_seed, torch.manual_seed, "a new seed for torch's global random numbers"),
+        (torch.initial_seed, torch.manual_seed, "a new seed for torch's global generator"),
         (torch.get_default_dtype, torch.set_default_dtype, "another default dtype"),
         (torch.get_default_device, lambda _: torch.set_default_device(None), "another default device"),
-        (torch.is_grad_enabled, torch.set_grad_enabled, "gradients switched on or off for everyone"),
+        (torch.is_grad_enabled, torch.set_grad_enabled, "gradients turned on or off globally"),
         (torch.is_inference_mode_enabled, lambda _: None, "inference mode left on"),
-        (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, "other algorithms"),
+        (
+            torch.are_deterministic_algorithms_enabled,
+            torch.use_deterministic_algorithms,
+            "deterministic algorithms turned on or off",
+        ),
         (torch.get_num_threads, torch.set_num_threads, "another number of threads"),
     )
 
     def __init__(self) -> None:
         ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "dino" and module]
         self.names = [(place, dict(vars(place))) for place in (*self.PLACES, *ours)]
-        self.settings = [look() for look, _, _ in self.SETTINGS]
+        self.settings = [read() for read, _, _ in self.SETTINGS]
 
     def restore(self) -> str:
-        """Put back what was changed. Returns the first such thing, in words, or nothing."""
+        """Undo all changes. Returns the first change in words, or ""."""
         changed = ""
         for place, before in self.names:
             for name, value in before.items():
@@ -63,35 +66,37 @@ class GlobalState:
                     continue
                 changed = changed or f"a new {place.__name__}.{name}"
                 setattr(place, name, value)
-        for (look, put_back, words), value in zip(self.SETTINGS, self.settings, strict=True):
-            if look() != value:
+        for (read, put_back, words), value in zip(self.SETTINGS, self.settings, strict=True):
+            if read() != value:
                 put_back(value)
                 changed = changed or words
         return changed
 
 
 class Flood(BaseException):
-    """The answer prints without end."""
+    """An error for an answer that prints without end."""
 
 
 class _Bounded(io.StringIO):
-    """Keeps the first characters that are printed, and counts the rest."""
+    """A text stream that keeps its first characters and counts the rest."""
 
     n_printed = 0
 
     def write(self, text: str) -> int:
         self.n_printed += len(text)
         if self.n_printed > MAX_PRINTED:
-            raise Flood(f"it printed more than {MAX_PRINTED:,} characters. Is there a print in a loop without an end?")
+            raise Flood(f"printed more than {MAX_PRINTED:,} characters. Is there a print in an endless loop?")
         super().write(text[: max(0, KEPT - self.tell())])
         return len(text)
 
 
 @contextlib.contextmanager
 def captured_output(file: Path = Path("lesson")) -> Iterator[io.StringIO]:
-    """Keep what is printed; put arguments, path and warnings back afterwards."""
-    import warnings
+    """Capture what is printed, and restore the arguments, the import path and the warnings afterwards.
 
+    Args:
+        file: shown to the code as the program's name.
+    """
     printed, path, arguments = _Bounded(), sys.path[:], sys.argv[:]
     sys.argv = [str(file)]
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():

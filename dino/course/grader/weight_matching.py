@@ -1,8 +1,8 @@
-"""Comparing two networks that are built differently: by the weights they use, in the order in which they use them.
+"""Weight matching: comparing two networks that are built differently.
 
-How a network calls its layers, in which order it makes them and how it lays out their numbers is its own business.
-What it computes is not: two networks are the same if the weights of one can be handed to the other such that both give
-the same answers.
+A network may name its layers, create them in any order and lay out their weights as it likes. Two networks are the same
+if the weights of one can be copied into the other so that both compute the same. Weights are matched by the order in
+which the networks use them.
 """
 
 import contextlib
@@ -15,14 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-ENOUGH = 100  # orders of weights to try: a Block has two, and a network of many Blocks more than can be tried
+MAX_ORDERS = 100  # orders of weights to try: a Block has two, and a network of many Blocks has too many to try
 
 Sizes = tuple[int, ...]  # a shape without its ones
-Way = tuple[int, ...]  # an order of dimensions
+Permutation = tuple[int, ...]  # an order of dimensions
 
 
-class _Watch(TorchFunctionMode):
-    """Notes each tensor that takes part in a computation and asks for a gradient without coming from one: a weight."""
+# ---- which weights a network uses -----------------------------------------------------------------------------------
+
+
+class _Recorder(TorchFunctionMode):
+    """A recorder of the weights in a computation: the leaf tensors in it that require a gradient."""
 
     def __init__(self) -> None:
         self.weights: dict[int, Tensor] = {}
@@ -35,7 +38,7 @@ class _Watch(TorchFunctionMode):
 
 
 def weights_used(model: nn.Module, *inputs: Tensor) -> list[Tensor]:
-    """The weights that `model(*inputs)` uses, in the order of their first use, registered as parameters or not."""
+    """Return the weights that `model(*inputs)` uses, registered or not, in the order of their first use."""
     with watching() as weights:
         model(*inputs)
     return weights
@@ -43,22 +46,22 @@ def weights_used(model: nn.Module, *inputs: Tensor) -> list[Tensor]:
 
 @contextlib.contextmanager
 def watching() -> Iterator[list[Tensor]]:
-    """A list that has, afterwards, the weights that were used within, in the order of their first use."""
+    """Yield a list that receives, at the end, the weights that were used within, in the order of their first use."""
     weights: list[Tensor] = []
-    with _Watch() as watch:
+    with _Recorder() as recorder:
         yield weights
-    weights += watch.weights.values()
+    weights += recorder.weights.values()
 
 
 def n_weights(model: nn.Module) -> int:
-    """How many numbers a network learns."""
+    """Return how many numbers a network learns."""
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
 def fill(weights: Sequence[Tensor], seed: int, *, scale: float = 1.0) -> None:
-    """Set weights to random numbers that depend on the seed, a weight's place in the list and its size alone.
+    """Set weights to random numbers that depend only on the seed, a weight's place in the list and its size.
 
-    They are as large as keeps the features about the same size from layer to layer.
+    Their scale keeps features about the same size from layer to layer.
     """
     random = torch.Generator()
     with torch.no_grad():
@@ -75,13 +78,19 @@ def fill(weights: Sequence[Tensor], seed: int, *, scale: float = 1.0) -> None:
 def transplant(
     source: Sequence[Tensor], target: Sequence[Tensor], same: Callable[[], bool], *, attempts: int = 24
 ) -> bool:
-    """Set the weights of `target` to those of `source`, matched in such a way that `same()` holds.
+    """Copy the weights of `source` into `target`, matched so that `same()` returns True.
 
-    The order of use decides first. Where that doesn't do, weights of one size are exchanged, as a network may compute
-    the two sides of a sum in either order; and square ones are transposed, as a Linear made by hand may be.
+    The order of use is tried first. Then weights of one size are exchanged, because a network may compute the two sides
+    of a sum in either order. Square weights are also transposed, because a hand-made linear layer may hold them so.
+
+    Args:
+        source: the weights to copy.
+        target: the weights to set.
+        same: returns whether the two networks compute the same now.
+        attempts: how many ways of matching to try.
 
     Returns:
-        Whether `same()` holds. If not, the weights are matched in the order of use, where their sizes allow it.
+        True if `same()` does. Otherwise the weights are matched by the order of use, if their sizes allow it.
     """
     first = None
     for values in islice(arrangements(source, target), attempts):
@@ -95,9 +104,9 @@ def transplant(
 
 
 def copy_weights(source: Sequence[Tensor], target: Sequence[Tensor]) -> bool:
-    """Set each weight of `target` to its partner in `source` by the order of use. A 1x1 convolution may be a Linear.
+    """Set each weight of `target` to its match in `source` by the order of use. A 1x1 convolution matches a Linear.
 
-    Returns False where they can't be matched; then `target` is as it was.
+    Returns False, and changes nothing, if they don't match.
     """
     values = next(arrangements(source, target), None)
     if values is None:
@@ -107,71 +116,73 @@ def copy_weights(source: Sequence[Tensor], target: Sequence[Tensor]) -> bool:
 
 
 def arrangements(source: Sequence[Tensor], target: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Every way to hand the numbers of `source` to `target`, the likeliest first. None if their sizes don't match."""
-    source = [weight.detach().clone() for weight in source]  # a target may share its memory
+    """Yield every way to lay out the numbers of `source` like `target`, the likeliest first. None if sizes differ."""
+    source = [weight.detach().clone() for weight in source]  # the target may share its memory
     orders = _orders([weight.numel() for weight in source], [weight.numel() for weight in target])
     seen = set()
-    for order in islice(orders, ENOUGH):
+    for order in islice(orders, MAX_ORDERS):
         pairs = [(source[i], weight) for i, weight in zip(order, target, strict=True)]
-        for prefer in (None, _source_turned, _target_turned):
-            ways = [_way(_sizes(ours), _sizes(theirs), prefer) for ours, theirs in pairs]
-            fitting = [way for way in ways if way is not None]
-            if len(fitting) < len(ways) or (order, tuple(fitting)) in seen:
+        for prefer in (None, _transposes_source, _transposes_target):
+            found = [_permutation(_sizes(ours), _sizes(theirs), prefer) for ours, theirs in pairs]
+            fitting = [permutation for permutation in found if permutation is not None]
+            if len(fitting) < len(found) or (order, tuple(fitting)) in seen:
                 continue
             seen.add((order, tuple(fitting)))
-            yield [_laid_out(ours, theirs, way) for (ours, theirs), way in zip(pairs, fitting, strict=True)]
+            yield [_laid_out(ours, theirs, how) for (ours, theirs), how in zip(pairs, fitting, strict=True)]
 
 
 def _orders(source: list[int], target: list[int]) -> Iterator[tuple[int, ...]]:
-    """For each place in `target`, a place in `source` of the same size; each used once."""
+    """Yield, for each place in `target`, a place in `source` of the same size. Each is used once."""
     if sorted(source) != sorted(target):
         return
     if source == target:
         yield tuple(range(len(source)))
-    # Weights of one size, in the order of use, then in every other order.
+    # Weights of one size come in the order of use, then in every other order.
     sizes = list(dict.fromkeys(target))
     places = [[i for i, size in enumerate(source) if size == wanted] for wanted in sizes]
-    for chosen in product(*(islice(permutations(group), ENOUGH) for group in places)):
+    for chosen in product(*(islice(permutations(group), MAX_ORDERS) for group in places)):
         stacks = {size: iter(group) for size, group in zip(sizes, chosen, strict=True)}
         yield tuple(next(stacks[size]) for size in target)
 
 
-def _source_turned(way: Way) -> bool:
-    """The first two dimensions of a weight, out and in, come in the other order."""
-    return len(way) > 1 and way.index(0) > way.index(1)
+def _transposes_source(permutation: Permutation) -> bool:
+    """Return whether a permutation swaps the first two dimensions of the source: inputs and outputs."""
+    return len(permutation) > 1 and permutation.index(0) > permutation.index(1)
 
 
-def _target_turned(way: Way) -> bool:
-    """The same, seen from the other side."""
-    return len(way) > 1 and way[0] > way[1]
+def _transposes_target(permutation: Permutation) -> bool:
+    """Return whether a permutation swaps the first two dimensions of the target."""
+    return len(permutation) > 1 and permutation[0] > permutation[1]
 
 
-def _way(source: Sizes, target: Sizes, prefer: Callable[[Way], bool] | None) -> Way | None:
-    """The order in which to take the dimensions of one weight to have those of another: the first that fits, or that is
-    preferred. None if none fits.
+def _permutation(source: Sizes, target: Sizes, prefer: Callable[[Permutation], bool] | None) -> Permutation | None:
+    """Return an order of one weight's dimensions that gives another weight's: a preferred one, or the first that fits.
+
+    None if no order fits.
     """
     if source == target and not prefer:
         return tuple(range(len(source)))
-    ways = _ways(source, target) if len(source) >= len(target) else _ways(target, source)
-    preferred = [way for way in ways if prefer and prefer(way)]
-    return next(iter(preferred or ways), None)
+    fine, coarse = (source, target) if len(source) >= len(target) else (target, source)
+    fitting = _permutations(fine, coarse)
+    preferred = [permutation for permutation in fitting if prefer and prefer(permutation)]
+    return next(iter(preferred or fitting), None)
 
 
 @cache
-def _ways(fine: Sizes, coarse: Sizes) -> tuple[Way, ...]:
-    """All orders of the dimensions of `fine` that can be merged, neighbors with neighbors, to give `coarse`."""
+def _permutations(fine: Sizes, coarse: Sizes) -> tuple[Permutation, ...]:
+    """Return all orders of the dimensions of `fine` in which neighbors can be merged to give `coarse`."""
     wanted = set(accumulate(coarse, int.__mul__))
     orders = permutations(range(len(fine)))
     return tuple(o for o in orders if wanted <= set(accumulate((fine[i] for i in o), int.__mul__)))
 
 
-def _laid_out(source: Tensor, target: Tensor, way: Way) -> Tensor:
-    """The numbers of `source` in the shape of `target`."""
+def _laid_out(source: Tensor, target: Tensor, permutation: Permutation) -> Tensor:
+    """Return the numbers of `source` in the shape of `target`."""
     ours, theirs = _sizes(source), _sizes(target)
     if len(ours) >= len(theirs):
-        return source.reshape(ours).permute(way).reshape(target.shape)
-    back = sorted(range(len(way)), key=way.__getitem__)
-    return source.reshape([theirs[i] for i in way]).permute(back).reshape(target.shape)
+        return source.reshape(ours).permute(permutation).reshape(target.shape)
+    back = sorted(range(len(permutation)), key=permutation.__getitem__)
+    return source.reshape([theirs[i] for i in permutation]).permute(back).reshape(target.shape)
 
 
 def _set(target: Sequence[Tensor], values: Sequence[Tensor]) -> None:

@@ -1,7 +1,7 @@
-"""The worker process of the sandbox: it answers each request, one line of JSON, with a response, another one.
+"""The worker: the process of the sandbox that runs a learner's code. Each request and each response is a line of JSON.
 
-`dino.course.sandbox.Sandbox` starts it as `python -m dino.course.grader.worker`. A watchdog ends the process when a
-request takes too long, and writes down in which line it was.
+`dino.course.sandbox.Sandbox` starts it as `python -m dino.course.grader.worker`. Its watchdog ends the process when a
+request takes too long, and writes down the line that was running.
 """
 
 import faulthandler
@@ -14,29 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from ..curriculum import LESSONS, Course, find_lesson
-from ..sandbox import time_limit
+from ..sandbox import limit_for
 
 
-def main(root: Path, trace: Path, limit: float) -> None:
-    """Answer requests until there are no more.
+def main(root: Path, trace: Path, time_limit: float) -> None:
+    """Respond to requests until the input ends.
 
     Args:
-        root: of the course.
+        root: the folder of the course.
         trace: the file for the watchdog's traceback.
-        limit: seconds for one exercise, or 0 for no limit.
+        time_limit: seconds for one exercise, or 0 for no limit.
     """
     responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     _disconnect_standard_streams()
-    course, trouble = Course(root), _warm_up()
+    course, trouble = Course(root), warm_up()
     responses.write("ready\n")
     responses.flush()
     for line in requests:
         request = json.loads(line)
-        trace.parent.mkdir(parents=True, exist_ok=True)  # someone may clean the folder of temporary files
+        trace.parent.mkdir(parents=True, exist_ok=True)  # a program may clean the folder of temporary files
         with trace.open("w") as file:
-            if limit:
-                faulthandler.dump_traceback_later(time_limit(limit, request), exit=True, file=file)
+            if time_limit:
+                faulthandler.dump_traceback_later(limit_for(request, time_limit), exit=True, file=file)
             response = _respond(course, request, trouble)
             faulthandler.cancel_dump_traceback_later()
         responses.write(json.dumps(response) + "\n")
@@ -46,14 +46,14 @@ def main(root: Path, trace: Path, limit: float) -> None:
 
 
 def _disconnect_standard_streams() -> None:
-    """Discard what a learner's code writes past Python's print, and give it nothing to read."""
+    """Discard what a learner's code writes around Python's print, and give it nothing to read."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
 
 
-def _warm_up() -> str:
-    """Do everything that takes time only once, while pytest still collects its tests. Returns what went wrong, or ""."""
+def warm_up() -> str:
+    """Import everything slow while pytest still collects its tests. Returns what went wrong, or ""."""
     try:
         import torch
 
@@ -61,7 +61,7 @@ def _warm_up() -> str:
             importlib.import_module(f"dino.course.grader.{name}")
         for name in ("PIL.ImageDraw", *(f"dino.{lesson.name}" for lesson in LESSONS)):
             importlib.import_module(name)
-        torch.set_num_threads(1)  # the probes are small, and one thread is faster for them
+        torch.set_num_threads(1)  # the inputs are small, and one thread is faster for them
         torch.nn.Conv2d(1, 1, 3)(torch.zeros(1, 1, 3, 3)).sum().backward()  # the first convolution is slow
     except Exception as error:
         return f"torch can't be used here ({type(error).__name__}: {error}). What to do: pytest lessons/00"
@@ -69,7 +69,7 @@ def _warm_up() -> str:
 
 
 def _respond(course: Course, request: dict[str, Any], trouble: str) -> dict[str, Any]:
-    """Return the response to a request. "leaving" says that the process is not fit for another one."""
+    """Return the response to a request. With "leaving" in it, the process is unfit for another request and ends."""
     try:
         if "setup" in request:
             from ..setup_check import check_setup
@@ -92,10 +92,10 @@ def _respond(course: Course, request: dict[str, Any], trouble: str) -> dict[str,
 
 
 def _grade(course: Course, request: dict[str, Any]) -> dict[str, Any]:
-    from .grade import SIDE_EFFECT, grade
+    from .grade import grade, has_side_effect
 
     verdict = grade(course, find_lesson(request["lesson"]), request["grade"], alone=request["alone"])
-    unfit = SIDE_EFFECT in (verdict.says, verdict.rule) or threading.active_count() > 1
+    unfit = has_side_effect(verdict) or threading.active_count() > 1
     return {"verdict": verdict.as_dict(), "leaving": unfit}
 
 

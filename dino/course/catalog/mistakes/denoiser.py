@@ -1,4 +1,4 @@
-"""Wrong answers to lesson 02 that people give, and what to say to each. The grader knows a mistake when it sees one.
+"""Common wrong answers to lesson 02, each with the sentence that the grader reports when it recognizes the mistake.
 
 Reading on spoils the exercises.
 """
@@ -19,7 +19,7 @@ from ...grader.expect import mistake
 
 
 class Body(nn.Module):
-    """The usual layers of a Block, for the mistakes to spoil."""
+    """The usual layers of a Block. The mistakes change them."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -32,85 +32,90 @@ class Body(nn.Module):
         return self.second(torch.relu(self.first(x)))
 
 
-@mistake("Block", "There is no skip: nothing of the input is left in the answer but what the convolutions let through.")
+@mistake("Block", "There is no skip. All that is left of the input is what the convolutions let through.")
 class NoSkip(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
 
 
-@mistake("Block", "A ReLU after the sum cuts off all that is negative, in the skip as well.")
+@mistake("Block", "A ReLU after the sum cuts off all negative values, including those from the skip.")
 class ReluAfterSum(Body):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.body(x) + self.skip(x))
 
 
-@mistake("Block", "There is a second ReLU at the end of the body, so it can only add to the input, never take away.")
+@mistake(
+    "Block", "There is a second ReLU at the end of the body, so the body can only add to the input, never subtract."
+)
 class ReluAtTheEndOfTheBody(Body):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.body(x)) + self.skip(x)
 
 
-@mistake("Block", "There is no ReLU between the two convolutions: without it they do no more than a single one could.")
+@mistake(
+    "Block",
+    "There is no ReLU between the two convolutions. Without a ReLU, they can do no more than a single convolution.",
+)
 class NoRelu(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.first(x)) + self.skip(x)
 
 
-@mistake("Block", "The ReLU stands before the first convolution; its place is between the two.")
+@mistake("Block", "The ReLU comes before the first convolution. It belongs between the two.")
 class ReluFirst(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.first(torch.relu(x))) + self.skip(x)
 
 
-@mistake("Block", "There is a ReLU before each convolution; there should be one, between the two.")
+@mistake("Block", "There is a ReLU before each convolution. There should be only one, between the two.")
 class ReluBeforeEach(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(torch.relu(x)) + self.skip(x)
 
 
-@mistake("Block", "The bend between the convolutions is a SiLU; a ReLU is asked for.")
+@mistake("Block", "The activation between the convolutions is a SiLU. It should be a ReLU.")
 class Silu(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(F.silu(self.first(x))) + self.skip(x)
 
 
-@mistake("Block", "The bend between the convolutions is a GELU; a ReLU is asked for.")
+@mistake("Block", "The activation between the convolutions is a GELU. It should be a ReLU.")
 class Gelu(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(F.gelu(self.first(x))) + self.skip(x)
 
 
-@mistake("Block", "The bend between the convolutions is a leaky ReLU; a plain ReLU is asked for.")
+@mistake("Block", "The activation between the convolutions is a leaky ReLU. It should be a plain ReLU.")
 class LeakyRelu(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(F.leaky_relu(self.first(x))) + self.skip(x)
 
 
-@mistake("Block", "Body and skip are averaged; their plain sum is asked for.")
+@mistake("Block", "The body and the skip are averaged. They should be added.")
 class Averaged(Body):
     def forward(self, x: Tensor) -> Tensor:
         return (self.body(x) + self.skip(x)) / 2
 
 
-@mistake("Block", "The sum is divided by the square root of 2; the plain sum is asked for.")
+@mistake("Block", "The sum is divided by the square root of 2. It should stay a plain sum.")
 class OverRootTwo(Body):
     def forward(self, x: Tensor) -> Tensor:
         return (self.body(x) + self.skip(x)) / 2**0.5
 
 
-@mistake("Block", "Body and skip are multiplied; their sum is asked for.")
+@mistake("Block", "The body and the skip are multiplied. They should be added.")
 class Product(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) * self.skip(x)
 
 
-@mistake("Block", "Body and skip are put side by side as channels; their sum is asked for.")
+@mistake("Block", "The body and the skip are concatenated as channels. They should be added.")
 class Concatenated(Body):
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.body(x), self.skip(x)], dim=1)
 
 
-@mistake("Block", "The body is fed with what the skip gives, not with the input.")
+@mistake("Block", "The body gets the output of the skip as its input. It should get the input of the Block.")
 class BodyAfterSkip(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -121,7 +126,7 @@ class BodyAfterSkip(Body):
         return self.body(skip) + skip
 
 
-@mistake("Block", "The second convolution is made but not called.")
+@mistake("Block", "The second convolution is created but never called.")
 class SecondNotCalled(Body):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.first(x)) + self.skip(x)
@@ -136,7 +141,7 @@ class InPlace(Body):
         return x
 
 
-@mistake("Block", "The second convolution has a bias; it should have none.")
+@mistake("Block", "The second convolution has a bias. It should have none.")
 class BiasInSecond(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -146,7 +151,9 @@ class BiasInSecond(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The first convolution has no bias; only the second one and the skip's go without.")
+@mistake(
+    "Block", "The first convolution has no bias. Only the second convolution and the skip's convolution have none."
+)
 class NoBiasInFirst(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -156,7 +163,7 @@ class NoBiasInFirst(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The bias is in the second convolution; it belongs to the first.")
+@mistake("Block", "The bias is in the second convolution. It belongs in the first.")
 class BiasesSwapped(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -167,13 +174,13 @@ class BiasesSwapped(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The skip is always the input itself, which can't be added where the number of channels changes.")
+@mistake("Block", "The skip is always the input itself, which can't be added when the number of channels changes.")
 class SkipIsAlwaysTheInput(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) + x
 
 
-@mistake("Block", "The skip has a convolution even where the number of channels stays.")
+@mistake("Block", "The skip has a convolution even when the number of channels stays the same.")
 class SkipIsAlwaysAConvolution(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -183,7 +190,7 @@ class SkipIsAlwaysAConvolution(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The skip's convolution is made even where the skip is the input itself, and then never used.")
+@mistake("Block", "The skip's convolution is created even when the skip is the input itself, and then never used.")
 class SkipMadeForNothing(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -194,7 +201,7 @@ class SkipMadeForNothing(Body):
         return self.body(x) + (x if self.same else self.convolution(x))
 
 
-@mistake("Block", "The skip has no convolution where the number of channels changes, so nothing is added there.")
+@mistake("Block", "The skip has no convolution when the number of channels changes, so nothing is added there.")
 class SkipOnlyWhereItFits(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -205,7 +212,7 @@ class SkipOnlyWhereItFits(Body):
         return self.body(x) + x if self.same else self.body(x)
 
 
-@mistake("Block", "The skip's convolution has a bias; it should have none.")
+@mistake("Block", "The skip's convolution has a bias. It should have none.")
 class BiasInSkip(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -216,7 +223,7 @@ class BiasInSkip(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The skip's convolution is 1x1; it should be 3x3, as the others.")
+@mistake("Block", "The skip's convolution is 1x1. It should be 3x3, like the others.")
 class SkipOfOneByOne(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -227,9 +234,7 @@ class SkipOfOneByOne(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake(
-    "Block", "Between the two convolutions there are channels_in channels; there should be channels_out from the first."
-)
+@mistake("Block", "There are `channels_in` channels between the two convolutions. There should be `channels_out`.")
 class NarrowInTheMiddle(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -240,7 +245,7 @@ class NarrowInTheMiddle(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The convolutions have no padding, so the picture shrinks by their margins. `conv` keeps its size.")
+@mistake("Block", "The convolutions have no padding, so the image shrinks at its edges. `conv` keeps the size.")
 class NoPadding(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -251,7 +256,7 @@ class NoPadding(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "One convolution is called twice; there should be two, each with weights of its own.")
+@mistake("Block", "One convolution is called twice. There should be two, each with its own weights.")
 class OneConvolutionTwice(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -261,7 +266,7 @@ class OneConvolutionTwice(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "There are three convolutions in the body; there should be two.")
+@mistake("Block", "There are three convolutions in the body. There should be two.")
 class ThreeConvolutions(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -271,7 +276,7 @@ class ThreeConvolutions(Body):
         return self.third(torch.relu(self.body(x))) + self.skip(x)
 
 
-@mistake("Block", "There is one convolution in the body; there should be two.")
+@mistake("Block", "There is one convolution in the body. There should be two.")
 class OneConvolution(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -281,7 +286,7 @@ class OneConvolution(Body):
         return torch.relu(self.first(x)) + self.skip(x)
 
 
-@mistake("Block", "The layers are kept in a plain Python list, where the module doesn't see them.")
+@mistake("Block", "The layers are in a plain Python list, where the module can't see them.")
 class ListOfLayers(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -295,7 +300,7 @@ class ListOfLayers(nn.Module):
         return y + self.skip[0](x)
 
 
-@mistake("Block", "The layers are made in `forward`, so each call gets new ones that have learned nothing.")
+@mistake("Block", "The layers are created in `forward`, so each call gets new layers that have learned nothing.")
 class LayersMadeInForward(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -306,7 +311,7 @@ class LayersMadeInForward(nn.Module):
         return layers.body(x) + layers.skip(x)
 
 
-@mistake("Block", "super().__init__() is missing, and a module can't hold layers before it has been called.")
+@mistake("Block", "`super().__init__()` is missing. A module can't hold layers before that call.")
 class NoSuper(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         self.first = conv(channels_in, channels_out)
@@ -315,13 +320,13 @@ class NoSuper(nn.Module):
         return x
 
 
-@mistake("Block", "`forward` computes the answer but doesn't return it.")
+@mistake("Block", "`forward` computes the output but doesn't return it.")
 class NoReturn(Body):
     def forward(self, x: Tensor) -> None:
         self.body(x) + self.skip(x)
 
 
-@mistake("Block", "There is a batch normalization in the body; none is asked for.")
+@mistake("Block", "There is a batch normalization in the body. There should be no normalization.")
 class BatchNorm(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -331,7 +336,7 @@ class BatchNorm(Body):
         return self.second(torch.relu(self.norm(self.first(x)))) + self.skip(x)
 
 
-@mistake("Block", "There is a group normalization in the body; none is asked for.")
+@mistake("Block", "There is a group normalization in the body. There should be no normalization.")
 class GroupNorm(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -341,26 +346,26 @@ class GroupNorm(Body):
         return self.second(torch.relu(self.norm(self.first(x)))) + self.skip(x)
 
 
-@mistake("Block", "Dropout sets some numbers to 0 at random; none is asked for.")
+@mistake("Block", "Dropout sets some values to 0 at random. There should be no dropout.")
 class Dropout(Body):
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(self.body(x), 0.1, self.training) + self.skip(x)
 
 
-@mistake("Block", "The skip is detached, so gradients can't take the short way back.")
+@mistake("Block", "The skip is detached, so gradients can't flow back through the skip.")
 class DetachedSkip(Body):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) + self.skip(x.detach())
 
 
-@mistake("Block", "Under torch.no_grad() nothing can be learned from the answer.")
+@mistake("Block", "Under `torch.no_grad()`, nothing can be learned from the output.")
 class NoGrad(Body):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "All weights start at 0, where every gradient is 0 too: nothing would ever change.")
+@mistake("Block", "All weights start at 0, where every gradient is 0 too, so nothing would ever change.")
 class AllZero(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -371,7 +376,9 @@ class AllZero(Body):
         return self.body(x) + self.skip(x)
 
 
-@mistake("Block", "The weights are drawn by randn as they are: far too large for a sum of hundreds of numbers.")
+@mistake(
+    "Block", "The weights come straight from `randn`, which makes them far too large for a sum of hundreds of numbers."
+)
 class HugeWeights(Body):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out)
@@ -386,7 +393,7 @@ class HugeWeights(Body):
 
 
 class Inner(nn.Module):
-    """The usual layers of a Pool, for the mistakes to spoil."""
+    """The usual layers of a Pool. The mistakes change them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -403,141 +410,153 @@ class Inner(nn.Module):
         return x + self.body(self.found(x))
 
 
-@mistake("Pool", "It averages over the picture, where it should look for the largest number.")
+@mistake("Pool", "The Pool takes the mean over the image. It should take the maximum.")
 class Average(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.mean((2, 3), keepdim=True)
 
 
-@mistake("Pool", "It sums over the picture, where it should look for the largest number.")
+@mistake("Pool", "The Pool takes the sum over the image. It should take the maximum.")
 class Sum(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.sum((2, 3), keepdim=True)
 
 
-@mistake("Pool", "It looks for the smallest number; the largest is asked for.")
+@mistake("Pool", "The Pool takes the minimum over the image. It should take the maximum.")
 class Smallest(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amin((2, 3), keepdim=True)
 
 
-@mistake("Pool", "It takes the largest of the absolute values, so a large negative number counts as a find.")
+@mistake("Pool", "The Pool takes the maximum of the absolute values, so a large negative value counts as large too.")
 class LargestAbsolute(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.abs().amax((2, 3), keepdim=True)
 
 
-@mistake("Pool", "It tells where the largest number is (argmax); how large it is is asked for.")
+@mistake("Pool", "The Pool takes the position of the maximum (argmax). It should take the maximum itself.")
 class WhereTheLargestIs(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.flatten(2).argmax(2).view(*x.shape[:2], 1, 1).to(x.dtype)
 
 
-@mistake("Pool", "The maximum is taken along each row only; it should be over the whole picture.")
+@mistake("Pool", "The maximum is taken along each row. It should be taken over the whole image.")
 class MaximumOfEachRow(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amax(3, keepdim=True)
 
 
-@mistake("Pool", "The maximum is taken along each column only; it should be over the whole picture.")
+@mistake("Pool", "The maximum is taken along each column. It should be taken over the whole image.")
 class MaximumOfEachColumn(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amax(2, keepdim=True)
 
 
-@mistake("Pool", "The maximum is taken among each pixel's neighbors only; it should be over the whole picture.")
+@mistake("Pool", "The maximum is taken among each pixel's neighbors. It should be taken over the whole image.")
 class MaximumOfNeighbors(Inner):
     def found(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 3, 1, 1)
 
 
-@mistake("Pool", "There is no maximum: each pixel goes through the small network by itself and learns of no other.")
+@mistake(
+    "Pool", "There is no maximum. Each pixel goes through the small network alone and learns nothing about the others."
+)
 class EachPixelByItself(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x
 
 
-@mistake("Pool", "The maximum is taken over the whole batch, so each image is told what is in the others.")
+@mistake("Pool", "The maximum is taken over the whole batch, so each image gets information about the others.")
 class MaximumOfTheBatch(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amax((0, 2, 3), keepdim=True)
 
 
-@mistake("Pool", "The maximum is taken over all channels together; each channel has one of its own.")
+@mistake("Pool", "The maximum is taken over all channels at once. Each channel has its own maximum.")
 class MaximumOfAllChannels(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amax((1, 2, 3), keepdim=True).expand(-1, x.shape[1], 1, 1)
 
 
-@mistake("Pool", "The maximum is taken over the channels; it should be over rows and columns, dimensions 2 and 3.")
+@mistake(
+    "Pool", "The maximum is taken over the channels. It should be taken over rows and columns, dimensions 2 and 3."
+)
 class MaximumOverTheChannels(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amax(1, keepdim=True)
 
 
-@mistake("Pool", "The small network runs on every pixel and the maximum comes after it; take the maximum first.")
+@mistake("Pool", "The small network runs on every pixel, and the maximum is taken afterward. Take the maximum first.")
 class MaximumAfterTheNetwork(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.found(self.body(x))
 
 
-@mistake("Pool", "Without keepdim=True the maxima come as (N, C), and the rows and columns they need are gone.")
+@mistake("Pool", "Without `keepdim=True`, the maxima have shape (N, C) and lose the dimensions for rows and columns.")
 class NoKeepdim(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.amax((2, 3))
 
 
-@mistake("Pool", "What comes out of the small network is returned alone; it should be added to the input.")
-class OnlyTheNews(Inner):
+@mistake("Pool", "The output of the small network is returned alone. It should be added to the input.")
+class OnlyTheBody(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(self.found(x))
 
 
-@mistake("Pool", "What comes out of the small network takes the input's place; it should be added to the input.")
-class NewsInPlaceOfTheInput(Inner):
+@mistake("Pool", "The output of the small network replaces the input. It should be added to the input.")
+class BodyInPlaceOfTheInput(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(self.found(x)).expand_as(x)
 
 
-@mistake("Pool", "The maxima themselves are added as well; only what comes out of the small network should be.")
+@mistake("Pool", "The maxima themselves are added too. Only the output of the small network should be added.")
 class MaximaAddedToo(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.found(x) + self.body(self.found(x))
 
 
-@mistake("Pool", "What comes out is added to the maxima, and the input is lost.")
+@mistake("Pool", "The output of the small network is added to the maxima, and the input is lost.")
 class AddedToTheMaxima(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return (self.found(x) + self.body(self.found(x))).expand_as(x)
 
 
-@mistake("Pool", "The input is multiplied by what comes out of the small network; the two should be added.")
+@mistake("Pool", "The input is multiplied by the output of the small network. The two should be added.")
 class Multiplied(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return x * self.body(self.found(x))
 
 
 @mistake(
-    "Pool", "The input is multiplied by a sigmoid of what comes out, as in squeeze-and-excitation; add it instead."
+    "Pool",
+    "The input is multiplied by a sigmoid of the small network's output, as in squeeze-and-excitation. Add the output "
+    "instead.",
 )
 class Gate(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.body(self.found(x)))
 
 
-@mistake("Pool", "There is a ReLU after the sum, which cuts off all that is negative.")
+@mistake("Pool", "There is a ReLU after the sum, which cuts off all negative values.")
 class PoolReluAfterSum(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(super().forward(x))
 
 
-@mistake("Pool", "There is a second ReLU, after the second convolution, so a Pool could only ever add.")
+@mistake(
+    "Pool",
+    "There is a second ReLU, after the second convolution, so a Pool could only add to its input, never subtract.",
+)
 class PoolReluAtTheEnd(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return x + torch.relu(self.body(self.found(x)))
 
 
-@mistake("Pool", "There is no ReLU between the 1x1 convolutions: without it they do no more than a single one could.")
+@mistake(
+    "Pool",
+    "There is no ReLU between the 1x1 convolutions. Without a ReLU, they can do no more than a single convolution.",
+)
 class PoolNoRelu(Inner):
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
@@ -551,43 +570,43 @@ class PoolInPlace(Inner):
         return x
 
 
-@mistake("Pool", "The small network is twice as wide in its middle; it should be four times.")
+@mistake("Pool", "The middle of the small network is twice as wide as its input. It should be four times as wide.")
 class TwiceAsWide(Inner):
     def layers(self, c: int) -> tuple[nn.Module, nn.Module]:
         return nn.Conv2d(c, 2 * c, 1), nn.Conv2d(2 * c, c, 1, bias=False)
 
 
-@mistake("Pool", "The small network is no wider in its middle; it should be four times as wide.")
+@mistake("Pool", "The middle of the small network is no wider than its input. It should be four times as wide.")
 class NoWider(Inner):
     def layers(self, c: int) -> tuple[nn.Module, nn.Module]:
         return nn.Conv2d(c, c, 1), nn.Conv2d(c, c, 1, bias=False)
 
 
-@mistake("Pool", "The small network gets narrower in its middle, to a quarter; it should get four times as wide.")
+@mistake("Pool", "The middle of the small network is a quarter as wide as its input. It should be four times as wide.")
 class Narrower(Inner):
     def layers(self, c: int) -> tuple[nn.Module, nn.Module]:
         return nn.Conv2d(c, c // 4, 1), nn.Conv2d(c // 4, c, 1, bias=False)
 
 
-@mistake("Pool", "Both 1x1 convolutions have a bias; the second should have none.")
+@mistake("Pool", "Both 1x1 convolutions have a bias. The second should have none.")
 class PoolBiasInBoth(Inner):
     def layers(self, c: int) -> tuple[nn.Module, nn.Module]:
         return nn.Conv2d(c, 4 * c, 1), nn.Conv2d(4 * c, c, 1)
 
 
-@mistake("Pool", "Neither 1x1 convolution has a bias; the first should have one.")
+@mistake("Pool", "Neither 1x1 convolution has a bias. The first should have one.")
 class PoolNoBias(Inner):
     def layers(self, c: int) -> tuple[nn.Module, nn.Module]:
         return nn.Conv2d(c, 4 * c, 1, bias=False), nn.Conv2d(4 * c, c, 1, bias=False)
 
 
-@mistake("Pool", "The convolutions are 3x3; on maxima, pictures of one pixel, they should be 1x1.")
+@mistake("Pool", "The convolutions are 3x3. Their input, the maxima, is an image of one pixel, so they should be 1x1.")
 class PoolOfThreeByThree(Inner):
     def layers(self, c: int) -> tuple[nn.Module, nn.Module]:
         return conv(c, 4 * c), conv(4 * c, c, bias=False)
 
 
-@mistake("Pool", "The layers are kept in a plain Python list, where the module doesn't see them.")
+@mistake("Pool", "The layers are in a plain Python list, where the module can't see them.")
 class PoolListOfLayers(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -600,13 +619,13 @@ class PoolListOfLayers(nn.Module):
         return x + y
 
 
-@mistake("Pool", "The maxima are detached, so nothing can be learned about what to look for.")
+@mistake("Pool", "The maxima are detached, so the network can't learn what to look for.")
 class DetachedMaxima(Inner):
     def found(self, x: Tensor) -> Tensor:
         return x.detach().amax((2, 3), keepdim=True)
 
 
-@mistake("Pool", "`forward` computes the answer but doesn't return it.")
+@mistake("Pool", "`forward` computes the output but doesn't return it.")
 class PoolNoReturn(Inner):
     def forward(self, x: Tensor) -> None:
         super().forward(x)
@@ -616,7 +635,7 @@ class PoolNoReturn(Inner):
 
 
 class Steps(nn.Module):
-    """The usual layers of a Stage, for the mistakes to spoil."""
+    """The usual layers of a Stage. The mistakes change them."""
 
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__()
@@ -631,7 +650,7 @@ class Steps(nn.Module):
         return self.pool(x)
 
 
-@mistake("Stage", "The Blocks are kept in a plain Python list, where the module doesn't see them.")
+@mistake("Stage", "The Blocks are in a plain Python list, where the module can't see them.")
 class ListOfBlocks(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -640,7 +659,7 @@ class ListOfBlocks(Steps):
         self.blocks = blocks
 
 
-@mistake("Stage", "One Block is called again and again; each of the `depth` Blocks should have weights of its own.")
+@mistake("Stage", "One Block is called again and again. Each of the `depth` Blocks should have its own weights.")
 class OneBlockRepeated(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -671,7 +690,7 @@ class AlwaysOneBlock(Steps):
         super().__init__(channels_in, channels_out, 1)
 
 
-@mistake("Stage", "The first Block takes the convolution's place; the convolution comes before all the Blocks.")
+@mistake("Stage", "The first Block replaces the convolution. The convolution should come before all the Blocks.")
 class BlockForTheConvolution(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -680,21 +699,21 @@ class BlockForTheConvolution(Steps):
         self.first = nn.Identity()
 
 
-@mistake("Stage", "A Block does the first convolution's work, and `depth` more follow it.")
+@mistake("Stage", "A Block replaces the first convolution, and `depth` more Blocks follow it.")
 class BlockBeforeTheBlocks(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
         self.first = denoiser.Block(channels_in, channels_out)
 
 
-@mistake("Stage", "The convolution has a bias; it should have none.")
+@mistake("Stage", "The convolution has a bias. It should have none.")
 class BiasInTheConvolution(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
         self.first = conv(channels_in, channels_out)
 
 
-@mistake("Stage", "The convolution is 1x1; it should be 3x3.")
+@mistake("Stage", "The convolution is 1x1. It should be 3x3.")
 class ConvolutionOfOneByOne(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -708,7 +727,7 @@ class NoPool(Steps):
         self.pool = nn.Identity()
 
 
-@mistake("Stage", "The Pool comes before the Blocks; it should come after them.")
+@mistake("Stage", "The Pool comes before the Blocks. It should come after them.")
 class PoolBeforeTheBlocks(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = self.pool(self.first(x))
@@ -717,7 +736,7 @@ class PoolBeforeTheBlocks(Steps):
         return x
 
 
-@mistake("Stage", "The Pool comes first of all, before the convolution; it should come last.")
+@mistake("Stage", "The Pool comes before the convolution. It should come last.")
 class PoolFirst(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -730,7 +749,7 @@ class PoolFirst(Steps):
         return x
 
 
-@mistake("Stage", "The convolution comes after the Blocks; it should come before them.")
+@mistake("Stage", "The convolution comes after the Blocks. It should come before them.")
 class ConvolutionAfterTheBlocks(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -742,7 +761,7 @@ class ConvolutionAfterTheBlocks(Steps):
         return self.pool(self.first(x))
 
 
-@mistake("Stage", "There is a Pool after each Block; there should be a single one, at the end.")
+@mistake("Stage", "There is a Pool after each Block. There should be a single Pool, at the end.")
 class PoolAfterEachBlock(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
@@ -750,14 +769,18 @@ class PoolAfterEachBlock(Steps):
         self.blocks = nn.ModuleList(nn.Sequential(block, denoiser.Pool(channels_out)) for block in self.blocks)
 
 
-@mistake("Stage", "Each Block is fed with the same input and the answers are summed; each should be fed by the last.")
+@mistake(
+    "Stage",
+    "All Blocks get the same input and their outputs are summed. Each Block should get the output of the one before "
+    "it.",
+)
 class BlocksSideBySide(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
         return self.pool(sum(block(x) for block in self.blocks) if len(self.blocks) else x)
 
 
-@mistake("Stage", "Only the last Block's answer is kept: each Block should be fed with the answer of the one before.")
+@mistake("Stage", "Only the last Block's output is kept. Each Block should get the output of the one before it.")
 class OnlyTheLastBlock(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = y = self.first(x)
@@ -766,7 +789,7 @@ class OnlyTheLastBlock(Steps):
         return self.pool(y)
 
 
-@mistake("Stage", "There is a ReLU after the convolution, where nothing is asked for.")
+@mistake("Stage", "There is a ReLU after the convolution. There should be none.")
 class StageReluAfterTheConvolution(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.first(x))
@@ -775,7 +798,7 @@ class StageReluAfterTheConvolution(Steps):
         return self.pool(x)
 
 
-@mistake("Stage", "There is a ReLU after each Block, where nothing is asked for.")
+@mistake("Stage", "There is a ReLU after each Block. There should be none.")
 class ReluAfterEachBlock(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -784,13 +807,13 @@ class ReluAfterEachBlock(Steps):
         return self.pool(x)
 
 
-@mistake("Stage", "There is a ReLU at the very end, where nothing is asked for.")
+@mistake("Stage", "There is a ReLU at the very end. There should be none.")
 class StageReluAtTheEnd(Steps):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(super().forward(x))
 
 
-@mistake("Stage", "There is another skip, around all the Blocks; each Block has its own already.")
+@mistake("Stage", "There is an extra skip around all the Blocks. Each Block already has its own skip.")
 class SkipAroundTheBlocks(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = y = self.first(x)
@@ -799,7 +822,7 @@ class SkipAroundTheBlocks(Steps):
         return self.pool(x + y)
 
 
-@mistake("Stage", "The answer of the Pool is added to its input; a Pool does so itself.")
+@mistake("Stage", "The output of the Pool is added to the Pool's input. A Pool already does that itself.")
 class PoolAddedAgain(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -808,7 +831,7 @@ class PoolAddedAgain(Steps):
         return x + self.pool(x)
 
 
-@mistake("Stage", "The Pool is made but not called.")
+@mistake("Stage", "The Pool is created but never called.")
 class PoolNotCalled(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -817,8 +840,8 @@ class PoolNotCalled(Steps):
         return x
 
 
-@mistake("Stage", "The Pool is called, but its answer is dropped.")
-class PoolsAnswerDropped(Steps):
+@mistake("Stage", "The Pool is called, but its output is thrown away.")
+class PoolOutputDropped(Steps):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
         for block in self.blocks:
@@ -827,40 +850,40 @@ class PoolsAnswerDropped(Steps):
         return x
 
 
-@mistake("Stage", "The Blocks are made but not called.")
+@mistake("Stage", "The Blocks are created but never called.")
 class BlocksNotCalled(Steps):
     def forward(self, x: Tensor) -> Tensor:
         return self.pool(self.first(x))
 
 
-@mistake("Stage", "Each Block starts from channels_in channels, but after the convolution there are channels_out.")
+@mistake("Stage", "Each Block takes `channels_in` channels, but after the convolution there are `channels_out`.")
 class BlocksFromTheWrongWidth(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
         self.blocks = nn.ModuleList(denoiser.Block(channels_in, channels_out) for _ in range(depth))
 
 
-@mistake("Stage", "The Pool is made for channels_in channels, but what comes to it has channels_out.")
+@mistake("Stage", "The Pool is created for `channels_in` channels, but its input has `channels_out`.")
 class PoolOfTheWrongWidth(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
         self.pool = denoiser.Pool(channels_in)
 
 
-@mistake("Stage", "The list of Blocks is handed to nn.Sequential as it is; it takes layers, one by one.")
+@mistake("Stage", "`nn.Sequential` gets the Blocks as a list. It takes layers as separate arguments.")
 class ListNotUnpacked(Steps):
     def __init__(self, channels_in: int, channels_out: int, depth: int) -> None:
         super().__init__(channels_in, channels_out, depth)
         self.steps = nn.Sequential(self.first, list(self.blocks), self.pool)
 
 
-@mistake("Stage", "An nn.ModuleList holds layers and can't be called: it doesn't say in which order to use them.")
+@mistake("Stage", "An `nn.ModuleList` holds layers but can't be called: it doesn't know in which order to use them.")
 class ModuleListCalled(Steps):
     def forward(self, x: Tensor) -> Tensor:
         return self.pool(self.blocks(self.first(x)))
 
 
-@mistake("Stage", "`forward` computes the answer but doesn't return it.")
+@mistake("Stage", "`forward` computes the output but doesn't return it.")
 class StageNoReturn(Steps):
     def forward(self, x: Tensor) -> None:
         super().forward(x)
@@ -872,7 +895,7 @@ WIDTHS, DEPTHS = (64, 64, 64, 64, 64), (2, 2, 2, 2, 2)
 
 
 class Pieces(denoiser.UNet):
-    """The usual network, in pieces for the mistakes to spoil."""
+    """The usual network in pieces. The mistakes change them."""
 
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.cat([noisy, noise_level.expand(len(noisy), 1, *noisy.shape[2:])], dim=1)
@@ -900,7 +923,7 @@ class Pieces(denoiser.UNet):
         return self.head(self.go_up(*self.go_down(self.begin(noisy, noise_level))))
 
 
-@mistake("UNet", "The noise level isn't used: nothing tells the network how noisy its picture is.")
+@mistake("UNet", "The noise level isn't used, so the network can't know how noisy its input is.")
 class LevelNotFedIn(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -910,74 +933,79 @@ class LevelNotFedIn(Pieces):
         return noisy
 
 
-@mistake("UNet", "All images are told the level of the first one; each has its own.")
+@mistake("UNet", "All images get the level of the first image. Each image has its own level.")
 class LevelOfTheFirst(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(noisy, noise_level[:1])
 
 
-@mistake("UNet", "All images are told the mean of the levels; each has its own.")
+@mistake("UNet", "All images get the mean of the levels. Each image has its own level.")
 class MeanLevel(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(noisy, noise_level.mean().view(1, 1, 1, 1))
 
 
-@mistake("UNet", "The level is stretched over rows and columns, but not over the images where one serves for all.")
+@mistake(
+    "UNet",
+    "The level is expanded over rows and columns, but not over the batch when there is one level for all images.",
+)
 class LevelNotOverTheBatch(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.cat([noisy, noise_level.expand(-1, -1, *noisy.shape[2:])], dim=1)
 
 
-@mistake("UNet", "The level is shaped as if there were always one for each image; one may serve for all.")
+@mistake(
+    "UNet", "The level is reshaped as if there were always one for each image. There may be one level for all images."
+)
 class OneLevelRefused(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(noisy, noise_level.view(len(noisy), 1, 1, 1))
 
 
-@mistake("UNet", "The level fills as many channels as the picture has; it should be one.")
+@mistake("UNet", "The level fills as many channels as the image has. It should fill one channel.")
 class LevelInEveryChannel(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.cat([noisy, noise_level.expand_as(noisy)], dim=1)
 
 
-@mistake("UNet", "The level is put beside the picture as it is, (N, 1, 1, 1): it needs as many rows and columns.")
+@mistake("UNet", "The level is concatenated with shape (N, 1, 1, 1). It needs as many rows and columns as the image.")
 class LevelNotStretched(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.cat([noisy, noise_level], dim=1)
 
 
-@mistake("UNet", "The first Stage starts from `channels` channels, but with the noise level there is one more.")
-class NoRoomForTheLevel(Pieces):
+@mistake("UNet", "The first Stage takes `channels` channels, but the noise level adds one more.")
+class NoChannelForTheLevel(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.down[0] = denoiser.Stage(channels, widths[0], depths[0])
 
 
-@mistake("UNet", "The level is added to the picture; it should be a channel of its own.")
+@mistake("UNet", "The level is added to the image. It should be a channel of its own.")
 class LevelAdded(LevelNotFedIn):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return noisy + noise_level
 
 
-@mistake("UNet", "The level's channel comes first; it should come last, after the picture's own.")
+@mistake("UNet", "The level's channel comes first. It should come last, after the image's channels.")
 class LevelFirst(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(noisy, noise_level).roll(1, 1)
 
 
-@mistake("UNet", "The network is told 1 - level, how clean its picture is; it should be told the level itself.")
+@mistake("UNet", "The network gets 1 - level, which says how clean the image is. It should get the level itself.")
 class OneMinusLevel(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(noisy, 1 - noise_level)
 
 
-@mistake("UNet", "The level is multiplied by 1000; it should come in as it is, between 0 and 1.")
+@mistake("UNet", "The level is multiplied by 1000. It should go in unchanged, between 0 and 1.")
 class LevelTimesThousand(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(noisy, 1000 * noise_level)
 
 
-@mistake("UNet", "The level's channel holds the level in one corner and zeros elsewhere.")
+@mistake("UNet", "The level's channel contains the level in one corner and zeros everywhere else.")
 class LevelInACorner(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         x = super().begin(noisy, torch.zeros_like(noise_level))
@@ -985,19 +1013,21 @@ class LevelInACorner(Pieces):
         return x
 
 
-@mistake("UNet", "One resolution is right; with two, the way down and up is still to come.")
+@mistake("UNet", "One resolution works. With two, the way down and up is still missing.")
 class OneResolution(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths[:1], depths[:1])
 
 
-@mistake("UNet", "The answer is smaller than the picture: the way up, where it is doubled, is still to come.")
+@mistake("UNet", "The output is smaller than the image. The way up, which doubles the size again, is still missing.")
 class WayDownOnly(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         return x
 
 
-@mistake("UNet", "It halves once too often: nothing is halved after the last Stage on the way down.")
+@mistake(
+    "UNet", "The features are halved one time too many. Nothing should be halved after the last Stage on the way down."
+)
 class HalvedOnceTooOften(Pieces):
     def go_down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = []
@@ -1008,7 +1038,7 @@ class HalvedOnceTooOften(Pieces):
         return x, skips
 
 
-@mistake("UNet", "There are no skips: what was seen on the way down isn't added on the way up.")
+@mistake("UNet", "There are no skips: the features from the way down aren't added on the way up.")
 class NoSkips(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1016,13 +1046,15 @@ class NoSkips(Pieces):
         return x
 
 
-@mistake("UNet", "The skips come back in the wrong order: the one stored last has the size that is needed first.")
+@mistake(
+    "UNet", "The skips come back in the wrong order. The skip that was stored last has the size that is needed first."
+)
 class SkipsInTheWrongOrder(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         return super().go_up(x, skips[::-1])
 
 
-@mistake("UNet", "A skip is stored before the Stage; it should be what the Stage answered.")
+@mistake("UNet", "A skip is stored before the Stage. It should be the output of the Stage.")
 class SkipStoredBeforeTheStage(Pieces):
     def go_down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = []
@@ -1032,7 +1064,7 @@ class SkipStoredBeforeTheStage(Pieces):
         return self.down[-1](x), skips
 
 
-@mistake("UNet", "A skip comes from a smaller picture than the one that it is added to: what is stored, and when?")
+@mistake("UNet", "A skip is smaller than the features that it is added to. What is stored, and when?")
 class SkipStoredAfterHalving(Pieces):
     def go_down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = []
@@ -1042,7 +1074,7 @@ class SkipStoredAfterHalving(Pieces):
         return self.down[-1](x), skips
 
 
-@mistake("UNet", "The skip is added before the Stage on the way up; it should be added last, after the doubling.")
+@mistake("UNet", "The skip is added before the Stage on the way up. It should be added last, after the doubling.")
 class DoubledThenSkipThenStage(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1058,7 +1090,7 @@ class SkipHalvedAndAdded(Pieces):
         return x
 
 
-@mistake("UNet", "The picture is doubled before the Stage on the way up; the Stage should work on the small one.")
+@mistake("UNet", "The features are doubled before the Stage on the way up. The Stage should run on the smaller size.")
 class DoubledBeforeTheStage(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1066,7 +1098,7 @@ class DoubledBeforeTheStage(Pieces):
         return x
 
 
-@mistake("UNet", "The skips are put beside the features as more channels; they should be added.")
+@mistake("UNet", "The skips are concatenated with the features as extra channels. They should be added.")
 class SkipsConcatenated(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1085,16 +1117,17 @@ class SkipsConcatenated(Pieces):
 
 @mistake(
     "UNet",
-    "The skips are put beside the features as more channels, for which what follows has no room; they should be added.",
+    "The skips are concatenated with the features, and the next layers don't expect the extra channels. They should "
+    "be added.",
 )
-class SkipsConcatenatedWithoutRoom(Pieces):
+class SkipsConcatenatedTooWide(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
             x = torch.cat([self.enlarge(stage(x)), skips.pop()], dim=1)
         return x
 
 
-@mistake("UNet", "Only the skip at full size is added; there is one at each resolution but the smallest.")
+@mistake("UNet", "Only the skip at full size is added. Every resolution except the smallest has a skip.")
 class OnlyTheFirstSkip(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1102,7 +1135,7 @@ class OnlyTheFirstSkip(Pieces):
         return x + skips[0] if skips else x
 
 
-@mistake("UNet", "The skips are multiplied with the features; they should be added.")
+@mistake("UNet", "The features are multiplied by the skips. The two should be added.")
 class SkipsMultiplied(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1110,7 +1143,7 @@ class SkipsMultiplied(Pieces):
         return x
 
 
-@mistake("UNet", "Features and skip are averaged; they should be added.")
+@mistake("UNet", "The features and the skips are averaged. They should be added.")
 class SkipsAveraged(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1118,7 +1151,7 @@ class SkipsAveraged(Pieces):
         return x
 
 
-@mistake("UNet", "There is a ReLU after each skip is added, where nothing is asked for.")
+@mistake("UNet", "There is a ReLU after each skip is added. There should be none.")
 class ReluAfterEachSkip(Pieces):
     def go_up(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for stage in self.up:
@@ -1132,37 +1165,39 @@ class SkipsDetached(Pieces):
         return super().go_up(x, [skip.detach() for skip in skips])
 
 
-@mistake("UNet", "The picture is halved by taking each square's largest pixel; the average is asked for.")
+@mistake("UNet", "The size is halved by taking the largest pixel of each 2x2 square. It should be the average.")
 class HalvedByMaximum(Pieces):
     def shrink(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 2)
 
 
-@mistake("UNet", "The picture is halved by leaving out every second pixel; squares of 2x2 should be averaged.")
+@mistake("UNet", "The size is halved by dropping every second pixel. Each 2x2 square should be averaged.")
 class HalvedByLeavingOut(Pieces):
     def shrink(self, x: Tensor) -> Tensor:
         return x[..., ::2, ::2]
 
 
-@mistake("UNet", "The squares of 2x2 pixels are summed; their average is asked for.")
+@mistake("UNet", "The size is halved by summing each 2x2 square. It should be the average.")
 class HalvedBySums(Pieces):
     def shrink(self, x: Tensor) -> Tensor:
         return 4 * F.avg_pool2d(x, 2)
 
 
-@mistake("UNet", "The picture is doubled smoothly (bilinear); each pixel should become a square of 2x2 like it.")
+@mistake("UNet", "The size is doubled smoothly (bilinear). Each pixel should become a 2x2 square of the same value.")
 class DoubledSmoothly(Pieces):
     def enlarge(self, x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=2, mode="bilinear")
 
 
-@mistake("UNet", "The picture is repeated beside itself; each pixel should become a square of 2x2.")
+@mistake(
+    "UNet", "The size is doubled by repeating the whole image side by side. Each pixel should become a 2x2 square."
+)
 class Tiled(Pieces):
     def enlarge(self, x: Tensor) -> Tensor:
         return x.repeat(1, 1, 2, 2)
 
 
-@mistake("UNet", "A convolution does the doubling, with weights that nobody asked for.")
+@mistake("UNet", "A convolution does the doubling, which adds weights that should not be there.")
 class DoubledByAConvolution(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1174,13 +1209,13 @@ class DoubledByAConvolution(Pieces):
         return x
 
 
-@mistake("UNet", "Where a skip is added the features are still small: they should have been doubled by then.")
+@mistake("UNet", "The features are still small when a skip is added. They should have been doubled by then.")
 class NeverDoubled(Pieces):
     def enlarge(self, x: Tensor) -> Tensor:
         return x
 
 
-@mistake("UNet", "The picture is never halved, so all Stages work at full size.")
+@mistake("UNet", "The size is never halved, so all Stages run at full size.")
 class OneSizeForAll(Pieces):
     def enlarge(self, x: Tensor) -> Tensor:
         return x
@@ -1189,39 +1224,40 @@ class OneSizeForAll(Pieces):
         return x
 
 
-@mistake("UNet", "A sigmoid squeezes the answer between 0 and 1; nothing should follow the last convolution.")
+@mistake("UNet", "A sigmoid squeezes the prediction between 0 and 1. Nothing should follow the last convolution.")
 class Sigmoid(Pieces):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.sigmoid(super().forward(noisy, noise_level))
 
 
-@mistake("UNet", "A tanh squeezes the answer between -1 and 1; nothing should follow the last convolution.")
+@mistake("UNet", "A tanh squeezes the prediction between -1 and 1. Nothing should follow the last convolution.")
 class Tanh(Pieces):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.tanh(super().forward(noisy, noise_level))
 
 
-@mistake("UNet", "The answer is cut off at 0 and 1; nothing should follow the last convolution.")
+@mistake("UNet", "The prediction is clamped to [0, 1]. Nothing should follow the last convolution.")
 class Clamped(Pieces):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().forward(noisy, noise_level).clamp(0, 1)
 
 
-@mistake("UNet", "A ReLU follows the last convolution; nothing should.")
+@mistake("UNet", "A ReLU follows the last convolution. Nothing should.")
 class ReluAtTheVeryEnd(Pieces):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return torch.relu(super().forward(noisy, noise_level))
 
 
 @mistake(
-    "UNet", "The noisy picture is added to the answer, so the network guesses the change; the picture is asked for."
+    "UNet",
+    "The noisy image is added to the output, so the network predicts the change. It should predict the clean image.",
 )
 class NoisyAdded(Pieces):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return noisy + super().forward(noisy, noise_level)
 
 
-@mistake("UNet", "The answer is taken away from the noisy picture, so the network guesses the noise.")
+@mistake("UNet", "The output is subtracted from the noisy image, so the network predicts the noise.")
 class TakenFromNoisy(Pieces):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return noisy - super().forward(noisy, noise_level)
@@ -1234,7 +1270,7 @@ class HeadBiasOfZero(Pieces):
         nn.init.zeros_(self.head[-1].bias)
 
 
-@mistake("UNet", "The bias of the last convolution is left as it was made, at random.")
+@mistake("UNet", "The bias of the last convolution keeps its random initial values.")
 class HeadBiasAtRandom(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1248,8 +1284,11 @@ class HeadWithoutBias(Pieces):
         self.head[-1] = conv(widths[0], channels, bias=False)
 
 
-@mistake("UNet", "0.5 is added to every answer; it should be where the last bias starts, and training may move it.")
-class HalfAddedToEveryAnswer(HeadBiasOfZero):
+@mistake(
+    "UNet",
+    "0.5 is added to every prediction. It should be the initial value of the last bias, which training may change.",
+)
+class HalfAddedToEveryPrediction(HeadBiasOfZero):
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().forward(noisy, noise_level) + 0.5
 
@@ -1261,7 +1300,7 @@ class HalfAtEveryCall(Pieces):
         return super().forward(noisy, noise_level)
 
 
-@mistake("UNet", "Every bias of the network starts at 0.5; only the last one should.")
+@mistake("UNet", "Every bias of the network starts at 0.5. Only the last one should.")
 class EveryBiasHalf(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1270,21 +1309,21 @@ class EveryBiasHalf(Pieces):
                 nn.init.constant_(weight, 0.5)
 
 
-@mistake("UNet", "The bias before the last starts at 0.5 too; only the last one should.")
+@mistake("UNet", "The bias before the last one starts at 0.5 too. Only the last one should.")
 class BothHeadBiasesHalf(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         nn.init.constant_(self.head[1].bias, 0.5)
 
 
-@mistake("UNet", "All weights of the last convolution start at 0.5; only its bias should.")
+@mistake("UNet", "All weights of the last convolution start at 0.5. Only its bias should.")
 class LastWeightsHalf(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         nn.init.constant_(self.head[-1].weight, 0.5)
 
 
-@mistake("UNet", "All weights start at 0, so that nearly every gradient is 0 too and the network can't learn.")
+@mistake("UNet", "All weights start at 0, so nearly every gradient is 0 too and the network can't learn.")
 class AllWeightsZero(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1292,7 +1331,7 @@ class AllWeightsZero(Pieces):
             nn.init.zeros_(weight)
 
 
-@mistake("UNet", "The head has no Stage; one at full size comes before its convolutions.")
+@mistake("UNet", "The head has no Stage. A Stage at full size comes before the head's convolutions.")
 class HeadWithoutStage(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1306,28 +1345,28 @@ class HeadWithoutRelu(Pieces):
         self.head[2] = nn.Identity()
 
 
-@mistake("UNet", "In the head, only one convolution follows the Stage; there should be two, with a ReLU between them.")
+@mistake("UNet", "Only one convolution follows the Stage in the head. There should be two, with a ReLU between them.")
 class HeadWithOneConvolution(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.head[1] = self.head[2] = nn.Identity()
 
 
-@mistake("UNet", "The head's ReLU comes before its first convolution; it belongs between the two.")
+@mistake("UNet", "The head's ReLU comes before its first convolution. It belongs between the two.")
 class HeadReluTooEarly(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.head[1], self.head[2] = self.head[2], self.head[1]
 
 
-@mistake("UNet", "The head's first convolution has no bias; both have one.")
+@mistake("UNet", "The head's first convolution has no bias. Both should have one.")
 class HeadFirstWithoutBias(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.head[1] = conv(widths[0], widths[0], bias=False)
 
 
-@mistake("UNet", "The Stages are kept in plain Python lists, where the module doesn't see them.")
+@mistake("UNet", "The Stages are in plain Python lists, where the module can't see them.")
 class ListOfStages(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1336,7 +1375,7 @@ class ListOfStages(Pieces):
         self.down, self.up = down, up
 
 
-@mistake("UNet", "The Stages on the way up are kept in a plain Python list, where the module doesn't see them.")
+@mistake("UNet", "The Stages on the way up are in a plain Python list, where the module can't see them.")
 class ListOnTheWayUp(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1345,21 +1384,26 @@ class ListOnTheWayUp(Pieces):
         self.up = up
 
 
-@mistake("UNet", "The way up has no Stages: features are doubled and added to the skips, and nothing works on them.")
+@mistake(
+    "UNet", "The way up has no Stages: features are doubled and skips are added, but no Stage processes the result."
+)
 class NoStagesOnTheWayUp(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.up = nn.ModuleList(nn.Identity() for _ in widths[1:])
 
 
-@mistake("UNet", "The way up uses the Stages of the way down again; it should have Stages of its own.")
+@mistake("UNet", "The way up uses the Stages of the way down again. It should have its own Stages.")
 class StagesUsedTwice(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.up = nn.ModuleList(reversed(self.down[1:]))
 
 
-@mistake("UNet", "The Stages on the way up take their depth from the resolution they go to, not the one they work at.")
+@mistake(
+    "UNet",
+    "Each Stage on the way up takes its depth from the resolution it leads to instead of the resolution it runs at.",
+)
 class DepthOfTheNextResolution(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1368,7 +1412,7 @@ class DepthOfTheNextResolution(Pieces):
         )
 
 
-@mistake("UNet", "The depths on the way up are in the order of the way down.")
+@mistake("UNet", "The depths on the way up are in the same order as on the way down.")
 class DepthsNotReversed(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1376,14 +1420,14 @@ class DepthsNotReversed(Pieces):
         self.up = nn.ModuleList(denoiser.Stage(widths[i], widths[i - 1], d) for i, d in zip(reverse, depths))
 
 
-@mistake("UNet", "The head's Stage has as many Blocks as the smallest resolution; it works at full size.")
+@mistake("UNet", "The head's Stage has as many Blocks as the smallest resolution. It runs at full size.")
 class DepthOfTheSmallestInTheHead(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
         self.head[0] = denoiser.Stage(widths[0], widths[0], depths[-1])
 
 
-@mistake("UNet", "Every Stage has the first number of Blocks; each resolution has its own.")
+@mistake("UNet", "Every Stage has the first resolution's number of Blocks. Each resolution has its own number.")
 class OneDepthForAll(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, [depths[0]] * len(depths))
@@ -1391,21 +1435,23 @@ class OneDepthForAll(Pieces):
             raise ValueError
 
 
-@mistake("UNet", "Where widths and depths are unequally many, what is left over is dropped without a word.")
+@mistake("UNet", "When the numbers of widths and depths differ, the extra ones are silently dropped.")
 class LeftOverDropped(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         n = min(len(widths), len(depths))
         super().__init__(channels, widths[:n], depths[:n])
 
 
-@mistake("UNet", "Unequally many widths and depths end in an AssertionError; a ValueError is promised.")
+@mistake(
+    "UNet", "When the numbers of widths and depths differ, the result is an AssertionError. It should be a ValueError."
+)
 class AssertionInPlaceOfValueError(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         assert len(widths) == len(depths)
         super().__init__(channels, widths, depths)
 
 
-@mistake("UNet", "A Stage on the way up starts from as many channels as its answer has: it gets widths[i] of them.")
+@mistake("UNet", "A Stage on the way up takes as many channels as its output has. Its input has `widths[i]` channels.")
 class WayUpFromTheWrongWidth(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, widths, depths)
@@ -1414,7 +1460,7 @@ class WayUpFromTheWrongWidth(Pieces):
 
 
 @mistake(
-    "UNet", "A Stage on the way up keeps its widths[i] channels; it should end with widths[i - 1], as its skip has."
+    "UNet", "A Stage on the way up keeps its `widths[i]` channels. It should end with `widths[i - 1]`, like its skip."
 )
 class WayUpToTheWrongWidth(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
@@ -1423,19 +1469,19 @@ class WayUpToTheWrongWidth(Pieces):
         self.up = nn.ModuleList(denoiser.Stage(widths[i], widths[i], depths[i]) for i in up)
 
 
-@mistake("UNet", "The widths are 64 whatever was asked for.")
+@mistake("UNet", "The widths are always 64, whatever the arguments say.")
 class AlwaysSixtyFour(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(channels, [64] * len(widths), depths)
 
 
-@mistake("UNet", "The pictures have 3 channels whatever was asked for.")
+@mistake("UNet", "The images always have 3 channels, whatever the arguments say.")
 class AlwaysThreeChannels(Pieces):
     def __init__(self, channels: int = 3, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS) -> None:
         super().__init__(3, widths, depths)
 
 
-@mistake("UNet", "The default widths grow from one resolution to the next; they should all be 64.")
+@mistake("UNet", "The default widths grow from one resolution to the next. They should all be 64.")
 class GrowingWidths(Pieces):
     def __init__(
         self, channels: int = 3, widths: Sequence[int] = (64, 128, 128, 256, 256), depths: Sequence[int] = DEPTHS
@@ -1443,7 +1489,7 @@ class GrowingWidths(Pieces):
         super().__init__(channels, widths, depths)
 
 
-@mistake("UNet", "The noisy picture is changed in place, and it belongs to the caller.")
+@mistake("UNet", "The noisy image is changed in place, but it belongs to the caller.")
 class LevelWrittenIntoNoisy(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         x = super().begin(noisy, noise_level)
@@ -1451,19 +1497,19 @@ class LevelWrittenIntoNoisy(Pieces):
         return x
 
 
-@mistake("UNet", "The noisy picture is moved to the range from -1 to 1 first; it should come in as it is.")
+@mistake("UNet", "The noisy image is scaled to the range from -1 to 1 first. It should go in unchanged.")
 class FromMinusOneToOne(Pieces):
     def begin(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return super().begin(2 * noisy - 1, noise_level)
 
 
-@mistake("UNet", "There is dropout in the network; none is asked for.")
+@mistake("UNet", "There is dropout in the network. There should be none.")
 class UNetDropout(Pieces):
     def shrink(self, x: Tensor) -> Tensor:
         return F.dropout(super().shrink(x), 0.2, self.training)
 
 
-@mistake("UNet", "`forward` computes the answer but doesn't return it.")
+@mistake("UNet", "`forward` computes the output but doesn't return it.")
 class UNetNoReturn(Pieces):
     def forward(self, *args: Any) -> None:
         super().forward(*args)

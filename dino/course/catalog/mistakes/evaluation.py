@@ -1,4 +1,4 @@
-"""Wrong answers to lesson 05 that people give, and what to say to each. The grader knows a mistake when it sees one.
+"""Common wrong answers to lesson 05, each with the sentence that the grader reports when it recognizes the mistake.
 
 Reading on spoils the exercises.
 """
@@ -17,25 +17,25 @@ from ...grader.expect import mistake
 
 Generator = torch.Generator | None
 PATCH = 7
-N_PATCHES, N_DIRECTIONS = 64, 128  # fewer than in the exercise are enough to know a mistake by
-FEWER = (N_DIRECTIONS / 512) ** 0.5  # how much shorter all 512 directions would be, if they share one length
+N_PATCHES, N_DIRECTIONS = 64, 128  # fewer than in the exercise, but enough to recognize a mistake
+FEWER = (N_DIRECTIONS / 512) ** 0.5  # how much shorter each of 512 directions would be if all share one length
 
 
 # ---- 5.1 loss_by_noise_level ----------------------------------------------------------------------------------------
 
 
 def fixed(images: Tensor, seed: int = 0) -> Tensor:
-    """The noise, as most mistakes get it right."""
+    """Draw the noise, which most mistakes do right."""
     return torch.rand(images.shape, generator=torch.Generator().manual_seed(seed), dtype=images.dtype)
 
 
 def at_each(images: Tensor, levels: Sequence[float]) -> Tensor:
-    """The levels, as most mistakes get them right."""
+    """Return the levels, one tensor each, which most mistakes do right."""
     return torch.as_tensor(levels).to(images).view(-1, 1, 1, 1, 1)
 
 
 def loop(model, images, levels, *, noisy=mix, told=lambda level: level, error=F.mse_loss, noise=fixed):
-    """The loop, as most mistakes get it right."""
+    """Run the loop, which most mistakes do right."""
     drawn, losses = noise(images), []
     for level in at_each(images, levels):
         with torch.no_grad():
@@ -43,24 +43,30 @@ def loop(model, images, levels, *, noisy=mix, told=lambda level: level, error=F.
     return torch.stack(losses)
 
 
-@mistake("loss_by_noise_level", "The noise is drawn anew for each level, so that the levels differ by luck as well.")
+@mistake("loss_by_noise_level", "New noise is drawn for each level, so the levels also differ by luck.")
 def noise_anew_at_each_level(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return loop(model, images, levels, noisy=lambda c, n, t: mix(c, torch.rand(c.shape, generator=generator).to(c), t))
 
 
-@mistake("loss_by_noise_level", "The noise is drawn without a seed, so that each call gives other numbers.")
+@mistake("loss_by_noise_level", "The noise is drawn without a seed, so each call returns different numbers.")
 def noise_without_a_seed(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noise=torch.rand_like)
 
 
-@mistake("loss_by_noise_level", "torch's global generator gets a new seed, and with it all random numbers after this.")
+@mistake(
+    "loss_by_noise_level",
+    "torch's global generator is reseeded, which changes all random numbers after this call.",
+)
 def reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     torch.manual_seed(0)
     return loop(model, images, levels, noise=torch.rand_like)
 
 
-@mistake("loss_by_noise_level", "numpy's global generator gets a new seed, and with it all its numbers after this.")
+@mistake(
+    "loss_by_noise_level",
+    "numpy's global generator is reseeded, which changes all of numpy's random numbers after this call.",
+)
 def numpy_reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     np.random.seed(0)
     return loop(model, images, levels, noise=lambda images: torch.from_numpy(np.random.rand(*images.shape)).to(images))
@@ -68,8 +74,8 @@ def numpy_reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) ->
 
 @mistake(
     "loss_by_noise_level",
-    "The noise is float32 whatever the pictures are (the grader's are float64, which torch calls double), "
-    "and `mix` wants both to be alike.",
+    "The noise is float32 whatever the images are. The grader's images are float64 (torch calls it double), "
+    "and `mix` needs both in the same dtype.",
 )
 def noise_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noise=lambda images: fixed(images).to(torch.float16).float())
@@ -77,43 +83,47 @@ def noise_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[fl
 
 @mistake(
     "loss_by_noise_level",
-    "The levels are float32 whatever the pictures are (the grader's are float64, which torch calls double), "
-    "and `mix` wants both to be alike.",
+    "The levels are float32 whatever the images are. The grader's images are float64 (torch calls it double), "
+    "and `mix` needs both in the same dtype.",
 )
 def levels_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: mix(clean, noise, level.float()))
 
 
 @mistake(
-    "loss_by_noise_level", "The model is told how much of the picture is left, where it should hear how much noise."
+    "loss_by_noise_level",
+    "The second argument of the model says how much of the image is left. It should say how much noise there is.",
 )
 def told_the_rest(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, told=lambda level: 1 - level)
 
 
-@mistake("loss_by_noise_level", "The model is told a level of 0 always, as if the pictures had no noise.")
+@mistake("loss_by_noise_level", "The model always gets a noise level of 0, as if the images had no noise.")
 def told_nothing(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, told=torch.zeros_like)
 
 
-@mistake("loss_by_noise_level", "The model is told a level of 1 always, as if the pictures were noise alone.")
+@mistake("loss_by_noise_level", "The model always gets a noise level of 1, as if the images were pure noise.")
 def told_one(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, told=torch.ones_like)
 
 
-@mistake("loss_by_noise_level", "Pictures and noise are swapped: at level 0 the model is shown nothing but noise.")
+@mistake("loss_by_noise_level", "Images and noise are swapped: at level 0, the model gets nothing but noise.")
 def swapped(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: mix(noise, clean, level))
 
 
-@mistake("loss_by_noise_level", "The noise is put on top of the whole picture; a mix leaves room for it.")
+@mistake(
+    "loss_by_noise_level",
+    "The noise is added on top of the whole image. In a blend, the image gets weaker as the noise gets stronger.",
+)
 def noise_on_top(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: clean + level * noise)
 
 
 @mistake(
     "loss_by_noise_level",
-    "The noise is mixed into what the level before has left; each level begins with the clean pictures.",
+    "The noise is mixed into what the level before has left. Each level should start from the clean images.",
 )
 def mixed_again_and_again(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     noise, losses, noisy = fixed(images), [], images
@@ -124,12 +134,12 @@ def mixed_again_and_again(model: nn.Module, images: Tensor, levels: Sequence[flo
     return torch.stack(losses)
 
 
-@mistake("loss_by_noise_level", "The model is shown the clean pictures: the noise is never mixed in.")
+@mistake("loss_by_noise_level", "The model gets the clean images: the noise is never mixed in.")
 def clean_ones_shown(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: clean)
 
 
-@mistake("loss_by_noise_level", "The noise is that of a bell curve; in this course it is uniform, from 0 to 1.")
+@mistake("loss_by_noise_level", "The noise is Gaussian. In this course, noise is uniform, from 0 to 1.")
 def gaussian(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     def noise(images: Tensor) -> Tensor:
         return torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
@@ -137,7 +147,7 @@ def gaussian(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tenso
     return loop(model, images, levels, noise=noise)
 
 
-@mistake("loss_by_noise_level", "All pictures get the same noise; each pixel of each picture needs its own.")
+@mistake("loss_by_noise_level", "All images get the same noise. Each pixel of each image needs its own.")
 def one_noise_for_all(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noise=lambda images: fixed(images[:1]).expand_as(images))
 
@@ -147,7 +157,7 @@ def gray_noise(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Ten
     return loop(model, images, levels, noise=lambda images: fixed(images[:, :1]).expand_as(images))
 
 
-@mistake("loss_by_noise_level", "The levels are drawn at random, as in training; here they are given.")
+@mistake("loss_by_noise_level", "The noise levels are drawn at random, as in training. Here they are given.")
 def random_levels(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     losses = []
     for _ in levels:
@@ -157,12 +167,15 @@ def random_levels(model: nn.Module, images: Tensor, levels: Sequence[float]) -> 
     return torch.stack(losses)
 
 
-@mistake("loss_by_noise_level", "The function returns in the first round of its loop, and the other levels never come.")
+@mistake(
+    "loss_by_noise_level",
+    "The function returns in the first round of its loop, so the other levels are never measured.",
+)
 def returned_in_the_loop(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels[:1])
 
 
-@mistake("loss_by_noise_level", "The model is asked twice at each level; its first answer will do.")
+@mistake("loss_by_noise_level", "The model is called twice at each level. One prediction is enough.")
 def asked_twice(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     def error(denoised: Tensor, clean: Tensor) -> Tensor:
         model(clean, told[-1])
@@ -172,10 +185,7 @@ def asked_twice(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Te
     return loop(model, images, levels, told=lambda level: told.append(level) or level, error=error)
 
 
-@mistake(
-    "loss_by_noise_level",
-    "The numbers are those of the noisy pictures; it is the model's answer that should be judged.",
-)
+@mistake("loss_by_noise_level", "The numbers measure the noisy images. They should measure the model's prediction.")
 def noisy_judged(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     noise, losses = fixed(images), []
     for level in at_each(images, levels):
@@ -186,7 +196,7 @@ def noisy_judged(model: nn.Module, images: Tensor, levels: Sequence[float]) -> T
     return torch.stack(losses)
 
 
-@mistake("loss_by_noise_level", "The answer is compared with the noisy pictures; the clean ones are the truth.")
+@mistake("loss_by_noise_level", "The prediction is compared with the noisy images. The clean images are the target.")
 def against_the_noisy(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     noise, losses = fixed(images), []
     for level in at_each(images, levels):
@@ -196,49 +206,53 @@ def against_the_noisy(model: nn.Module, images: Tensor, levels: Sequence[float])
     return torch.stack(losses)
 
 
-@mistake("loss_by_noise_level", "The answer is compared with the noise; this network guesses the clean picture.")
+@mistake("loss_by_noise_level", "The prediction is compared with the noise. This network predicts the clean image.")
 def against_the_noise(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     noise = fixed(images)
     return loop(model, images, levels, error=lambda denoised, clean: F.mse_loss(denoised, noise))
 
 
-@mistake("loss_by_noise_level", "The differences are not squared.")
+@mistake("loss_by_noise_level", "The differences aren't squared.")
 def not_squared(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, error=F.l1_loss)
 
 
-@mistake("loss_by_noise_level", "There is a root around the mean squared error.")
+@mistake("loss_by_noise_level", "The result is the square root of the mean squared error.")
 def rooted(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, error=F.mse_loss).sqrt()
 
 
-@mistake("loss_by_noise_level", "The squares are added up, so that the number grows with the number of pictures.")
+@mistake("loss_by_noise_level", "The squares are summed, so the number grows with the number of images.")
 def summed(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, error=lambda one, other: F.mse_loss(one, other, reduction="sum"))
 
 
-@mistake("loss_by_noise_level", "The answer is cut off to [0, 1] before it is judged, which hides some of its error.")
+@mistake(
+    "loss_by_noise_level",
+    "The prediction is clamped to [0, 1] before it is compared, which hides some of its error.",
+)
 def cut_off(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, error=lambda denoised, clean: F.mse_loss(denoised.clamp(0, 1), clean))
 
 
-@mistake("loss_by_noise_level", "The mean is taken over the levels as well, and one number is left.")
+@mistake("loss_by_noise_level", "The mean is taken over the levels as well, so only one number is left.")
 def mean_over_levels(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels).mean()
 
 
-@mistake("loss_by_noise_level", "There is a number for each picture at each level; a level should have one.")
+@mistake("loss_by_noise_level", "There is one number for each image at each level. Each level should have one number.")
 def one_for_each_picture(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, error=lambda one, other: (one - other).square().mean((1, 2, 3)))
 
 
-@mistake("loss_by_noise_level", "The numbers come as a list; what draws them expects a tensor.")
+@mistake("loss_by_noise_level", "The numbers are returned as a list. The code that plots them expects a tensor.")
 def as_a_list(model: nn.Module, images: Tensor, levels: Sequence[float]) -> list[float]:
     return loop(model, images, levels).tolist()
 
 
 @mistake(
-    "loss_by_noise_level", "The numbers are in the order of sorted levels; they should keep the order that is given."
+    "loss_by_noise_level",
+    "The numbers are in the order of the sorted levels. They should keep the order of `levels`.",
 )
 def in_another_order(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, sorted(levels))
@@ -250,39 +264,45 @@ def callers_levels_sorted(model: nn.Module, images: Tensor, levels: list[float])
     return loop(model, images, levels)
 
 
-@mistake("loss_by_noise_level", "The numbers are float32 whatever the pictures are: they went through Python's floats.")
+@mistake(
+    "loss_by_noise_level",
+    "The numbers are float32 whatever the images are: they were converted to Python floats.",
+)
 def through_floats(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return torch.tensor(loop(model, images, levels).tolist())
 
 
-@mistake("loss_by_noise_level", "Gradients stay on, and torch keeps notes of every call until the memory is full.")
+@mistake("loss_by_noise_level", "Gradients stay on, so torch records every call until the memory is full.")
 def gradients_kept(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     noise = fixed(images)
     return torch.stack([F.mse_loss(model(mix(images, noise, x), x), images) for x in at_each(images, levels)])
 
 
-@mistake("loss_by_noise_level", "Gradients are thrown away after the call, but during the call they are on.")
+@mistake("loss_by_noise_level", "Gradients are thrown away after the call, but they are on during the call.")
 def detached_afterwards(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return gradients_kept(model, images, levels).detach()
 
 
-@mistake("loss_by_noise_level", "The level is told as a plain number; a network expects a tensor with four dimensions.")
+@mistake(
+    "loss_by_noise_level",
+    "The level is passed as a plain number. A network expects a tensor with four dimensions.",
+)
 def told_a_float(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, told=lambda level: level.item())
 
 
-@mistake("loss_by_noise_level", "The level is told with the shape (N,); in a network it would be taken for columns.")
+@mistake("loss_by_noise_level", "The level is passed with shape (N,). A network would line it up with the columns.")
 def told_in_a_row(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, told=lambda level: level.flatten().expand(len(images)))
 
 
-@mistake("loss_by_noise_level", "The model is left in evaluation mode; which mode it is in is the caller's business.")
+@mistake("loss_by_noise_level", "The model is left in evaluation mode. Its mode is up to the caller.")
 def left_evaluating(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     model.eval()
     return loop(model, images, levels)
 
 
-@mistake("loss_by_noise_level", "The noise is mixed into the caller's own pictures, deeper at each level.")
+@mistake("loss_by_noise_level", "The noise is mixed into the caller's own images, more of it at each level.")
 def mixed_in_place(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     return loop(model, images, levels, noisy=lambda clean, noise, level: clean.lerp_(noise, level))
 
@@ -291,12 +311,12 @@ def mixed_in_place(model: nn.Module, images: Tensor, levels: Sequence[float]) ->
 
 
 def double(images: Tensor) -> Tensor:
-    """Each pixel, 2 x 2 times."""
+    """Repeat each pixel 2 x 2 times."""
     return F.interpolate(images, scale_factor=2)
 
 
 def pyramid(images, n_levels, halve=lambda x: F.avg_pool2d(x, 2), double=double, lost=torch.sub):
-    """The loop, as most mistakes get it right."""
+    """Run the loop, which most mistakes do right."""
     levels = []
     for _ in range(n_levels - 1):
         smaller = halve(images)
@@ -305,96 +325,107 @@ def pyramid(images, n_levels, halve=lambda x: F.avg_pool2d(x, 2), double=double,
     return [*levels, images]
 
 
-@mistake("laplacian_pyramid", "Of each 2 x 2 pixels the largest is kept; it should be their mean.")
+@mistake("laplacian_pyramid", "Of each 2 x 2 pixels, the largest is kept. It should be their mean.")
 def largest_kept(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, halve=lambda x: F.max_pool2d(x, 2))
 
 
-@mistake("laplacian_pyramid", "Of each 2 x 2 pixels one is kept and three are thrown away; it should be their mean.")
+@mistake("laplacian_pyramid", "Of each 2 x 2 pixels, one is kept and three are thrown away. It should be their mean.")
 def one_of_four_kept(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, halve=lambda x: x[:, :, ::2, ::2])
 
 
-@mistake("laplacian_pyramid", "2 x 2 pixels are added up, and the halved picture is four times as bright.")
+@mistake("laplacian_pyramid", "2 x 2 pixels are summed, so the halved image is four times as bright.")
 def added_up(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, halve=lambda x: 4 * F.avg_pool2d(x, 2))
 
 
-@mistake("laplacian_pyramid", "The doubled picture is smoothed between the pixels; each should be repeated as it is.")
+@mistake(
+    "laplacian_pyramid",
+    "The doubled image is smoothed between the pixels. Each pixel should be repeated as it is.",
+)
 def smoothed(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, double=lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"))
 
 
 @mistake(
-    "laplacian_pyramid", "`repeat` puts four copies of the small picture side by side; each pixel should be repeated."
+    "laplacian_pyramid",
+    "`repeat` puts four copies of the small image side by side. Each pixel should be repeated.",
 )
 def tiled(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, double=lambda x: x.repeat(1, 1, 2, 2))
 
 
-@mistake("laplacian_pyramid", "In the doubled picture three of four pixels are black; each should be repeated.")
+@mistake(
+    "laplacian_pyramid",
+    "In the doubled image, three of every four pixels are black. Each pixel should be repeated.",
+)
 def gaps_left_black(images: Tensor, n_levels: int) -> list[Tensor]:
-    def spread(x: Tensor) -> Tensor:
+    def with_gaps(x: Tensor) -> Tensor:
         wide = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
         wide[:, :, ::2, ::2] = x
         return wide
 
-    return pyramid(images, n_levels, double=spread)
+    return pyramid(images, n_levels, double=with_gaps)
 
 
-@mistake("laplacian_pyramid", "The picture is subtracted from its coarse copy; what is lost is the other way round.")
+@mistake("laplacian_pyramid", "The image is subtracted from its coarse copy. It should be the other way around.")
 def signs_swapped(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: coarse - fine)
 
 
-@mistake("laplacian_pyramid", "What is lost has lost its sign; darker and brighter details become the same.")
+@mistake("laplacian_pyramid", "The details have lost their sign, so darker and brighter details look the same.")
 def without_signs(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: (fine - coarse).abs())
 
 
-@mistake("laplacian_pyramid", "What is lost is cut off to [0, 1]; it lies around 0, and half of it is negative.")
+@mistake("laplacian_pyramid", "The details are clamped to [0, 1]. They lie around 0, and half of them are negative.")
 def levels_cut_off(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: (fine - coarse).clamp(0, 1))
 
 
-@mistake("laplacian_pyramid", "What is lost is shifted to lie around one half; it should lie around 0.")
+@mistake("laplacian_pyramid", "The details are shifted to lie around 0.5. They should lie around 0.")
 def levels_shifted(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: fine - coarse + 0.5)
 
 
 @mistake(
     "laplacian_pyramid",
-    "The levels are the pictures themselves, smaller and smaller; what each halving loses is wanted.",
+    "The levels are smaller and smaller images. Each level but the last should hold what its halving loses.",
 )
 def nothing_subtracted(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: fine)
 
 
-@mistake("laplacian_pyramid", "The levels are the coarse copies; what they lack of the picture is wanted.")
+@mistake(
+    "laplacian_pyramid",
+    "The levels are the coarse copies. They should hold what the coarse copies lack of the image.",
+)
 def coarse_copies(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: coarse)
 
 
-@mistake("laplacian_pyramid", "The last level is missing: the picture that is left in the end.")
+@mistake("laplacian_pyramid", "The last level is missing: the small image that is left at the end.")
 def last_level_dropped(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels)[:-1]
 
 
-@mistake("laplacian_pyramid", "There is one level too many: the last one counts as a level as well.")
+@mistake("laplacian_pyramid", "There is one level too many. The last level counts as a level as well.")
 def one_level_too_many(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels + 1)
 
 
 @mistake(
     "laplacian_pyramid",
-    "There is a halving too many, and the last level is what it loses; it should be the picture that is left.",
+    "There is one halving too many, so the last level is what this halving loses. It should be the image that is left.",
 )
 def one_halving_too_many(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels + 1)[:-1]
 
 
 @mistake(
-    "laplacian_pyramid", "With one level the loop never runs, so that a name which is set in it alone doesn't exist."
+    "laplacian_pyramid",
+    "With one level, the loop never runs, so a name that is set only inside the loop doesn't exist.",
 )
 def name_of_the_loop(images: Tensor, n_levels: int) -> list[Tensor]:
     levels = []
@@ -405,18 +436,18 @@ def name_of_the_loop(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*levels, smaller]
 
 
-@mistake("laplacian_pyramid", "The levels come coarse to fine; the finest should be the first.")
+@mistake("laplacian_pyramid", "The levels go from coarse to fine. The finest level should come first.")
 def coarsest_first(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels)[::-1]
 
 
-@mistake("laplacian_pyramid", "Each level is taken from the full picture again: nothing goes on from the halved one.")
+@mistake("laplacian_pyramid", "Each level starts from the full image again. It should continue from the halved image.")
 def never_going_on(images: Tensor, n_levels: int) -> list[Tensor]:
     levels = [images - double(F.avg_pool2d(images, 2)) for _ in range(n_levels - 1)]
     return [*levels, images]
 
 
-@mistake("laplacian_pyramid", "The next round halves what is lost; it should go on from the halved picture.")
+@mistake("laplacian_pyramid", "The next round halves what was lost. It should continue from the halved image.")
 def going_on_with_the_lost(images: Tensor, n_levels: int) -> list[Tensor]:
     levels, smaller = [], images
     for _ in range(n_levels - 1):
@@ -426,7 +457,7 @@ def going_on_with_the_lost(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*levels, smaller]
 
 
-@mistake("laplacian_pyramid", "The next round goes on from the doubled copy, so that nothing gets smaller.")
+@mistake("laplacian_pyramid", "The next round continues from the doubled copy, so nothing gets smaller.")
 def going_on_with_the_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
     levels = []
     for _ in range(n_levels - 1):
@@ -437,7 +468,8 @@ def going_on_with_the_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
 
 
 @mistake(
-    "laplacian_pyramid", "Each level is as large as the first picture, and holds all that is lost since then at once."
+    "laplacian_pyramid",
+    "Each level is as large as the first image, and holds everything that is lost since then.",
 )
 def each_from_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
     sizes = [2**i for i in range(n_levels)]
@@ -445,17 +477,20 @@ def each_from_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*lost, F.avg_pool2d(images, sizes[-1])]
 
 
-@mistake("laplacian_pyramid", "The small picture is subtracted as it is; it should be doubled first.")
+@mistake("laplacian_pyramid", "The small image is subtracted as it is. It should be doubled first.")
 def never_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, double=lambda x: x)
 
 
-@mistake("laplacian_pyramid", "The doubled copy is made as high as it is wide; height and width need not be the same.")
+@mistake("laplacian_pyramid", "The doubled copy is made as high as it is wide. Height and width may differ.")
 def doubled_to_a_square(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, double=lambda x: F.interpolate(x, size=2 * x.shape[3]))
 
 
-@mistake("laplacian_pyramid", "Each level holds all that is lost since the first picture, not what this halving loses.")
+@mistake(
+    "laplacian_pyramid",
+    "Each level holds everything that is lost since the first image, not what this halving loses.",
+)
 def lost_since_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
     levels, smaller = [], images
     for i in range(n_levels - 1):
@@ -465,46 +500,53 @@ def lost_since_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*levels, smaller]
 
 
-@mistake("laplacian_pyramid", "All levels are enlarged to the size of the pictures; each should have its own size.")
+@mistake("laplacian_pyramid", "All levels are enlarged to the size of the images. Each level should have its own size.")
 def all_enlarged(images: Tensor, n_levels: int) -> list[Tensor]:
     return [F.interpolate(level, size=images.shape[2:]) for level in pyramid(images, n_levels)]
 
 
 @mistake(
-    "laplacian_pyramid", "The last level is the whole picture again; it should be the one that the halving ended with."
+    "laplacian_pyramid",
+    "The last level is the full image again. It should be the image left after the last halving.",
 )
 def ends_with_the_whole(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*pyramid(images, n_levels)[:-1], images]
 
 
-@mistake("laplacian_pyramid", "The last level is the doubled copy; it should be the small picture that it is made of.")
+@mistake(
+    "laplacian_pyramid",
+    "The last level is the doubled copy. It should be the small image that the copy is made from.",
+)
 def ends_with_the_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
     *levels, last = pyramid(images, n_levels)
     return [*levels, last if n_levels == 1 else double(last)]
 
 
-@mistake("laplacian_pyramid", "The last level has lost its mean; it is kept as it is, or the colors are gone.")
+@mistake(
+    "laplacian_pyramid",
+    "The mean of the last level is subtracted, so the colors are gone. Keep the last level as it is.",
+)
 def mean_of_the_last_gone(images: Tensor, n_levels: int) -> list[Tensor]:
     *levels, last = pyramid(images, n_levels)
     return [*levels, last - last.mean((2, 3), keepdim=True)]
 
 
-@mistake("laplacian_pyramid", "The pictures are turned gray: the channels are averaged as well.")
+@mistake("laplacian_pyramid", "The images are turned gray: the channels are averaged as well.")
 def channels_averaged(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images.mean(1, keepdim=True), n_levels)
 
 
-@mistake("laplacian_pyramid", "The levels are joined to one tensor; as they differ in size, they should stay a list.")
+@mistake("laplacian_pyramid", "The levels are joined into one tensor. They differ in size, so they should stay a list.")
 def joined(images: Tensor, n_levels: int) -> Tensor:
     return torch.cat([level.flatten(2) for level in pyramid(images, n_levels)], dim=2)
 
 
-@mistake("laplacian_pyramid", "The levels are stacked, which needs equal sizes; a list can hold tensors of any size.")
+@mistake("laplacian_pyramid", "The levels are stacked, which needs equal sizes. A list can hold tensors of any size.")
 def stacked(images: Tensor, n_levels: int) -> Tensor:
     return torch.stack(pyramid(images, n_levels))
 
 
-@mistake("laplacian_pyramid", "The coarse copy is subtracted in the caller's own pictures.")
+@mistake("laplacian_pyramid", "The coarse copy is subtracted from the caller's own images, in place.")
 def subtracted_in_place(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, lost=lambda fine, coarse: fine.sub_(coarse))
 
@@ -513,13 +555,13 @@ def subtracted_in_place(images: Tensor, n_levels: int) -> list[Tensor]:
 
 
 def cut(images: Tensor, places: Tensor, size: int = PATCH) -> Tensor:
-    """All patches, (N, M, C, size, size), as most mistakes get them right."""
+    """Cut out all patches, (N, M, C, size, size), which most mistakes do right."""
     squares = [images[:, :, y : y + size, x : x + size] for y, x in places.tolist()]
     return torch.stack(squares, dim=1)
 
 
 def rows(squares: Tensor) -> Tensor:
-    """One patch per row."""
+    """Put each patch in a row."""
     return squares.flatten(0, 1).flatten(1)
 
 
@@ -530,61 +572,65 @@ def row_and_column_swapped(images: Tensor, places: Tensor) -> Tensor:
     return windows[:, :, rows, columns].transpose(1, 2).flatten(0, 1).flatten(1)
 
 
-@mistake("patches", "`places[0]` is one place, its row and its column; here it is taken for the rows of all places.")
+@mistake("patches", "`places[0]` is one place, with its row and its column. Here it is used as the rows of all places.")
 def places_taken_for_columns(images: Tensor, places: Tensor) -> Tensor:
     windows = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
     return rows(windows[:, :, places[0], places[1]].transpose(1, 2))
 
 
-@mistake("patches", "Channels and places are not swapped before the dimensions are joined, so rows mix several places.")
+@mistake("patches", "Channels and places aren't swapped before the dimensions are merged, so rows mix several places.")
 def channels_and_places_mixed(images: Tensor, places: Tensor) -> Tensor:
     chosen = cut(images, places).transpose(1, 2)
     return chosen.reshape(len(images) * len(places), -1)
 
 
-@mistake("patches", "Pictures and channels are joined to be the rows; it should be pictures and places.")
+@mistake("patches", "Images and channels are merged into the rows. It should be images and places.")
 def pictures_and_channels_joined(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places).transpose(1, 2))
 
 
-@mistake("patches", "Places and channels are joined to be the rows; it should be pictures and places.")
+@mistake("patches", "Places and channels are merged into the rows. It should be images and places.")
 def places_and_channels_joined(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places).transpose(1, 2).transpose(0, 2))
 
 
-@mistake("patches", "The patches of all pictures at the first place come first; all of the first picture should.")
+@mistake("patches", "The patches of all images at the first place come first. All patches of the first image should.")
 def place_after_place(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places).transpose(0, 1))
 
 
 @mistake(
-    "patches", "Pictures and places are mixed up when the dimensions are joined: rows hold parts of several patches."
+    "patches",
+    "Images and places are mixed up when the dimensions are merged: rows hold parts of several patches.",
 )
 def pictures_and_places_mixed(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).permute(2, 0, 1, 3, 4).reshape(len(images) * len(places), -1)
 
 
-@mistake("patches", "A place is taken for the middle of its patch; it is the upper left pixel.")
+@mistake("patches", "A place is used as the center of its patch. It is the upper left pixel.")
 def around_the_place(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(F.pad(images, (3, 3, 3, 3)), places))
 
 
-@mistake("patches", "A place is taken for the lower right pixel of its patch; it is the upper left one.")
+@mistake("patches", "A place is used as the lower right pixel of its patch. It is the upper left pixel.")
 def up_to_the_place(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(F.pad(images, (6, 0, 6, 0)), places))
 
 
-@mistake("patches", "Each patch lies one row and one column too far: counting begins at 0.")
+@mistake("patches", "Each patch lies one row and one column too far: counting starts at 0.")
 def one_too_far(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(F.pad(images, (0, 1, 0, 1)), places + 1))
 
 
-@mistake("patches", "The patches are lying on their side: rows and columns within each are swapped.")
+@mistake("patches", "The patches lie on their side: rows and columns within each patch are swapped.")
 def turned(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places).transpose(3, 4))
 
 
-@mistake("patches", "Within a row the colors of each pixel stand together; all of the first channel should come first.")
+@mistake(
+    "patches",
+    "Within a row, the colors of each pixel are side by side. All of the first channel should come first.",
+)
 def channels_last(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places).movedim(2, 4))
 
@@ -594,14 +640,14 @@ def upside_down(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places).flip(3))
 
 
-@mistake("patches", "The windows move on by 7 pixels, so that most places point somewhere else; they should move by 1.")
+@mistake("patches", "The windows move by 7 pixels, so most places point somewhere else. They should move by 1.")
 def windows_side_by_side(images: Tensor, places: Tensor) -> Tensor:
     windows = images.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)
     chosen = windows[:, :, places[:, 0] // PATCH, places[:, 1] // PATCH]
     return chosen.transpose(1, 2).flatten(0, 1).flatten(1)
 
 
-@mistake("patches", "The windows move on by 7 pixels, so that a place counts windows; it should count pixels.")
+@mistake("patches", "The windows move by 7 pixels, so a place counts windows. It should count pixels.")
 def windows_side_by_side_and_counted(images: Tensor, places: Tensor) -> Tensor:
     windows = images.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)
     return windows[:, :, places[:, 0], places[:, 1]].transpose(1, 2).flatten(0, 1).flatten(1)
@@ -618,19 +664,20 @@ def one_pixel_too_small(images: Tensor, places: Tensor) -> Tensor:
 
 
 @mistake(
-    "patches", "The slices end at `PATCH`, which is counted from the picture's edge and not from where they begin."
+    "patches",
+    "The slices end at `PATCH`, which is counted from the image's edge and not from where the slices start.",
 )
 def slices_end_at_seven(images: Tensor, places: Tensor) -> Tensor:
     return torch.stack([image[:, y:PATCH, x:PATCH].flatten() for image in images for y, x in places.tolist()])
 
 
-@mistake("patches", "The slices cut channels and rows; the first dimension of a picture is its channels.")
+@mistake("patches", "The slices cut channels and rows. The first dimension of an image is its channels.")
 def channels_sliced(images: Tensor, places: Tensor) -> Tensor:
     squares = [image[y : y + PATCH, x : x + PATCH] for image in images for y, x in places.tolist()]
     return torch.stack([square.flatten() for square in squares])
 
 
-@mistake("patches", "Only the first picture is cut; each picture has a patch at each place.")
+@mistake("patches", "Only the first image is cut. Each image has a patch at each place.")
 def first_picture_only(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images[:1], places))
 
@@ -640,12 +687,12 @@ def first_place_only(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places[:1]))
 
 
-@mistake("patches", "Pictures take turns with the places; each picture has a patch at each place.")
+@mistake("patches", "Only one image is cut at each place. Each image has a patch at each place.")
 def one_picture_for_each_place(images: Tensor, places: Tensor) -> Tensor:
     return rows(torch.stack([cut(images, places)[i % len(images), i] for i in range(len(places))])[None])
 
 
-@mistake("patches", "The channels are cut apart: a patch should have all channels of its pixels.")
+@mistake("patches", "The channels are cut apart. A patch should have all channels of its pixels.")
 def a_row_for_each_channel(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).flatten(0, 2).flatten(1)
 
@@ -655,37 +702,40 @@ def first_channel_only(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images[:, :1], places))
 
 
-@mistake("patches", "The patches are still squares; each should be laid out in one row of numbers.")
+@mistake("patches", "The patches are still squares. Each patch should be one row of numbers.")
 def still_squares(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).flatten(0, 1)
 
 
-@mistake("patches", "Pictures and places are still two dimensions; the rows should all stand below each other.")
+@mistake("patches", "Images and places are still two dimensions. All the rows should be below each other.")
 def three_dimensions(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).flatten(2)
 
 
-@mistake("patches", "Each row holds all patches of a picture; each patch should have a row of its own.")
+@mistake("patches", "Each row holds all patches of an image. Each patch should have its own row.")
 def a_row_for_each_picture(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).flatten(1)
 
 
-@mistake("patches", "All patches stand in one long row; each should have a row of its own.")
+@mistake("patches", "All patches are in one long row. Each patch should have its own row.")
 def one_long_row(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).flatten()
 
 
-@mistake("patches", "Each row holds the patches of all pictures at a place: `images` is cut where one image should be.")
+@mistake(
+    "patches",
+    "Each row holds the patches of all images at a place: `images` is cut where a single image should be.",
+)
 def all_pictures_in_each_row(images: Tensor, places: Tensor) -> Tensor:
     return cut(images, places).transpose(0, 1).flatten(1).repeat(len(images), 1)
 
 
-@mistake("patches", "There is a column for each patch; it should be a row.")
+@mistake("patches", "There is one column per patch. There should be one row per patch.")
 def columns_for_rows(images: Tensor, places: Tensor) -> Tensor:
     return rows(cut(images, places)).T
 
 
-@mistake("patches", "The patches come as a list; the next exercise multiplies them as one tensor.")
+@mistake("patches", "The patches are returned as a list. The next exercise multiplies them as one tensor.")
 def a_list_of_patches(images: Tensor, places: Tensor) -> list[Tensor]:
     return list(rows(cut(images, places)))
 
@@ -694,31 +744,33 @@ def a_list_of_patches(images: Tensor, places: Tensor) -> list[Tensor]:
 
 
 def ordered(points: Tensor, directions: Tensor) -> Tensor:
-    """Sorted along each direction, as most mistakes get it right."""
+    """Sort the points along each direction, which most mistakes do right."""
     return torch.sort(points @ directions, dim=0).values
 
 
-@mistake("sliced_distance", "Nothing is sorted: each point is compared with the one in the same row.")
+@mistake("sliced_distance", "Nothing is sorted: each point is compared with the point in the same row.")
 def nothing_sorted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (points_a @ directions - points_b @ directions).abs().mean()
 
 
-@mistake(
-    "sliced_distance", "Each point's own numbers are sorted; it is the points along each direction that should be."
-)
+@mistake("sliced_distance", "The numbers of each point are sorted. The points should be sorted along each direction.")
 def sorted_across(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     along_a, along_b = (torch.sort(points @ directions, dim=1).values for points in (points_a, points_b))
     return (along_a - along_b).abs().mean()
 
 
-@mistake("sliced_distance", "The points are sorted before one looks along a direction, and each coordinate by itself.")
+@mistake(
+    "sliced_distance",
+    "The points are sorted before they are multiplied by the directions, and each coordinate by itself.",
+)
 def sorted_too_soon(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = (torch.sort(points, dim=0).values for points in (points_a, points_b))
     return ((a - b) @ directions).abs().mean()
 
 
 @mistake(
-    "sliced_distance", "All numbers are sorted together; those along each direction should be sorted by themselves."
+    "sliced_distance",
+    "All numbers are sorted as one list. The numbers along each direction should be sorted by themselves.",
 )
 def sorted_together(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     along_a, along_b = ((points @ directions).flatten().sort().values for points in (points_a, points_b))
@@ -727,95 +779,116 @@ def sorted_together(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
 
 @mistake(
     "sliced_distance",
-    "A table of indices in square brackets picks a whole row for each of them; each column has an order of its own.",
+    "A table of indices in square brackets picks a whole row for each index. Each column has its own order.",
 )
 def whole_rows_picked(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = points_a @ directions, points_b @ directions
     return (a[a.argsort(0)] - b[b.argsort(0)]).abs().mean()
 
 
-@mistake("sliced_distance", "What `sort` gives is subtracted, but that is two things: the sorted values, and indices.")
+@mistake(
+    "sliced_distance",
+    "The results of `sort` are subtracted, but each result is two things: the sorted values and their indices.",
+)
 def both_things_subtracted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (torch.sort(points_a @ directions, dim=0) - torch.sort(points_b @ directions, dim=0)).abs().mean()
 
 
-@mistake("sliced_distance", "Only one of the two crowds is sorted.")
+@mistake("sliced_distance", "Only one of the two distributions is sorted.")
 def one_sorted(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - points_b @ directions).abs().mean()
 
 
-@mistake("sliced_distance", "One crowd is sorted up and the other down: the smallest should go with the smallest.")
+@mistake(
+    "sliced_distance",
+    "One distribution is sorted up and the other down. The smallest should go with the smallest.",
+)
 def opposite_orders(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions).flip(0)).abs().mean()
 
 
-@mistake("sliced_distance", "The indices that sort gives are compared; its values are wanted.")
+@mistake("sliced_distance", "The indices that `sort` returns are compared. Compare its values.")
 def indices_compared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = (torch.sort(points @ directions, dim=0).indices for points in (points_a, points_b))
     return (a - b).abs().to(points_a).mean()
 
 
-@mistake("sliced_distance", "Differences to the left and to the right cancel out: their signs are not dropped.")
+@mistake("sliced_distance", "The differences keep their signs, so moves to the left and to the right cancel out.")
 def signs_kept(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).mean()
 
 
-@mistake("sliced_distance", "The mean is taken before the signs are dropped: ways to the left and to the right cancel.")
+@mistake(
+    "sliced_distance",
+    "The mean is taken before the signs are dropped, so moves to the left and to the right cancel out.",
+)
 def signs_dropped_at_last(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).mean().abs()
 
 
-@mistake("sliced_distance", "The differences are squared; how far a point is carried is the difference itself.")
+@mistake("sliced_distance", "The differences are squared. How far a point is carried is the difference itself.")
 def squared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return F.mse_loss(ordered(points_a, directions), ordered(points_b, directions))
 
 
-@mistake("sliced_distance", "It is the root of a mean of squares; that weighs long ways more than short ones.")
+@mistake(
+    "sliced_distance",
+    "The result is the root of a mean of squares, which weights long moves more than short ones.",
+)
 def root_of_squares(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return squared(points_a, points_b, directions).sqrt()
 
 
-@mistake("sliced_distance", "Along each direction it is the root of a mean of squares; the mean of the ways is wanted.")
+@mistake(
+    "sliced_distance",
+    "Along each direction, the root of a mean of squares is taken. It should be the mean of the moves.",
+)
 def root_of_squares_along_each(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).square().mean(0).sqrt().mean()
 
 
-@mistake("sliced_distance", "It is the length of all differences as one vector; the mean of their sizes is wanted.")
+@mistake(
+    "sliced_distance",
+    "The result is the length of all differences as one vector. It should be the mean of their sizes.",
+)
 def length_of_the_differences(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).norm()
 
 
-@mistake("sliced_distance", "The ways are added up; the mean over points and directions is wanted.")
+@mistake("sliced_distance", "The moves are summed. Take their mean over points and directions.")
 def ways_added_up(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().sum()
 
 
-@mistake("sliced_distance", "The ways of all points are added up, and the mean is over the directions only.")
+@mistake("sliced_distance", "The moves are summed over the points, and averaged only over the directions.")
 def points_added_up(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().sum(0).mean()
 
 
-@mistake("sliced_distance", "The directions are added up, and the mean is over the points only.")
+@mistake("sliced_distance", "The moves are summed over the directions, and averaged only over the points.")
 def directions_added_up(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean(0).sum()
 
 
-@mistake("sliced_distance", "The longest way counts alone; it should be the mean.")
+@mistake("sliced_distance", "Only the longest move counts. It should be the mean.")
 def longest_way(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().max()
 
 
-@mistake("sliced_distance", "It is that of the direction along which the crowds differ most; it should be the mean.")
+@mistake(
+    "sliced_distance",
+    "Only the direction along which the distributions differ most counts. It should be the mean.",
+)
 def worst_direction(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean(0).max()
 
 
-@mistake("sliced_distance", "One looks along the first direction only.")
+@mistake("sliced_distance", "Only the first direction is used.")
 def first_direction(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs()[:, 0].mean()
 
 
-@mistake("sliced_distance", "The crowds are put in the middle first, so that it goes unseen when one has moved.")
+@mistake("sliced_distance", "The distributions are centered first, so a shift of one distribution goes unnoticed.")
 def means_taken_out(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = (ordered(points - points.mean(0), directions) for points in (points_a, points_b))
     return (a - b).abs().mean()
@@ -823,13 +896,14 @@ def means_taken_out(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
 
 @mistake(
     "sliced_distance",
-    "A mean is taken too early, so that only the middles of the crowds are compared; crowds that differ may share one.",
+    "A mean is taken too early, so only the centers of the distributions are compared. "
+    "Different distributions may have the same center.",
 )
 def means_compared(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return ((points_a.mean(0) - points_b.mean(0)) @ directions).abs().mean()
 
 
-@mistake("sliced_distance", "The middles of the crowds are subtracted as points, without looking along the directions.")
+@mistake("sliced_distance", "The centers of the distributions are subtracted as points, without the directions.")
 def middles_apart(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (points_a.mean(0) - points_b.mean(0)).norm()
 
@@ -839,55 +913,62 @@ def directions_not_used(points_a: Tensor, points_b: Tensor, directions: Tensor) 
     return (points_a.sort(0).values - points_b.sort(0).values).abs().mean()
 
 
-@mistake("sliced_distance", "The directions are transposed; they stand in columns already, one below each coordinate.")
+@mistake(
+    "sliced_distance",
+    "The directions are transposed. They are columns already, with one number for each coordinate.",
+)
 def directions_transposed(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     along_a, along_b = (torch.sort(points @ directions.T, dim=0).values for points in (points_a, points_b))
     return (along_a - along_b).abs().mean()
 
 
-@mistake("sliced_distance", "A `for` goes through the rows of `directions`; each direction is a column.")
+@mistake("sliced_distance", "A `for` loop goes through the rows of `directions`. Each direction is a column.")
 def rows_taken_for_directions(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     ways = [(points_a @ way).sort().values - (points_b @ way).sort().values for way in directions]
     return torch.stack(ways).abs().mean()
 
 
 @mistake(
-    "sliced_distance", "Directions and points are multiplied the wrong way round: what is on the left gives the rows."
+    "sliced_distance",
+    "Directions and points are multiplied in the wrong order: the matrix on the left gives the rows.",
 )
 def multiplied_the_wrong_way_round(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = directions @ points_a, directions @ points_b
     return (a.sort(0).values - b.sort(0).values).abs().mean()
 
 
-@mistake("sliced_distance", "Points and directions are multiplied number by number; `@` multiplies matrices.")
+@mistake("sliced_distance", "Points and directions are multiplied number by number. `@` multiplies matrices.")
 def multiplied_one_by_one(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     along_a, along_b = (torch.sort(points * directions, dim=0).values for points in (points_a, points_b))
     return (along_a - along_b).abs().mean()
 
 
-@mistake("sliced_distance", "Each point goes to its nearest in the other crowd, and many may go to the same one.")
+@mistake(
+    "sliced_distance",
+    "Each point goes to its nearest point in the other distribution, so many may go to the same point.",
+)
 def nearest_taken(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = points_a @ directions, points_b @ directions
     return (a[:, None] - b).abs().min(1).values.mean()
 
 
-@mistake("sliced_distance", "All pairs of points are compared; each point should be carried to one place.")
+@mistake("sliced_distance", "All pairs of points are compared. Each point should be carried to one place.")
 def all_pairs(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     a, b = points_a @ directions, points_b @ directions
     return (a[:, None] - b).abs().mean()
 
 
-@mistake("sliced_distance", "There is a number for each direction; the mean over them is wanted as well.")
+@mistake("sliced_distance", "There is one number per direction. Take the mean over the directions as well.")
 def one_for_each_direction(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean(0)
 
 
-@mistake("sliced_distance", "The result is a plain float; the next exercise stacks tensors.")
+@mistake("sliced_distance", "The result is a plain float. The next exercise stacks tensors.")
 def plain_float(points_a: Tensor, points_b: Tensor, directions: Tensor) -> float:
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean().item()
 
 
-@mistake("sliced_distance", "The points of the caller are sorted in place.")
+@mistake("sliced_distance", "The caller's points are sorted in place.")
 def sorted_in_place(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     points_a[:] = points_a.sort(0).values
     return (ordered(points_a, directions) - ordered(points_b, directions)).abs().mean()
@@ -897,38 +978,38 @@ def sorted_in_place(points_a: Tensor, points_b: Tensor, directions: Tensor) -> T
 
 
 def refuse(images_a: Tensor, images_b: Tensor) -> None:
-    """The part that most mistakes get right."""
+    """Refuse unequal shapes, which most mistakes do right."""
     if images_a.shape != images_b.shape:
         raise ValueError("the sets must be equal in shape")
 
 
 def some_places(level: Tensor, generator: Generator, n: int = N_PATCHES) -> Tensor:
-    """Places, as most mistakes get them right."""
+    """Draw places, which most mistakes do right."""
     tops = [torch.randint(side - PATCH + 1, (n,), generator=generator, device="cpu") for side in level.shape[2:]]
     return torch.stack(tops, dim=1)
 
 
 def some_directions(points: Tensor, generator: Generator) -> Tensor:
-    """Directions, as most mistakes get them right."""
+    """Draw directions, which most mistakes do right."""
     directions = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
     return directions / directions.norm(dim=0)
 
 
 def by_both(points_a: Tensor, points_b: Tensor) -> tuple[Tensor, Tensor]:
-    """One scale for both, as most mistakes get it right."""
+    """Scale both sets by one number, which most mistakes do right."""
     scale = torch.cat([points_a, points_b]).std().clamp(min=1e-6)
     return points_a / scale, points_b / scale
 
 
 def usual_pyramid(images: Tensor) -> list[Tensor]:
-    """The pyramid, as most mistakes get it right."""
+    """Make the pyramid, which most mistakes do right."""
     return evaluation.laplacian_pyramid(images, n_levels_for(images))
 
 
 def at_the_level(
     a: Tensor, b: Tensor, generator: Generator, places=some_places, directions=some_directions, scaled=by_both
 ):
-    """The distance at one level, as most mistakes get it right."""
+    """Measure the distance at one level, which most mistakes do right."""
     where = places(a, generator)
     points = scaled(evaluation.patches(a, where), evaluation.patches(b, where))
     return evaluation.sliced_distance(*points, directions(points[0], generator))
@@ -942,15 +1023,13 @@ def measure(
     join: Callable[[Tensor], Tensor] = torch.mean,
     **parts,
 ) -> float:
-    """The whole, as most mistakes get it right."""
+    """Measure the distance over all levels, which most mistakes do right."""
     refuse(images_a, images_b)
     pairs = zip(levels(images_a), levels(images_b), strict=True)
     return join(torch.stack([at_the_level(a, b, generator, **parts) for a, b in pairs])).item()
 
 
-@mistake(
-    "sliced_wasserstein", "Sets of different shapes are not refused; what comes out then, if anything, means nothing."
-)
+@mistake("sliced_wasserstein", "Sets of different shapes aren't refused. The result, if there is one, means nothing.")
 def nothing_refused(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     n = min(len(images_a), len(images_b))
     height, width = (min(one, other) for one, other in zip(images_a.shape[2:], images_b.shape[2:], strict=True))
@@ -958,21 +1037,22 @@ def nothing_refused(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return measure(a, b, generator)
 
 
-@mistake("sliced_wasserstein", "Only the number of pictures is compared; channels, height and width count as well.")
+@mistake("sliced_wasserstein", "Only the number of images is compared. Channels, height and width count as well.")
 def number_compared(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     if len(images_a) != len(images_b):
         raise ValueError("not equally many")
     return nothing_refused(images_a, images_b, generator=generator)
 
 
-@mistake("sliced_wasserstein", "Sets of different shapes go unnoticed, until torch stumbles with an error of its own.")
+@mistake("sliced_wasserstein", "Sets of different shapes go unnoticed until torch raises an error of its own.")
 def torch_stumbles(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     pairs = zip(usual_pyramid(images_a), usual_pyramid(images_b), strict=False)
     return torch.stack([at_the_level(a, b, generator) for a, b in pairs]).mean().item()
 
 
 @mistake(
-    "sliced_wasserstein", "The number of pictures is compared, and over other differences in shape torch stumbles."
+    "sliced_wasserstein",
+    "The number of images is compared, but other differences in shape make torch raise an error of its own.",
 )
 def torch_stumbles_later(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     if len(images_a) != len(images_b):
@@ -981,19 +1061,20 @@ def torch_stumbles_later(images_a: Tensor, images_b: Tensor, *, generator: Gener
 
 
 @mistake(
-    "sliced_wasserstein", "Sets of different shapes are refused with an assert; the docstring promises a ValueError."
+    "sliced_wasserstein",
+    "Sets of different shapes are refused with an assert. The docstring promises a ValueError.",
 )
 def asserted(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     assert images_a.shape == images_b.shape
     return measure(images_a, images_b, generator)
 
 
-@mistake("sliced_wasserstein", "The distance is a tensor; a float is wanted.")
+@mistake("sliced_wasserstein", "The distance is a tensor. It should be a float.")
 def a_tensor(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.tensor(measure(images_a, images_b, generator))
 
 
-@mistake("sliced_wasserstein", "The device isn't told where random numbers are drawn, so it would not work on a GPU.")
+@mistake("sliced_wasserstein", "Random numbers are drawn without a device, so the function wouldn't work on a GPU.")
 def device_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
         drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator).to(points)
@@ -1002,7 +1083,7 @@ def device_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return measure(images_a, images_b, generator, directions=directions)
 
 
-@mistake("sliced_wasserstein", "The directions are float32 always; the points may be of another dtype.")
+@mistake("sliced_wasserstein", "The directions are always float32. The points may have another dtype.")
 def dtype_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
         drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu")
@@ -1012,7 +1093,8 @@ def dtype_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator =
 
 
 @mistake(
-    "sliced_wasserstein", "The last row and the last column are never seen: one more place is possible on each side."
+    "sliced_wasserstein",
+    "The last row and the last column are never used: one more place is possible on each side.",
 )
 def one_place_short(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def places(level: Tensor, generator: Generator) -> Tensor:
@@ -1026,7 +1108,7 @@ def one_place_short(images_a: Tensor, images_b: Tensor, *, generator: Generator 
 
 @mistake(
     "sliced_wasserstein",
-    "Some of the places are too far down or too far right: a patch that begins there sticks out of its level.",
+    "Some places are too far down or too far right: a patch that starts there sticks out of its level.",
 )
 def places_anywhere(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def places(level: Tensor, generator: Generator) -> Tensor:
@@ -1038,7 +1120,7 @@ def places_anywhere(images_a: Tensor, images_b: Tensor, *, generator: Generator 
 
 @mistake(
     "sliced_wasserstein",
-    "Rows and columns of the places aren't told apart: rows go by the height, columns by the width.",
+    "Rows and columns of the places are mixed up: rows depend on the height, columns on the width.",
 )
 def places_turned(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, places=lambda level, draws: some_places(level, draws, 128).flip(1))
@@ -1046,25 +1128,26 @@ def places_turned(images_a: Tensor, images_b: Tensor, *, generator: Generator = 
 
 @mistake(
     "sliced_wasserstein",
-    "The places are those of the first level, and in the next, which is smaller, some lie outside.",
+    "The places are those of the first level. The next level is smaller, so some places lie outside.",
 )
 def places_of_the_first_level(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, places=lambda _, draws: some_places(images_a, draws))
 
 
-@mistake("sliced_wasserstein", "The places are those of the last level, so that of a larger one only a corner is seen.")
+@mistake("sliced_wasserstein", "The places are those of the last level, so only a corner of each larger level is used.")
 def places_of_the_last_level(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     last = usual_pyramid(images_a)[-1]
     return measure(images_a, images_b, generator, places=lambda _, draws: some_places(last, draws))
 
 
-@mistake("sliced_wasserstein", "Some random numbers don't come from the generator: it should be handed to every draw.")
+@mistake("sliced_wasserstein", "Some random numbers don't come from the generator. Pass it to every draw.")
 def generator_forgotten(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, directions=lambda points, _: some_directions(points, None))
 
 
 @mistake(
-    "sliced_wasserstein", "The random numbers start from the same seed in each call, whatever generator is handed in."
+    "sliced_wasserstein",
+    "The random numbers start from the same seed in each call, whatever generator is passed in.",
 )
 def a_seed_of_its_own(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, torch.Generator().manual_seed(0))
@@ -1072,14 +1155,16 @@ def a_seed_of_its_own(images_a: Tensor, images_b: Tensor, *, generator: Generato
 
 @mistake(
     "sliced_wasserstein",
-    "Without a generator the numbers start from the same seed in each call; None means torch's own, as it is.",
+    "Without a generator, the numbers start from the same seed in each call. "
+    "None means torch's global generator, as it is.",
 )
 def a_seed_for_none(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator or torch.Generator().manual_seed(0))
 
 
 @mistake(
-    "sliced_wasserstein", "The patches of the two sets are cut out at different places, which alone makes them differ."
+    "sliced_wasserstein",
+    "The patches of the two sets are cut at different places, and this alone makes the sets differ.",
 )
 def other_places(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     refuse(images_a, images_b)
@@ -1090,7 +1175,10 @@ def other_places(images_a: Tensor, images_b: Tensor, *, generator: Generator = N
     return torch.stack(distances).mean().item()
 
 
-@mistake("sliced_wasserstein", "The two sets are looked at along different directions, which alone makes them differ.")
+@mistake(
+    "sliced_wasserstein",
+    "The two sets are compared along different directions, and this alone makes them differ.",
+)
 def other_directions(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     refuse(images_a, images_b)
     distances = []
@@ -1102,19 +1190,24 @@ def other_directions(images_a: Tensor, images_b: Tensor, *, generator: Generator
     return torch.stack(distances).mean().item()
 
 
-@mistake("sliced_wasserstein", "Each picture has places of its own, so that the order of the pictures matters.")
+@mistake("sliced_wasserstein", "Each image has its own places, so the order of the images matters.")
 def places_for_each_picture(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     refuse(images_a, images_b)
     distances = []
     for a, b in zip(usual_pyramid(images_a), usual_pyramid(images_b), strict=True):
-        places = [some_places(a, generator, 128) for _ in a]  # how much it matters depends on their number
+        places = [
+            some_places(a, generator, 128) for _ in a
+        ]  # how much the order matters depends on the number of places
         points = (torch.cat([evaluation.patches(y[None], x) for y, x in zip(z, places, strict=True)]) for z in (a, b))
         points_a, points_b = by_both(*points)
         distances.append(evaluation.sliced_distance(points_a, points_b, some_directions(points_a, generator)))
     return torch.stack(distances).mean().item()
 
 
-@mistake("sliced_wasserstein", "Each picture is compared with the one that has its number; they should be two crowds.")
+@mistake(
+    "sliced_wasserstein",
+    "Each image is compared with the one at the same index. The sets should be compared as distributions.",
+)
 def pair_by_pair(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     refuse(images_a, images_b)
     return sum(measure(a[None], b[None], generator) for a, b in zip(images_a, images_b, strict=True)) / len(images_a)
@@ -1122,7 +1215,7 @@ def pair_by_pair(images_a: Tensor, images_b: Tensor, *, generator: Generator = N
 
 @mistake(
     "sliced_wasserstein",
-    "Where all pictures are equal, it divides by a standard deviation of 0, and the result is nan.",
+    "If all images are equal, the code divides by a standard deviation of 0, and the result is nan.",
 )
 def divided_by_zero(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1132,13 +1225,14 @@ def divided_by_zero(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return measure(images_a, images_b, generator, scaled=scaled)
 
 
-@mistake("sliced_wasserstein", "The patches are not scaled, so that fine details, which are faint, hardly count.")
+@mistake("sliced_wasserstein", "The patches aren't scaled, so fine details, which are faint, hardly count.")
 def not_scaled(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, scaled=lambda a, b: (a, b))
 
 
 @mistake(
-    "sliced_wasserstein", "Each set is scaled by itself, so that it goes unseen when one is grayer than the other."
+    "sliced_wasserstein",
+    "Each set is scaled by itself, so it goes unnoticed if one set is grayer than the other.",
 )
 def each_scaled_by_itself(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1149,9 +1243,10 @@ def each_scaled_by_itself(images_a: Tensor, images_b: Tensor, *, generator: Gene
 
 @mistake(
     "sliced_wasserstein",
-    "Each set is brought to a mean of 0 and a deviation of 1 by itself, and what sets it apart from the other is gone.",
+    "Each set is scaled by itself to a mean of 0 and a standard deviation of 1, "
+    "so what sets it apart from the other is gone.",
 )
-def each_standardised(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
+def each_standardized(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return (a - a.mean()) / a.std().clamp(min=1e-6), (b - b.mean()) / b.std().clamp(min=1e-6)
 
@@ -1159,7 +1254,8 @@ def each_standardised(images_a: Tensor, images_b: Tensor, *, generator: Generato
 
 
 @mistake(
-    "sliced_wasserstein", "Each pixel of the patches is scaled by a number of its own; there should be one for all."
+    "sliced_wasserstein",
+    "Each pixel of the patches is scaled by its own number. There should be one number for all pixels.",
 )
 def each_pixel_scaled(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1171,7 +1267,8 @@ def each_pixel_scaled(images_a: Tensor, images_b: Tensor, *, generator: Generato
 
 @mistake(
     "sliced_wasserstein",
-    "Deviations are averaged that were each taken of a part; all numbers together have their own, which can be larger.",
+    "The mean of several standard deviations is used, each taken over a part of the numbers. "
+    "The standard deviation of all numbers can be larger.",
 )
 def mean_of_the_deviations(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1182,7 +1279,8 @@ def mean_of_the_deviations(images_a: Tensor, images_b: Tensor, *, generator: Gen
 
 
 @mistake(
-    "sliced_wasserstein", "Both sets are scaled by the first one's deviation, so that the way back is another one."
+    "sliced_wasserstein",
+    "Both sets are scaled by the first set's standard deviation, so swapping the sets changes the distance.",
 )
 def scaled_by_the_first(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1193,7 +1291,8 @@ def scaled_by_the_first(images_a: Tensor, images_b: Tensor, *, generator: Genera
 
 
 @mistake(
-    "sliced_wasserstein", "Both sets are scaled by the second one's deviation; what the first one has counts as well."
+    "sliced_wasserstein",
+    "Both sets are scaled by the second set's standard deviation. The first set's numbers count as well.",
 )
 def scaled_by_the_second(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1203,12 +1302,12 @@ def scaled_by_the_second(images_a: Tensor, images_b: Tensor, *, generator: Gener
     return measure(images_a, images_b, generator, scaled=scaled)
 
 
-@mistake("sliced_wasserstein", "The mean of each set is taken out, so that it goes unseen when one is brighter.")
+@mistake("sliced_wasserstein", "The mean of each set is subtracted, so it goes unnoticed if one set is brighter.")
 def means_of_the_sets_taken_out(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, scaled=lambda a, b: by_both(a - a.mean(), b - b.mean()))
 
 
-@mistake("sliced_wasserstein", "The patches are divided by their variance; the standard deviation is its root.")
+@mistake("sliced_wasserstein", "The patches are divided by their variance. The standard deviation is its square root.")
 def scaled_by_the_variance(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         scale = torch.cat([a, b]).var().clamp(min=1e-6)
@@ -1217,7 +1316,7 @@ def scaled_by_the_variance(images_a: Tensor, images_b: Tensor, *, generator: Gen
     return measure(images_a, images_b, generator, scaled=scaled)
 
 
-@mistake("sliced_wasserstein", "The patches are multiplied by their standard deviation; they should be divided by it.")
+@mistake("sliced_wasserstein", "The patches are multiplied by their standard deviation. They should be divided by it.")
 def multiplied_by_the_deviation(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def scaled(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         scale = torch.cat([a, b]).std()
@@ -1227,7 +1326,8 @@ def multiplied_by_the_deviation(images_a: Tensor, images_b: Tensor, *, generator
 
 
 @mistake(
-    "sliced_wasserstein", "All levels are scaled by the deviation of the pictures, so that fine details hardly count."
+    "sliced_wasserstein",
+    "All levels are scaled by the standard deviation of the images, so fine details hardly count.",
 )
 def scaled_by_the_pictures(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     refuse(images_a, images_b)
@@ -1245,17 +1345,17 @@ def coarsest_only(images_a: Tensor, images_b: Tensor, *, generator: Generator = 
     return measure(images_a, images_b, generator, levels=lambda images: usual_pyramid(images)[-1:])
 
 
-@mistake("sliced_wasserstein", "The coarsest level is left out, and with it the colors.")
+@mistake("sliced_wasserstein", "The coarsest level is left out, and the colors with it.")
 def coarsest_left_out(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, levels=lambda images: usual_pyramid(images)[:-1] or [images])
 
 
-@mistake("sliced_wasserstein", "There is no pyramid: the patches are cut out of the pictures as they are.")
+@mistake("sliced_wasserstein", "There is no pyramid: the patches are cut out of the images as they are.")
 def no_pyramid(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, levels=lambda images: [images])
 
 
-@mistake("sliced_wasserstein", "The channels are averaged to gray first, so that colors don't count.")
+@mistake("sliced_wasserstein", "The channels are averaged to gray first, so colors don't count.")
 def turned_gray(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     refuse(images_a, images_b)
     return measure(images_a.mean(1, keepdim=True), images_b.mean(1, keepdim=True), generator)
@@ -1263,7 +1363,7 @@ def turned_gray(images_a: Tensor, images_b: Tensor, *, generator: Generator = No
 
 @mistake(
     "sliced_wasserstein",
-    "The levels are smaller and smaller pictures, with all their details, not a Laplacian pyramid.",
+    "The levels are smaller and smaller images with all their details, not a Laplacian pyramid.",
 )
 def smaller_pictures(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def levels(images: Tensor) -> list[Tensor]:
@@ -1272,17 +1372,17 @@ def smaller_pictures(images_a: Tensor, images_b: Tensor, *, generator: Generator
     return measure(images_a, images_b, generator, levels=levels)
 
 
-@mistake("sliced_wasserstein", "The levels are added up; the mean over them is wanted.")
+@mistake("sliced_wasserstein", "The levels are summed. Take the mean over them.")
 def levels_added_up(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, join=torch.sum)
 
 
-@mistake("sliced_wasserstein", "The worst level counts alone; the mean over them is wanted.")
+@mistake("sliced_wasserstein", "Only the worst level counts. Take the mean over the levels.")
 def worst_level(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     return measure(images_a, images_b, generator, join=torch.max)
 
 
-@mistake("sliced_wasserstein", "The directions are not divided by their lengths; they should have length 1.")
+@mistake("sliced_wasserstein", "The directions aren't divided by their lengths. Each direction should have length 1.")
 def directions_too_long(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
         return torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
@@ -1291,7 +1391,8 @@ def directions_too_long(images_a: Tensor, images_b: Tensor, *, generator: Genera
 
 
 @mistake(
-    "sliced_wasserstein", "The rows of the directions get length 1, not the columns: `norm` takes the wrong dimension."
+    "sliced_wasserstein",
+    "The rows of the directions get length 1, not the columns: `norm` uses the wrong dimension.",
 )
 def rows_of_length_one(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
@@ -1301,7 +1402,7 @@ def rows_of_length_one(images_a: Tensor, images_b: Tensor, *, generator: Generat
     return measure(images_a, images_b, generator, directions=directions)
 
 
-@mistake("sliced_wasserstein", "`norm` gives the length of each row; it should give one for each column.")
+@mistake("sliced_wasserstein", "`norm` returns one length per row. It should return one per column.")
 def a_length_for_each_row(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
         drawn = torch.randn(points.shape[1], 512, generator=generator, device="cpu").to(points)
@@ -1310,7 +1411,9 @@ def a_length_for_each_row(images_a: Tensor, images_b: Tensor, *, generator: Gene
     return measure(images_a, images_b, generator, directions=directions)
 
 
-@mistake("sliced_wasserstein", "All directions together get a length of 1; each of them should have it.")
+@mistake(
+    "sliced_wasserstein", "All directions are scaled to length 1 as one matrix. Each direction should have length 1."
+)
 def one_length_for_all(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
         drawn = torch.randn(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu").to(points)
@@ -1319,7 +1422,7 @@ def one_length_for_all(images_a: Tensor, images_b: Tensor, *, generator: Generat
     return measure(images_a, images_b, generator, directions=directions)
 
 
-@mistake("sliced_wasserstein", "The directions are drawn from 0 to 1, and all point into the same corner.")
+@mistake("sliced_wasserstein", "The directions are drawn from 0 to 1, so all of them point into the same corner.")
 def into_one_corner(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def directions(points: Tensor, generator: Generator) -> Tensor:
         return F.normalize(torch.rand(points.shape[1], N_DIRECTIONS, generator=generator, device="cpu"), dim=0).to(
@@ -1329,27 +1432,27 @@ def into_one_corner(images_a: Tensor, images_b: Tensor, *, generator: Generator 
     return measure(images_a, images_b, generator, directions=directions)
 
 
-# ---- 5.6 nearest_neighbors -----------------------------------------------------------------------------------------
+# ---- 5.6 nearest_neighbors ------------------------------------------------------------------------------------------
 
 
 def apart(samples: Tensor, images: Tensor) -> Tensor:
-    """All distances, (S, N), as most mistakes get them right."""
+    """Compute all distances, (S, N), which most mistakes do right."""
     return (samples[:, None] - images).square().flatten(2).mean(2).sqrt()
 
 
 def nearest(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k smallest, as most mistakes get them right."""
+    """Find the k smallest distances, which most mistakes do right."""
     values, indices = distances.topk(k, largest=False)
     return values, indices
 
 
-@mistake("nearest_neighbors", "The farthest images are found: topk takes the largest unless it is told otherwise.")
+@mistake("nearest_neighbors", "The farthest images are found: topk takes the largest numbers unless you say otherwise.")
 def farthest(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).topk(k)
     return values, indices
 
 
-@mistake("nearest_neighbors", "The distances are negative: a minus sign turned their order round, and is still there.")
+@mistake("nearest_neighbors", "The distances are negative: a minus sign reversed their order, and is still there.")
 def still_negative(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = (-apart(samples, images)).topk(k)
     return values, indices
@@ -1357,13 +1460,13 @@ def still_negative(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor,
 
 @mistake(
     "nearest_neighbors",
-    "Samples and images are paired off one to one; each sample should be held against every image.",
+    "Samples and images are paired one to one. Each sample should be compared with every image.",
 )
 def paired_off(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples - images).square().flatten(1).mean(1).sqrt(), k)
 
 
-@mistake("nearest_neighbors", "`flatten()` lays all pictures out in one row; each should have a row of its own.")
+@mistake("nearest_neighbors", "`flatten()` puts all images into one row. Each image should have its own row.")
 def all_in_one_row(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(), images.flatten()), k)
 
@@ -1373,100 +1476,103 @@ def two_swapped(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Te
     return nearest(apart(samples, images), k)[::-1]
 
 
-@mistake("nearest_neighbors", "The root is missing around the mean of the squares.")
+@mistake("nearest_neighbors", "The root around the mean of the squares is missing.")
 def root_missing(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images).square(), k)
 
 
-@mistake("nearest_neighbors", "The squares are added up and not averaged, so that large pictures are further apart.")
+@mistake("nearest_neighbors", "The squares are summed and not averaged, so large images are farther apart.")
 def squares_added_up(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)), k)
 
 
 @mistake(
     "nearest_neighbors",
-    "The root of the sum is divided by the number of pixels; inside the root it was a sum of squares.",
+    "The root of the sum is divided by the number of pixels. Inside the root, it was a sum of squares.",
 )
 def divided_after_the_root(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples[0].numel(), k)
 
 
-@mistake("nearest_neighbors", "It is divided by rows times columns; the channels count as well.")
+@mistake("nearest_neighbors", "The result is divided by rows times columns. The channels count as well.")
 def channels_not_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images) * samples.shape[1] ** 0.5, k)
 
 
 @mistake(
-    "nearest_neighbors", "It is divided by how many numbers all samples have together; it should be how many one has."
+    "nearest_neighbors",
+    "The result is divided by the count of numbers in all samples. It should be the count in one sample.",
 )
 def all_samples_counted(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(torch.cdist(samples.flatten(1), images.flatten(1)) / samples.numel() ** 0.5, k)
 
 
-@mistake("nearest_neighbors", "It is the mean of the differences' sizes; they should be squared, averaged and rooted.")
+@mistake(
+    "nearest_neighbors",
+    "The result is the mean size of the differences. It should be the root of their mean square.",
+)
 def mean_size(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).abs().flatten(2).mean(2), k)
 
 
-@mistake("nearest_neighbors", "It is the largest difference of any pixel; all pixels should count.")
+@mistake("nearest_neighbors", "The result is the largest difference of any pixel. All pixels should count.")
 def worst_pixel(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).abs().flatten(2).max(2).values, k)
 
 
-@mistake("nearest_neighbors", "The differences keep their signs, so that they cancel out.")
+@mistake("nearest_neighbors", "The differences keep their signs, so they cancel out.")
 def differences_cancel_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples[:, None] - images).flatten(2).mean(2).abs(), k)
 
 
-@mistake("nearest_neighbors", "Angles are compared, so that a darker picture counts as the same.")
+@mistake("nearest_neighbors", "Angles are compared, so a darker image counts as the same.")
 def angles(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(1 - F.cosine_similarity(samples.flatten(1)[:, None], images.flatten(1), dim=2), k)
 
 
-@mistake(
-    "nearest_neighbors", "The mean of each picture is taken out first, so that a brighter picture counts as the same."
-)
+@mistake("nearest_neighbors", "The mean of each image is subtracted first, so a brighter image counts as the same.")
 def brightness_taken_out(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    centerd = (x - x.mean((1, 2, 3), keepdim=True) for x in (samples, images))
-    return nearest(apart(*centerd), k)
+    centered = (x - x.mean((1, 2, 3), keepdim=True) for x in (samples, images))
+    return nearest(apart(*centered), k)
 
 
-@mistake("nearest_neighbors", "The pictures are averaged to gray first, so that colors don't count.")
+@mistake("nearest_neighbors", "The images are averaged to gray first, so colors don't count.")
 def colors_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples.mean(1, keepdim=True), images.mean(1, keepdim=True)), k)
 
 
-@mistake("nearest_neighbors", "Neighbors are sought among the samples; it is the images they should be found in.")
+@mistake("nearest_neighbors", "The neighbors are searched among the samples. They should be found among the images.")
 def among_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, samples), min(k, len(samples)))
 
 
-@mistake("nearest_neighbors", "For each image the nearest samples are found; it should be the other way round.")
+@mistake("nearest_neighbors", "The nearest samples are found for each image. It should be the other way around.")
 def the_other_way_round(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(images, samples), min(k, len(samples)))
 
 
-@mistake("nearest_neighbors", "The distances are sorted along the samples; each sample has its own row to search.")
+@mistake("nearest_neighbors", "The distances are sorted along the samples. Each sample has its own row to search.")
 def along_the_samples(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).topk(min(k, len(samples)), dim=0, largest=False)
     return values, indices
 
 
-@mistake("nearest_neighbors", "`[:k]` keeps the first k rows, which are samples; the k nearest stand in the columns.")
+@mistake(
+    "nearest_neighbors",
+    "`[:k]` keeps the first k rows, which are samples. The k nearest images are in the columns.",
+)
 def first_rows_kept(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).sort(1)
     return values[:k], indices[:k]
 
 
-@mistake("nearest_neighbors", "There is a column for each sample; it should be a row.")
+@mistake("nearest_neighbors", "There is one column per sample. There should be one row per sample.")
 def a_column_for_each_sample(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.T, indices.T
 
 
-@mistake(
-    "nearest_neighbors", "The neighbors of all samples stand in one row; each sample should have a row of its own."
-)
+@mistake("nearest_neighbors", "The neighbors of all samples are in one row. Each sample should have its own row.")
 def in_one_row(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.flatten(), indices.flatten()
@@ -1477,19 +1583,19 @@ def k_ignored(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tens
     return nearest(apart(samples, images), 1)
 
 
-@mistake("nearest_neighbors", "Only the k-th neighbor is returned; all k of them are wanted.")
+@mistake("nearest_neighbors", "Only the k-th neighbor is returned. Return all k of them.")
 def the_last_of_k(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values[:, -1:], indices[:, -1:]
 
 
-@mistake("nearest_neighbors", "With a k of 1 a dimension is lost; it should be one column.")
+@mistake("nearest_neighbors", "With k=1, a dimension is lost. There should be one column.")
 def column_lost(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values.squeeze(1), indices.squeeze(1)
 
 
-@mistake("nearest_neighbors", "All images are returned, sorted; the first k are wanted.")
+@mistake("nearest_neighbors", "All images are returned, sorted. Return only the first k.")
 def all_of_them(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest(apart(samples, images), len(images))
 
@@ -1506,50 +1612,50 @@ def in_no_order(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Te
     return values, indices
 
 
-@mistake(
-    "nearest_neighbors",
-    "An image that equals the sample is passed over; that it was copied is what one wants to know.",
-)
+@mistake("nearest_neighbors", "An image that equals the sample is skipped. Such copies are what you want to find.")
 def copies_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances = apart(samples, images)
     return nearest(torch.where(distances < 1e-9, torch.inf, distances), k)
 
 
-@mistake("nearest_neighbors", "The first neighbor is passed over, as if a sample were one of the images itself.")
+@mistake("nearest_neighbors", "The first neighbor is skipped, as if each sample were one of the images itself.")
 def first_passed_over(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = apart(samples, images).sort(1)
     return values[:, 1 : k + 1], indices[:, 1 : k + 1]
 
 
-@mistake("nearest_neighbors", "The distances are those to the first images, and don't go with the indices.")
+@mistake("nearest_neighbors", "The distances are those to the first images. They don't match the indices.")
 def distances_of_others(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances = apart(samples, images)
     return distances[:, :k], distances.argsort(1)[:, :k]
 
 
-@mistake("nearest_neighbors", "The images themselves are returned; their indices are wanted.")
+@mistake("nearest_neighbors", "The images themselves are returned. Return their indices.")
 def images_returned(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values, images[indices]
 
 
-@mistake("nearest_neighbors", "The indices are counted from 1; torch counts from 0.")
+@mistake("nearest_neighbors", "The indices are counted from 1. torch counts from 0.")
 def counted_from_one(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     values, indices = nearest(apart(samples, images), k)
     return values, indices + 1
 
 
-@mistake("nearest_neighbors", "The indices are ranks: sorting was done twice, and says how near each image is.")
+@mistake(
+    "nearest_neighbors",
+    "The indices are ranks: sorting twice tells how near each image is, not which image it is.",
+)
 def ranks(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     distances = apart(samples, images)
     return distances.sort(1).values[:, :k], distances.argsort(1).argsort(1)[:, :k]
 
 
-@mistake("nearest_neighbors", "Only the distances are returned; the indices are wanted as well.")
+@mistake("nearest_neighbors", "Only the distances are returned. Return the indices as well.")
 def indices_forgotten(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
     return nearest(apart(samples, images), k)[0]
 
 
-@mistake("nearest_neighbors", "Distances and indices are put into one tensor, as floats; two tensors are wanted.")
+@mistake("nearest_neighbors", "Distances and indices are put into one tensor, as floats. Return two tensors.")
 def in_one_tensor(samples: Tensor, images: Tensor, k: int = 1) -> Tensor:
     return torch.stack(nearest(apart(samples, images), k))

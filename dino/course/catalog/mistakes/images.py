@@ -1,4 +1,4 @@
-"""Wrong answers to lesson 00 that people give, and what to say to each. The grader knows a mistake when it sees one.
+"""Common wrong answers to lesson 00, each with the sentence that the grader reports when it recognizes the mistake.
 
 Reading on spoils the exercises.
 """
@@ -14,63 +14,77 @@ Generator = torch.Generator | None
 # ---- 0.1 to_unit ----------------------------------------------------------------------------------------------------
 
 
-@mistake("to_unit", "There are 256 bytes, but the largest is 255: here white becomes 0.996 in place of 1.")
+@mistake("to_unit", "White becomes 0.996 instead of 1. There are 256 byte values, but the largest one is 255.")
 def by_256(images_uint8: Tensor) -> Tensor:
     return images_uint8.float() / 256
 
 
-@mistake("to_unit", "The result is whole numbers: the fractions are cut off, so that all but white is 0.")
+@mistake(
+    "to_unit",
+    "The result contains only whole numbers. The fractions are cut off, so everything except white becomes 0.",
+)
 def whole_numbers(images_uint8: Tensor) -> Tensor:
     return images_uint8 // 255
 
 
-@mistake("to_unit", "The bytes are divided without a fraction and turned to floats only then, so all but white is 0.")
+@mistake(
+    "to_unit",
+    "The bytes are divided as whole numbers and converted to floats only afterward, so everything except white "
+    "becomes 0.",
+)
 def floats_too_late(images_uint8: Tensor) -> Tensor:
     return (images_uint8 // 255).float()
 
 
-@mistake("to_unit", "The bytes are returned as they came.")
+@mistake("to_unit", "The bytes are returned unchanged.")
 def nothing_done(images_uint8: Tensor) -> Tensor:
     return images_uint8
 
 
-@mistake("to_unit", "The kind of number has changed, but the range hasn't: white is still 255.")
+@mistake("to_unit", "The dtype has changed, but the range hasn't: white is still 255.")
 def never_divided(images_uint8: Tensor) -> Tensor:
     return images_uint8.float()
 
 
-@mistake("to_unit", "The range is -1 to 1, as some other models have it; here black is 0.")
+@mistake("to_unit", "The range is -1 to 1, as in some other models. Here, black should be 0.")
 def minus_one_to_one(images_uint8: Tensor) -> Tensor:
     return images_uint8.float() / 127.5 - 1
 
 
-@mistake("to_unit", "128 is taken off first, so that gray is 0 and all that is darker lies below 0.")
+@mistake("to_unit", "The code subtracts 128 first, so gray becomes 0 and everything darker becomes negative.")
 def around_gray(images_uint8: Tensor) -> Tensor:
     return (images_uint8.float() - 128) / 128
 
 
 @mistake(
-    "to_unit", "The values are stretched so that the darkest becomes 0 and the brightest 1: a dim picture must stay."
+    "to_unit",
+    "The values are stretched so that the darkest becomes 0 and the brightest becomes 1. A dim image should stay dim.",
 )
 def stretched(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
     return (x - x.min()) / (x.max() - x.min())
 
 
-@mistake("to_unit", "Each image is stretched from its own darkest to its own brightest pixel, so none keeps its look.")
+@mistake(
+    "to_unit",
+    "Each image is stretched between its own darkest and brightest pixels, which changes how every image looks.",
+)
 def stretched_by_image(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
     low, high = x.amin((-3, -2, -1), keepdim=True), x.amax((-3, -2, -1), keepdim=True)
     return (x - low) / (high - low)
 
 
-@mistake("to_unit", "The values are divided by the brightest of them, so what a byte becomes depends on the others.")
+@mistake(
+    "to_unit", "The values are divided by the largest of them, so the result for a byte depends on the other bytes."
+)
 def by_the_brightest(images_uint8: Tensor) -> Tensor:
     return images_uint8.float() / images_uint8.max()
 
 
 @mistake(
-    "to_unit", "The values are divided only if one is above 1: bytes of 0 and 1 are a black picture, not a white one."
+    "to_unit",
+    "The values are divided only if one of them is above 1. An image of the bytes 0 and 1 should be black, not white.",
 )
 def only_if_above_one(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
@@ -78,46 +92,59 @@ def only_if_above_one(images_uint8: Tensor) -> Tensor:
 
 
 @mistake(
-    "to_unit", "The mean is taken off and the spread divided out, as networks elsewhere like it; here it's 0 to 1."
+    "to_unit",
+    "The mean is subtracted and the result is divided by the standard deviation, as for other networks. Here, the "
+    "range is 0 to 1.",
 )
-def standardised(images_uint8: Tensor) -> Tensor:
+def standardized(images_uint8: Tensor) -> Tensor:
     x = images_uint8.float()
     return (x - x.mean()) / x.std()
 
 
-@mistake("to_unit", "The means of ImageNet's colors are taken off and their spread divided out; here it's 0 to 1.")
+@mistake(
+    "to_unit",
+    "ImageNet's means are subtracted and the result is divided by ImageNet's standard deviations. Here, the range is "
+    "0 to 1.",
+)
 def like_imagenet(images_uint8: Tensor) -> Tensor:
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     return (images_uint8.float() / 255 - mean) / std
 
 
-@mistake("to_unit", "The result is written into the bytes themselves, which have no room for fractions.")
+@mistake("to_unit", "The result is written into the byte tensor itself, which can't hold fractions.")
 def in_place(images_uint8: Tensor) -> Tensor:
     return images_uint8.div_(255)
 
 
-@mistake("to_unit", "The result is written into the caller's bytes, cut off to 0 and 1: the pictures are lost.")
+@mistake(
+    "to_unit", "The result is written back into the caller's bytes, which become 0 or 1. The original images are lost."
+)
 def written_back(images_uint8: Tensor) -> Tensor:
     images_uint8[:] = images_uint8 / 255
     return images_uint8
 
 
-@mistake("to_unit", "The numbers are right, but float64 (double): twice the memory of float32, and far slower on GPUs.")
+@mistake(
+    "to_unit",
+    "The values are right, but they are float64 (double): twice the memory of float32, and much slower on a GPU.",
+)
 def double(images_uint8: Tensor) -> Tensor:
     return images_uint8.double() / 255
 
 
-@mistake("to_unit", "The numbers are float16 (half), which keeps about three digits: too few for what is to come.")
+@mistake(
+    "to_unit", "The values are float16 (half), which keeps about three digits. That is too few for what comes next."
+)
 def half(images_uint8: Tensor) -> Tensor:
     return images_uint8.half() / 255
 
 
-@mistake("to_unit", "The numbers went through float16 on the way, which rounds them to three digits for good.")
+@mistake("to_unit", "The values pass through float16 on the way, which permanently rounds them to about three digits.")
 def through_half(images_uint8: Tensor) -> Tensor:
     return (images_uint8.half() / 255).float()
 
 
-@mistake("to_unit", "The values are divided by 255 twice, so white is hardly brighter than black.")
+@mistake("to_unit", "The values are divided by 255 twice, so white is barely brighter than black.")
 def divided_twice(images_uint8: Tensor) -> Tensor:
     return images_uint8.float() / 255 / 255
 
@@ -127,72 +154,80 @@ def by_225(images_uint8: Tensor) -> Tensor:
     return images_uint8.float() / 225
 
 
-@mistake("to_unit", "The picture is a negative: black became 1 and white 0.")
+@mistake("to_unit", "The image is a negative: black becomes 1 and white becomes 0.")
 def negative(images_uint8: Tensor) -> Tensor:
     return 1 - images_uint8.float() / 255
 
 
-@mistake("to_unit", "The numbers are rounded to 0 or 1: of each color only all or nothing is left.")
+@mistake("to_unit", "The values are rounded to 0 or 1, so each color is either completely on or completely off.")
 def rounded(images_uint8: Tensor) -> Tensor:
     return torch.round(images_uint8.float() / 255)
 
 
-@mistake("to_unit", "The numbers are rounded to two decimals, which leaves 101 shades of the 256.")
+@mistake("to_unit", "The values are rounded to two decimals, which leaves only 101 of the 256 shades.")
 def two_decimals(images_uint8: Tensor) -> Tensor:
     return torch.round(images_uint8.float() / 255, decimals=2)
 
 
-@mistake("to_unit", "int8 ends at 127: the brighter half of the bytes comes out negative.")
+@mistake(
+    "to_unit", "The bytes are converted to int8, whose largest value is 127, so the brighter half comes out negative."
+)
 def signed_bytes(images_uint8: Tensor) -> Tensor:
     return images_uint8.to(torch.int8).float() / 255
 
 
-@mistake("to_unit", "1 is added while they are still bytes, where 255 + 1 is 0 again: white turns black.")
+@mistake("to_unit", "The code adds 1 while the values are still bytes. In uint8, 255 + 1 is 0, so white turns black.")
 def overflowing(images_uint8: Tensor) -> Tensor:
     return (images_uint8 + 1) / 256
 
 
-@mistake("to_unit", "A sigmoid squeezes the values towards 1; an even scale is wanted, from 0 to 1.")
+@mistake("to_unit", "A sigmoid squeezes the values toward 1. The values should be evenly spaced from 0 to 1.")
 def through_a_sigmoid(images_uint8: Tensor) -> Tensor:
     return torch.sigmoid(images_uint8.float())
 
 
-@mistake("to_unit", "`normalize` scales vectors to length 1; what a byte becomes must not depend on the others.")
+@mistake(
+    "to_unit", "`normalize` scales vectors to length 1. The result for a byte should not depend on the other bytes."
+)
 def to_unit_length(images_uint8: Tensor) -> Tensor:
     return F.normalize(images_uint8.float())
 
 
-@mistake("to_unit", "The numbers are cut off at 1 and never divided, so all but black is white.")
+@mistake("to_unit", "The values are clamped to 1 and never divided, so everything except black becomes white.")
 def cut_off(images_uint8: Tensor) -> Tensor:
     return images_uint8.float().clamp(0, 1)
 
 
-@mistake("to_unit", "The channels have moved to the end, as other libraries have them; here a shape stays as it is.")
+@mistake(
+    "to_unit",
+    "The channels have moved to the last dimension, where some other libraries keep them. Here, the shape should not "
+    "change.",
+)
 def channels_last(images_uint8: Tensor) -> Tensor:
     return images_uint8.movedim(-3, -1).float() / 255
 
 
-@mistake("to_unit", "A dimension is added in front: the shape should stay as it is.")
+@mistake("to_unit", "The result has an extra dimension in front. The shape should not change.")
 def one_more_dimension(images_uint8: Tensor) -> Tensor:
     return images_uint8.unsqueeze(0).float() / 255
 
 
-@mistake("to_unit", "All is laid out in one long row; the shape should stay as it is.")
+@mistake("to_unit", "The values are flattened into one long row. The shape should not change.")
 def flattened(images_uint8: Tensor) -> Tensor:
     return images_uint8.flatten().float() / 255
 
 
-@mistake("to_unit", "Only the first picture of the batch is returned.")
+@mistake("to_unit", "Only the first image of the batch is returned.")
 def first_only(images_uint8: Tensor) -> Tensor:
     return images_uint8[0].float() / 255
 
 
-@mistake("to_unit", "The result is an array of numpy, another library; torch's functions want a tensor.")
+@mistake("to_unit", "The result is an array from another library, NumPy. torch's functions expect a tensor.")
 def as_numpy(images_uint8: Tensor) -> object:
     return images_uint8.numpy() / 255
 
 
-@mistake("to_unit", "The result is a list; torch's functions want a tensor.")
+@mistake("to_unit", "The result is a Python list. torch's functions expect a tensor.")
 def as_list(images_uint8: Tensor) -> object:
     return (images_uint8 / 255).tolist()
 
@@ -201,25 +236,25 @@ def as_list(images_uint8: Tensor) -> object:
 
 
 def sides(image: Tensor) -> tuple[int, int, int, int, int]:
-    """Height, width, the shorter side, and where the middle square begins: for the mistakes to spoil."""
+    """Return height, width, the shorter side, and the top and left of the center square. The mistakes misuse them."""
     height, width = image.shape[-2:]
     side = min(height, width)
     return height, width, side, (height - side) // 2, (width - side) // 2
 
 
-@mistake("center_square", "The square is cut from the top left corner, where the middle is wanted.")
+@mistake("center_square", "The square is cut from the top left corner instead of the middle.")
 def top_left_corner(image: Tensor) -> Tensor:
     _, _, side, _, _ = sides(image)
     return image[:, :side, :side]
 
 
-@mistake("center_square", "All that is too much is cut off on one side: the square is the last part of the picture.")
+@mistake("center_square", "All the extra pixels are cut off on one side, so the square is the last part of the image.")
 def bottom_right_corner(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     return image[:, height - side :, width - side :]
 
 
-@mistake("center_square", "The square begins in the middle of the picture; it should lie around the middle.")
+@mistake("center_square", "The square starts at the middle of the image. It should be centered on the middle.")
 def begins_in_the_middle(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     top = height // 2 if height > side else 0
@@ -227,21 +262,26 @@ def begins_in_the_middle(image: Tensor) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The square ends in the middle of the picture; it should lie around the middle.")
+@mistake("center_square", "The square ends at the middle of the image. It should be centered on the middle.")
 def ends_in_the_middle(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     top, left = max(0, height // 2 - side), max(0, width // 2 - side)
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The square lies a third of the way in: as much should be cut off on either side.")
+@mistake(
+    "center_square",
+    "The square starts after a third of the extra pixels. The same number should be cut off on both sides.",
+)
 def a_third_of_the_way(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     top, left = (height - side) // 3, (width - side) // 3
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The square begins at half of its own length; what matters is how much is too much.")
+@mistake(
+    "center_square", "The square starts at half of its own side length. What matters is the number of extra pixels."
+)
 def begins_at_half_the_side(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     top = side // 2 if height > side else 0
@@ -251,7 +291,7 @@ def begins_at_half_the_side(image: Tensor) -> Tensor:
 
 @mistake(
     "center_square",
-    "Half of the side is taken to the left and to the right of the middle, and an odd side loses a pixel.",
+    "The slice takes half of the side to the left and half to the right of the middle, so an odd side loses a pixel.",
 )
 def half_to_either_side(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
@@ -259,60 +299,63 @@ def half_to_either_side(image: Tensor) -> Tensor:
     return image[:, y - half : y + half, x - half : x + half]
 
 
-@mistake("center_square", "The square lies one pixel too far right or below.")
+@mistake("center_square", "The square is one pixel too far right or too far down.")
 def one_too_far(image: Tensor) -> Tensor:
     height, width, side, top, left = sides(image)
     top, left = top + (height > side), left + (width > side)
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The square lies one pixel too far left or above.")
+@mistake("center_square", "The square is one pixel too far left or too far up.")
 def one_too_near(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     top, left = max(0, top - 1), max(0, left - 1)
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The result is one pixel too small: a slice ends *before* its second number.")
+@mistake("center_square", "The result is one pixel too small. A slice ends *before* its second number.")
 def one_too_small(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top : top + side - 1, left : left + side - 1]
 
 
-@mistake("center_square", "The result is one pixel too large: a slice ends *before* its second number.")
+@mistake("center_square", "The result is one pixel too large. A slice ends *before* its second number.")
 def one_too_large(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top : top + side + 1, left : left + side + 1]
 
 
-@mistake(
-    "center_square", "The slices end at the length of the side; a square that begins further in ends further on, too."
-)
+@mistake("center_square", "The slices end at the side length. A square that starts farther in also ends farther in.")
 def ends_at_the_side(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top:side, left:side]
 
 
-@mistake("center_square", "The same number is cut off at both ends, so an odd number leaves a row or column too many.")
+@mistake(
+    "center_square",
+    "The same number of pixels is cut off at both ends, so an odd difference leaves one row or column too many.",
+)
 def same_on_both_ends(image: Tensor) -> Tensor:
     height, width, _, top, left = sides(image)
     return image[:, top : height - top, left : width - left]
 
 
-@mistake("center_square", "A slice such as `x[0:-0]` is empty: -0 is 0, so it ends where it begins.")
+@mistake("center_square", "A slice like `x[0:-0]` is empty: -0 is 0, so the slice ends where it starts.")
 def minus_zero(image: Tensor) -> Tensor:
     _, _, _, top, left = sides(image)
     return image[:, top:-top, left:-left]
 
 
-@mistake("center_square", "The division comes before the subtraction: brackets are missing around the difference.")
+@mistake("center_square", "Division happens before subtraction, so the difference needs parentheses.")
 def brackets_missing(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     top, left = height - side // 2, width - side // 2
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "`/` gives a number with a fraction, even where it is .0, and a slice needs whole ones.")
+@mistake(
+    "center_square", "`/` returns a float, even if the result is a whole number such as 2.0. A slice needs integers."
+)
 def places_with_fractions(image: Tensor) -> Tensor:
     height, width, side, _, _ = sides(image)
     top, left = (height - side) / 2, (width - side) / 2
@@ -320,7 +363,8 @@ def places_with_fractions(image: Tensor) -> Tensor:
 
 
 @mistake(
-    "center_square", "The square takes the longer side (here the width), and the picture has no pixels to fill it."
+    "center_square",
+    "The square uses the longer side (here the width), and the image doesn't have enough pixels to fill the square.",
 )
 def longer_side(image: Tensor) -> Tensor:
     height, width, _, _, _ = sides(image)
@@ -329,7 +373,7 @@ def longer_side(image: Tensor) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The picture is filled up with black to a square with its longer side; it should be cut.")
+@mistake("center_square", "The image is padded with black to a square with the longer side. It should be cropped.")
 def filled_up(image: Tensor) -> Tensor:
     height, width, _, _, _ = sides(image)
     side = max(height, width)
@@ -337,33 +381,35 @@ def filled_up(image: Tensor) -> Tensor:
     return F.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2))
 
 
-@mistake("center_square", "The picture is squeezed into a square by leaving out some of its pixels; it should be cut.")
+@mistake("center_square", "The image is squeezed into a square by dropping some of its pixels. It should be cropped.")
 def squeezed(image: Tensor) -> Tensor:
     _, _, side, _, _ = sides(image)
     return F.interpolate(image[None].float(), size=(side, side))[0].to(image.dtype)
 
 
-@mistake("center_square", "The picture is squeezed into a square by blending pixels; it should be cut.")
+@mistake("center_square", "The image is squeezed into a square by blending its pixels. It should be cropped.")
 def squeezed_smoothly(image: Tensor) -> Tensor:
     _, _, side, _, _ = sides(image)
     return F.interpolate(image[None].float(), size=(side, side), mode="bilinear")[0].to(image.dtype)
 
 
-@mistake("center_square", "The picture is resized to a square with its longer side; it should be cut.")
+@mistake("center_square", "The image is resized to a square with the longer side. It should be cropped.")
 def blown_up(image: Tensor) -> Tensor:
     height, width, _, _, _ = sides(image)
     side = max(height, width)
     return F.interpolate(image[None].float(), size=(side, side))[0].to(image.dtype)
 
 
-@mistake("center_square", "The picture is cut to a square, but resized again to the width it had.")
+@mistake(
+    "center_square", "The image is cropped to a square, but then resized to the height and width that it had before."
+)
 def resized_after_the_cut(image: Tensor) -> Tensor:
     height, width, side, top, left = sides(image)
     square = image[:, top : top + side, left : left + side]
     return F.interpolate(square[None].float(), size=(height, width))[0].to(image.dtype)
 
 
-@mistake("center_square", "Height and width are swapped: a shape is (C, H, W), so the rows come before the columns.")
+@mistake("center_square", "Height and width are swapped. A shape is (C, H, W), so the rows come before the columns.")
 def swapped(image: Tensor) -> Tensor:
     _, width, height = image.shape
     side = min(height, width)
@@ -371,7 +417,7 @@ def swapped(image: Tensor) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The first dimension is taken for the height, as if the shape were (H, W, C).")
+@mistake("center_square", "The first dimension is treated as the height, as if the shape were (H, W, C).")
 def channels_last_assumed(image: Tensor) -> Tensor:
     height, width, _ = image.shape
     side = min(height, width)
@@ -381,33 +427,33 @@ def channels_last_assumed(image: Tensor) -> Tensor:
 
 @mistake(
     "center_square",
-    "The first place in the brackets is the channel: without a `:` in front, the rows' slice cuts the channels.",
+    "The first index is for the channels. Without a `:` in front, the slice for the rows cuts the channels.",
 )
 def channels_forgotten(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[top : top + side, left : left + side]
 
 
-@mistake("center_square", "Wide pictures alone are cut; a tall one has too many rows and keeps them.")
+@mistake("center_square", "Only wide images are cropped. A tall image keeps its extra rows.")
 def wide_only(image: Tensor) -> Tensor:
     height, width, side, _, left = sides(image)
     return image[:, :, left : left + side] if width > height else image
 
 
-@mistake("center_square", "A wide picture comes back as it was, with all its columns.")
+@mistake("center_square", "A wide image comes back unchanged, with all its columns.")
 def tall_only(image: Tensor) -> Tensor:
     height, width, side, top, _ = sides(image)
     return image[:, top : top + side] if height > width else image
 
 
-@mistake("center_square", "The side is always the height, which is the shorter one in wide pictures only.")
+@mistake("center_square", "The side is always the height, which is the shorter side only in wide images.")
 def side_is_the_height(image: Tensor) -> Tensor:
     height, width, _, _, _ = sides(image)
     left = (width - height) // 2
     return image[:, :, left : left + height]
 
 
-@mistake("center_square", "The smallest number of the whole shape is taken as the side, and that may be the channels.")
+@mistake("center_square", "The side is the smallest number in the whole shape, which may be the number of channels.")
 def channels_counted(image: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     side = min(image.shape)
@@ -415,19 +461,19 @@ def channels_counted(image: Tensor) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-@mistake("center_square", "The right square is cut, but its rows have become columns: it is turned over.")
+@mistake("center_square", "The right square is cut, but its rows have become columns.")
 def transposed(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top : top + side, left : left + side].transpose(1, 2)
 
 
-@mistake("center_square", "The right square is cut, but its channels have moved to the end.")
+@mistake("center_square", "The right square is cut, but its channels have moved to the last dimension.")
 def channels_moved(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top : top + side, left : left + side].permute(1, 2, 0)
 
 
-@mistake("center_square", "The right square is cut, but a dimension is added in front.")
+@mistake("center_square", "The right square is cut, but it has an extra dimension in front.")
 def batch_of_one(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[None, :, top : top + side, left : left + side]
@@ -439,7 +485,7 @@ def red_only(image: Tensor) -> Tensor:
     return image[:1, top : top + side, left : left + side]
 
 
-@mistake("center_square", "What lies outside the square turns black, but is still there; it should be cut off.")
+@mistake("center_square", "The pixels outside the square turn black, but they are still there. They should be cut off.")
 def outside_made_black(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     inside = torch.zeros_like(image)
@@ -447,13 +493,13 @@ def outside_made_black(image: Tensor) -> Tensor:
     return image * inside
 
 
-@mistake("center_square", "The pixels are turned to floats on the way; a picture of bytes should stay one of bytes.")
+@mistake("center_square", "The pixels are converted to floats. An image of bytes should stay an image of bytes.")
 def turned_to_floats(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     return image[:, top : top + side, left : left + side].float()
 
 
-@mistake("center_square", "The pixels are divided by 255 on the way; that is the work of `to_unit`.")
+@mistake("center_square", "The pixels are divided by 255. That is the job of `to_unit`.")
 def divided_as_well(image: Tensor) -> Tensor:
     _, _, side, top, left = sides(image)
     square = image[:, top : top + side, left : left + side]
@@ -464,20 +510,20 @@ def divided_as_well(image: Tensor) -> Tensor:
 
 
 def tosses(images: Tensor, generator: Generator) -> Tensor:
-    """One toss for each image, for the mistakes to spoil."""
+    """Return one toss for each image. The mistakes misuse them."""
     return torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
 
 
 @mistake(
     "random_flip",
-    "The rows are reversed, so images stand on their heads; left-right reverses the columns. (`torch.fliplr` reverses "
-    "dimension 1: in (C, H, W) the rows.)",
+    "The rows are reversed, so images are upside down. Mirroring left-right reverses the columns. (`torch.fliplr` "
+    "reverses dimension 1, which is the rows in (C, H, W).)",
 )
 def upside_down(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(-2), images)
 
 
-@mistake("random_flip", "Rows and columns are both reversed, which turns an image by 180 degrees.")
+@mistake("random_flip", "Both the rows and the columns are reversed, which rotates an image by 180 degrees.")
 def turned_around(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(-2, -1), images)
 
@@ -485,129 +531,145 @@ def turned_around(images: Tensor, *, generator: Generator = None) -> Tensor:
 @mistake(
     "random_flip",
     "The channels are reversed: red and blue are swapped, and nothing is mirrored. (`torch.fliplr` reverses dimension "
-    "1: in (N, C, H, W) the channels.)",
+    "1, which is the channels in (N, C, H, W).)",
 )
 def colors_swapped(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(1), images)
 
 
-@mistake("random_flip", "Channels, rows and columns are all reversed; the columns alone are wanted.")
+@mistake("random_flip", "Channels, rows and columns are all reversed. Only the columns should be.")
 def all_reversed(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(1, 2, 3), images)
 
 
 @mistake(
-    "random_flip", "The batch is reversed, not the columns: some images are replaced by others, and none is mirrored."
+    "random_flip",
+    "The batch is reversed instead of the columns. Some images are replaced by others, and none is mirrored.",
 )
 def batch_reversed(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(0), images)
 
 
-@mistake("random_flip", "All dimensions are reversed, the images of the batch as well; the columns alone are wanted.")
+@mistake(
+    "random_flip",
+    "All dimensions are reversed, including the order of the images in the batch. Only the columns should be.",
+)
 def everything_reversed(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.flip(0, 1, 2, 3), images)
 
 
-@mistake("random_flip", "Images are mirrored top to bottom too, by a second toss; left-right alone is wanted.")
+@mistake("random_flip", "A second toss also mirrors images top to bottom. Images should only be mirrored left-right.")
 def both_ways(images: Tensor, *, generator: Generator = None) -> Tensor:
     images = torch.where(tosses(images, generator), images.flip(-1), images)
     return torch.where(tosses(images, generator), images.flip(-2), images)
 
 
-@mistake("random_flip", "One toss decides for the whole batch; each image should have its own.")
+@mistake("random_flip", "One toss decides for the whole batch. Each image should have its own toss.")
 def all_together(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images.flip(-1) if torch.rand(1, generator=generator) < 0.5 else images
 
 
-@mistake("random_flip", "No image is ever mirrored: the toss always falls the same way, or the result is thrown away.")
+@mistake(
+    "random_flip", "No image is ever mirrored. Either every toss comes out the same way, or the result is thrown away."
+)
 def never(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.randint(0, 1, (len(images), 1, 1, 1), generator=generator) == 1, images.flip(-1), images)
 
 
-@mistake("random_flip", "All images are mirrored, always: nothing is tossed, or the toss always falls the same way.")
+@mistake(
+    "random_flip", "All images are mirrored every time. Either nothing is tossed, or every toss comes out the same way."
+)
 def always(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images.flip(-1)
 
 
-@mistake("random_flip", "Fewer than half of the images are mirrored; it should be about half of them.")
+@mistake("random_flip", "Fewer than half of the images are mirrored. It should be about half of them.")
 def one_in_three(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.randint(0, 3, (len(images), 1, 1, 1), generator=generator) == 0, images.flip(-1), images)
 
 
-@mistake("random_flip", "About a quarter of the images is mirrored, as of two tosses; it should be a half.")
+@mistake(
+    "random_flip",
+    "About a quarter of the images are mirrored, as with two tosses per image. It should be about half of them.",
+)
 def one_in_four(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator) & tosses(images, generator), images.flip(-1), images)
 
 
-@mistake("random_flip", "The tosses are Gaussian (randn): 69% of such numbers are below 0.5, not half of them.")
+@mistake(
+    "random_flip",
+    "The tosses are Gaussian (`randn`), and 69% of Gaussian numbers are below 0.5 instead of half of them.",
+)
 def gaussian_tosses(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.randn(len(images), 1, 1, 1, generator=generator) < 0.5, images.flip(-1), images)
 
 
-@mistake("random_flip", "Each channel has a toss of its own, so that some images are mirrored in red and not in blue.")
+@mistake("random_flip", "Each channel has its own toss, so some images are mirrored in red but not in blue.")
 def by_channel(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.rand(*images.shape[:2], 1, 1, generator=generator) < 0.5, images.flip(-1), images)
 
 
-@mistake("random_flip", "Each row has a toss of its own, which tears the image apart.")
+@mistake("random_flip", "Each row has its own toss, which tears the image apart.")
 def by_row(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.rand(*images.shape[:3], 1, generator=generator) < 0.5, images.flip(-1), images)
 
 
-@mistake("random_flip", "Each column has a toss of its own, so that some are there twice and others not at all.")
+@mistake("random_flip", "Each column has its own toss, so some columns appear twice and others not at all.")
 def by_column(images: Tensor, *, generator: Generator = None) -> Tensor:
     tossed = torch.rand(len(images), 1, 1, images.shape[-1], generator=generator) < 0.5
     return torch.where(tossed, images.flip(-1), images)
 
 
-@mistake(
-    "random_flip", "Each pixel of each channel has a toss of its own, which mixes the image with its mirror image."
-)
+@mistake("random_flip", "Each pixel of each channel has its own toss, which mixes the image with its mirror image.")
 def by_number(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.rand(images.shape, generator=generator) < 0.5, images.flip(-1), images)
 
 
-@mistake("random_flip", "Each pixel has a toss of its own, which mixes the image with its mirror image.")
+@mistake("random_flip", "Each pixel has its own toss, which mixes the image with its mirror image.")
 def by_pixel(images: Tensor, *, generator: Generator = None) -> Tensor:
     tossed = torch.rand(len(images), 1, *images.shape[2:], generator=generator) < 0.5
     return torch.where(tossed, images.flip(-1), images)
 
 
-@mistake("random_flip", "The random number is used as a weight: image and mirror image are blended, as if seen double.")
+@mistake(
+    "random_flip",
+    "The random number is used as a weight, so the image and its mirror image are blended, as in double vision.",
+)
 def blended(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.lerp(images, images.flip(-1), torch.rand(len(images), 1, 1, 1, generator=generator))
 
 
-@mistake("random_flip", "An image that isn't mirrored turns black: multiplied by 0, with nothing put in its place.")
+@mistake("random_flip", "An image that isn't mirrored turns black: it is multiplied by 0, and nothing replaces it.")
 def others_black(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images.flip(-1) * tosses(images, generator)
 
 
-@mistake("random_flip", "The mirror image is added to the image; it should take its place.")
+@mistake("random_flip", "The mirror image is added to the image. It should replace the image.")
 def added(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images + images.flip(-1) * tosses(images, generator)
 
 
-@mistake("random_flip", "The columns are in a random order; mirrored means the last first, and so on.")
+@mistake("random_flip", "The columns are in random order. In a mirrored image, the last column comes first, and so on.")
 def columns_shuffled(images: Tensor, *, generator: Generator = None) -> Tensor:
     order = torch.randperm(images.shape[-1], generator=generator)
     return torch.where(tosses(images, generator), images[..., order], images)
 
 
-@mistake("random_flip", "The columns are shifted round by one; mirrored means the last first, and so on.")
+@mistake(
+    "random_flip",
+    "The columns are shifted by one, with wraparound. In a mirrored image, the last column comes first, and so on.",
+)
 def shifted(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images.roll(1, -1), images)
 
 
-@mistake("random_flip", "The images are shuffled as well: each should stay in its place in the batch.")
+@mistake("random_flip", "The images are shuffled too. Each image should keep its place in the batch.")
 def shuffled(images: Tensor, *, generator: Generator = None) -> Tensor:
     images = torch.where(tosses(images, generator), images.flip(-1), images)
     return images[torch.randperm(len(images), generator=generator)]
 
 
-@mistake(
-    "random_flip", "The mirrored images are put behind all the others: each should stay in its place in the batch."
-)
+@mistake("random_flip", "The mirrored images come after all the others. Each image should keep its place in the batch.")
 def sorted_by_toss(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = tosses(images, generator).flatten()
     return torch.cat([images[~chosen], images[chosen].flip(-1)])
@@ -618,17 +680,19 @@ def mirrored_only(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images[tosses(images, generator).flatten()].flip(-1)
 
 
-@mistake("random_flip", "The mirrored images come on top of all the old ones: the batch has grown.")
+@mistake("random_flip", "The mirrored images are added to the end of the batch, so the batch has grown.")
 def batch_grown(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.cat([images, images[tosses(images, generator).flatten()].flip(-1)])
 
 
-@mistake("random_flip", "All images are returned twice, as they were and mirrored: each should be one or the other.")
+@mistake(
+    "random_flip", "All images are returned twice, as they were and mirrored. Each image should be one or the other."
+)
 def batch_doubled(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.cat([images, images.flip(-1)])
 
 
-@mistake("random_flip", "The images are mirrored in place; the caller's must stay as they were.")
+@mistake("random_flip", "The images are mirrored in place. The caller's images must stay as they were.")
 def in_the_callers_batch(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = tosses(images, generator).flatten()
     images[chosen] = images[chosen].flip(-1)
@@ -636,7 +700,7 @@ def in_the_callers_batch(images: Tensor, *, generator: Generator = None) -> Tens
 
 
 @mistake(
-    "random_flip", "The tosses have the shape (N,), which lines up with the columns of an image, not with the images."
+    "random_flip", "The tosses have shape (N,), which lines up with the columns of an image instead of the images."
 )
 def bare_tosses(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator).flatten(), images.flip(-1), images)
@@ -644,90 +708,97 @@ def bare_tosses(images: Tensor, *, generator: Generator = None) -> Tensor:
 
 @mistake(
     "random_flip",
-    "The tosses have the shape (N, 1, 1), which lines up with channels, rows and columns: a 1 is missing.",
+    "The tosses have shape (N, 1, 1), which lines up with channels, rows and columns. One dimension of size 1 is "
+    "missing.",
 )
 def one_dimension_short(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator)[:, 0], images.flip(-1), images)
 
 
-@mistake("random_flip", "An `if` asks one question, and these are N tosses at once: each is about one image.")
+@mistake("random_flip", "An `if` needs a single True or False, but there are N tosses, one for each image.")
 def if_of_many(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images.flip(-1) if torch.rand(len(images), generator=generator) < 0.5 else images
 
 
-@mistake("random_flip", "A step of -1, as for lists, is more than a tensor's slices can do; it has a method for it.")
+@mistake("random_flip", "Lists can be sliced with a step of -1, but tensors can't. They have a method for it.")
 def step_of_minus_one(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator), images[:, :, :, ::-1], images)
 
 
-@mistake("random_flip", "The result is a list of images, not yet put together to one tensor.")
+@mistake("random_flip", "The result is a list of images that aren't combined into one tensor yet.")
 def list_of_images(images: Tensor, *, generator: Generator = None) -> object:
     return [image.flip(-1) if toss else image for image, toss in zip(images, tosses(images, generator))]
 
 
-@mistake("random_flip", "The tosses are returned as well; the images alone are wanted.")
+@mistake("random_flip", "The tosses are returned too. Only the images should be.")
 def tosses_as_well(images: Tensor, *, generator: Generator = None) -> object:
     mirrored = tosses(images, generator)
     return torch.where(mirrored, images.flip(-1), images), mirrored
 
 
-@mistake("random_flip", "The generator isn't used, so nobody can repeat what it did: the tosses come from elsewhere.")
+@mistake("random_flip", "The generator isn't used: the tosses come from somewhere else, so nobody can repeat a run.")
 def generator_ignored(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, None), images.flip(-1), images)
 
 
-@mistake("random_flip", "The generator is given a new seed at each call, so each batch gets the same tosses.")
+@mistake("random_flip", "The generator is reseeded at each call, so every batch gets the same tosses.")
 def generator_reseeded(images: Tensor, *, generator: Generator = None) -> Tensor:
     if generator is not None:
         generator.manual_seed(0)
     return torch.where(tosses(images, generator), images.flip(-1), images)
 
 
-@mistake(
-    "random_flip", "A generator of its own is made at each call, from the same seed: each batch gets the same tosses."
-)
+@mistake("random_flip", "Each call makes its own generator with the same seed, so every batch gets the same tosses.")
 def own_generator(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, torch.Generator().manual_seed(0)), images.flip(-1), images)
 
 
 @mistake(
-    "random_flip", "torch.manual_seed is called inside: each batch gets the same tosses, and all other code as well."
+    "random_flip",
+    "The function calls `torch.manual_seed`, so each batch, and all other code, gets the same random numbers again.",
 )
 def everyone_reseeded(images: Tensor, *, generator: Generator = None) -> Tensor:
     torch.manual_seed(0)
     return torch.where(tosses(images, None), images.flip(-1), images)
 
 
-@mistake("random_flip", "Where no generator is given, a new one is made, and it always starts from the same seed.")
+@mistake(
+    "random_flip", "When no generator is given, the function makes a new one, which always starts from the same seed."
+)
 def new_generator_in_its_place(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator or torch.Generator()), images.flip(-1), images)
 
 
-@mistake("random_flip", "Where no generator is given, torch's global one gets a new seed, and with it all other code.")
+@mistake(
+    "random_flip", "When no generator is given, torch's global generator is reseeded, which affects all other code too."
+)
 def everyone_reseeded_without_one(images: Tensor, *, generator: Generator = None) -> Tensor:
     if generator is None:
         torch.manual_seed(0)
     return torch.where(tosses(images, generator), images.flip(-1), images)
 
 
-@mistake("random_flip", "Every second image is mirrored, always the same ones; chance should decide.")
+@mistake("random_flip", "Every second image is mirrored, always the same ones. Chance should decide.")
 def every_second(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.arange(len(images)).view(-1, 1, 1, 1) % 2 == 0, images, images.flip(-1))
 
 
-@mistake("random_flip", "The first half of the batch is mirrored, always; chance should decide.")
+@mistake("random_flip", "The first half of the batch is always mirrored. Chance should decide.")
 def first_half(images: Tensor, *, generator: Generator = None) -> Tensor:
     half = len(images) // 2
     return torch.cat([images[:half].flip(-1), images[half:]])
 
 
-@mistake("random_flip", "The second half of the batch is mirrored, always; chance should decide.")
+@mistake("random_flip", "The second half of the batch is always mirrored. Chance should decide.")
 def second_half(images: Tensor, *, generator: Generator = None) -> Tensor:
     half = len(images) // 2
     return torch.cat([images[:half], images[half:].flip(-1)])
 
 
-@mistake("random_flip", "The tosses, 0 and 1, are used as places: images 0 and 1 are mirrored, whatever falls.")
+@mistake(
+    "random_flip",
+    "The tosses, 0 and 1, are used as indices, so images 0 and 1 are mirrored however the tosses come out.",
+)
 def tosses_as_places(images: Tensor, *, generator: Generator = None) -> Tensor:
     places = torch.randint(0, 2, (len(images),), generator=generator, device=images.device)
     flipped = images.clone()
@@ -736,19 +807,23 @@ def tosses_as_places(images: Tensor, *, generator: Generator = None) -> Tensor:
 
 
 @mistake(
-    "random_flip", "Exactly half of each batch is mirrored: chance picks which, but a single image would never be."
+    "random_flip",
+    "Exactly half of each batch is mirrored. Chance picks which half, but a batch of one image never changes.",
 )
 def exactly_half(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = torch.randperm(len(images), generator=generator) < len(images) // 2
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
-@mistake("random_flip", "One image of each batch is mirrored: chance picks which, but all the others stay.")
+@mistake(
+    "random_flip",
+    "Exactly one image of each batch is mirrored. Chance picks which one, but all the others stay the same.",
+)
 def one_of_each_batch(images: Tensor, *, generator: Generator = None) -> Tensor:
     chosen = torch.arange(len(images)) == torch.randint(0, len(images), (1,), generator=generator)
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
-@mistake("random_flip", "The tosses are made on the CPU wherever the images are, which fails on a GPU.")
+@mistake("random_flip", "The tosses are always made on the CPU, wherever the images are, which fails on a GPU.")
 def device_forgotten(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5, images.flip(-1), images)

@@ -1,4 +1,4 @@
-"""Wrong answers to lesson 03 that people give, and what to say to each. The grader knows a mistake when it sees one.
+"""Common wrong answers to lesson 03, each with the sentence that the grader reports when it recognizes the mistake.
 
 Reading on spoils the exercises.
 """
@@ -20,7 +20,7 @@ Random = torch.Generator | None
 # ---- 3.1 denoising_loss ---------------------------------------------------------------------------------------------
 
 
-@mistake("denoising_loss", "The network is asked for the noise; here its task is the clean picture.")
+@mistake("denoising_loss", "The target is the noise. Here the network should predict the clean image.")
 def target_is_noise(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     noise = clean + (noisy - clean) / level
@@ -28,41 +28,47 @@ def target_is_noise(model: nn.Module, clean: Tensor, *, generator: Random = None
 
 
 @mistake(
-    "denoising_loss", "The network's answer is compared with the noisy picture it was shown: repeating it would win."
+    "denoising_loss",
+    "The prediction is compared with the noisy image. The network could win by repeating its input.",
 )
 def target_is_noisy(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), noisy)
 
 
-@mistake("denoising_loss", "The network is asked for the direction from picture to noise, and not for the picture.")
+@mistake("denoising_loss", "The target is the direction from image to noise, not the image.")
 def target_is_the_direction(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), (noisy - clean) / level)
 
 
-@mistake("denoising_loss", "The network is asked for what was added to the picture, and not for the picture itself.")
+@mistake("denoising_loss", "The target is what was added to the image, not the image itself.")
 def target_is_what_was_added(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), noisy - clean)
 
 
 @mistake(
-    "denoising_loss", "The answer is compared with the noise level, which broadcasts silently to a picture's shape."
+    "denoising_loss",
+    "The prediction is compared with the noise level, which silently broadcasts to an image's shape.",
 )
 def target_is_the_level(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (model(noisy, level) - level).square().mean()
 
 
-@mistake("denoising_loss", "The loss is a sum over all pixels: it grows with the batch and the size of the pictures.")
+@mistake(
+    "denoising_loss",
+    "The loss is a sum over all pixels, so it grows with the batch and with the size of the images.",
+)
 def sum_for_mean(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean, reduction="sum")
 
 
 @mistake(
-    "denoising_loss", "The squares of each image are summed, and only the images averaged; average the pixels too."
+    "denoising_loss",
+    "The squares of each image are summed, and only the images are averaged. Average the pixels too.",
 )
 def sum_over_pixels(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
@@ -70,26 +76,30 @@ def sum_over_pixels(model: nn.Module, clean: Tensor, *, generator: Random = None
 
 
 @mistake(
-    "denoising_loss", "The sum is divided by N only in part: each image is averaged, and then the images are summed."
+    "denoising_loss",
+    "The loss isn't divided by the number of images: each image is averaged, but the images are summed.",
 )
 def sum_over_images(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (model(noisy, level) - clean).square().mean(dim=(1, 2, 3)).sum()
 
 
-@mistake("denoising_loss", "The squared errors come back one by one, as many as there are pixels, and not averaged.")
+@mistake(
+    "denoising_loss",
+    "The squared errors are returned one by one, as many as there are numbers in the images. They aren't averaged.",
+)
 def not_reduced(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (model(noisy, level) - clean) ** 2
 
 
-@mistake("denoising_loss", "There is one loss for each image; backward needs a single number for the whole batch.")
+@mistake("denoising_loss", "There is one loss per image. backward() needs a single number for the whole batch.")
 def one_for_each_image(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (model(noisy, level) - clean).square().mean(dim=(1, 2, 3))
 
 
-@mistake("denoising_loss", "The differences are taken without their sign, but not squared (a mean absolute error).")
+@mistake("denoising_loss", "The differences lose their sign but aren't squared. The result is a mean absolute error.")
 def absolute(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.l1_loss(model(noisy, level), clean)
@@ -101,13 +111,13 @@ def not_squared(model: nn.Module, clean: Tensor, *, generator: Random = None) ->
     return (model(noisy, level) - clean).mean()
 
 
-@mistake("denoising_loss", "The differences are averaged first and squared afterwards, so that they cancel out.")
+@mistake("denoising_loss", "The differences are averaged first and squared afterward, so they cancel out.")
 def squared_too_late(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (model(noisy, level) - clean).mean() ** 2
 
 
-@mistake("denoising_loss", "A square root is taken of the mean squared error.")
+@mistake("denoising_loss", "The loss is the square root of the mean squared error.")
 def root(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean).sqrt()
@@ -120,45 +130,53 @@ def halved(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tens
 
 
 @mistake(
-    "denoising_loss", "Every answer is compared with every picture of the batch: the shapes don't match and broadcast."
+    "denoising_loss",
+    "Every prediction is compared with every image of the batch: the shapes don't match, so they broadcast.",
 )
 def broadcasts(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (model(noisy, level).flatten(1).unsqueeze(1) - clean.flatten(1)).square().mean()
 
 
-@mistake("denoising_loss", "Only the first image of the batch is looked at.")
+@mistake("denoising_loss", "The loss uses only the first image of the batch.")
 def first_image_only(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level)[0], clean[0])
 
 
-@mistake("denoising_loss", "The answer is cut off at 0 and 1 first, so that a network far out gets no push back.")
+@mistake("denoising_loss", "The prediction is clamped to [0, 1] first, so a prediction far outside gets no push back.")
 def clamped(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level).clamp(0, 1), clean)
 
 
-@mistake("denoising_loss", "Images are weighted by how clean they are; each counts the same, whatever its level.")
+@mistake(
+    "denoising_loss",
+    "Images are weighted by how clean they are. Each image should count the same, whatever its level.",
+)
 def weighted_by_cleanness(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return ((1 - level) * (model(noisy, level) - clean).square()).mean()
 
 
-@mistake("denoising_loss", "Images are weighted by their noise level; each counts the same, whatever its level.")
+@mistake(
+    "denoising_loss",
+    "Images are weighted by their noise level. Each image should count the same, whatever its level.",
+)
 def weighted_by_level(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return (level * (model(noisy, level) - clean).square()).mean()
 
 
-@mistake("denoising_loss", "The loss is a plain number (`.item()`), which has forgotten how it was computed.")
+@mistake("denoising_loss", "The loss is a plain number (`.item()`), which no longer knows how it was computed.")
 def plain_number(model: nn.Module, clean: Tensor, *, generator: Random = None) -> float:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean).item()
 
 
 @mistake(
-    "denoising_loss", "The loss is cut off from the network (by `detach` or a new tensor): nothing can be learned."
+    "denoising_loss",
+    "The loss is cut off from the network (by `detach` or a new tensor), so nothing can be learned.",
 )
 def detached(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
@@ -166,21 +184,22 @@ def detached(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Te
 
 
 @mistake(
-    "denoising_loss", "The loss is cut off from the network and then asks for gradients of its own: none gets through."
+    "denoising_loss",
+    "The loss is cut off from the network and then set to require gradients. No gradient reaches the network.",
 )
 def detached_and_disguised(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean).detach().requires_grad_()
 
 
-@mistake("denoising_loss", "The network is asked under `torch.no_grad()`, so there are no gradients to learn from.")
+@mistake("denoising_loss", "The network is called under `torch.no_grad()`, so there are no gradients to learn from.")
 def no_gradients(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     with torch.no_grad():
         noisy, level = add_noise(clean, generator=generator)
         return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "backward() is called inside already; that is the next exercise's business.")
+@mistake("denoising_loss", "backward() is called inside already. That belongs to the next exercise.")
 def backward_inside(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     loss = F.mse_loss(model(noisy, level), clean)
@@ -188,26 +207,27 @@ def backward_inside(model: nn.Module, clean: Tensor, *, generator: Random = None
     return loss
 
 
-@mistake("denoising_loss", "The network is shown the clean pictures, where there is nothing to clean.")
+@mistake("denoising_loss", "The network gets the clean images, so there is nothing to clean.")
 def shown_the_clean(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     _, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(clean, level), clean)
 
 
-@mistake("denoising_loss", "The network isn't told the noise level.")
+@mistake("denoising_loss", "The network doesn't get the noise level.")
 def level_not_told(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, _ = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy), clean)
 
 
-@mistake("denoising_loss", "The network is always told a level of 0.")
+@mistake("denoising_loss", "The network always gets a noise level of 0.")
 def told_zero(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, torch.zeros_like(level)), clean)
 
 
 @mistake(
-    "denoising_loss", "The level that is told isn't that of the picture: it is drawn a second time, or another image's."
+    "denoising_loss",
+    "The noise level isn't that of the noisy image: it is drawn a second time, or belongs to another image.",
 )
 def noised_twice(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy = add_noise(clean, generator=generator)[0]
@@ -215,33 +235,36 @@ def noised_twice(model: nn.Module, clean: Tensor, *, generator: Random = None) -
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The network is told how much is left of the picture, and not the level of the noise.")
+@mistake("denoising_loss", "The second argument says how much of the image is left. It should be the noise level.")
 def told_what_is_left(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, 1 - level), clean)
 
 
-@mistake("denoising_loss", "Each image is told another image's level: their order is turned round.")
+@mistake("denoising_loss", "Each image gets another image's noise level: the order of the levels is reversed.")
 def levels_turned_round(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level.flip(0)), clean)
 
 
-@mistake("denoising_loss", "Only a part of the batch is shown to the network.")
+@mistake("denoising_loss", "The network gets only a part of the batch.")
 def half_the_batch(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     clean = clean[: len(clean) // 2]
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The gradients are cleared on the way; that is the next exercise's business.")
+@mistake("denoising_loss", "The gradients are cleared along the way. That belongs to the next exercise.")
 def gradients_cleared(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     model.zero_grad()
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "Noise is mixed into pictures that are noisy already, so the level that is told is too low.")
+@mistake(
+    "denoising_loss",
+    "Noise is mixed into images that are already noisy, so the noise level that the network gets is too low.",
+)
 def noise_upon_noise(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, _ = add_noise(clean, generator=generator)
     noisy, level = add_noise(noisy, generator=generator)
@@ -250,31 +273,32 @@ def noise_upon_noise(model: nn.Module, clean: Tensor, *, generator: Random = Non
 
 @mistake(
     "denoising_loss",
-    "The network's arguments are swapped, or add_noise's results were taken in the wrong order: images first, then levels.",
+    "The network's arguments are swapped, or the results of add_noise are taken in the wrong order: "
+    "images come first, then levels.",
 )
 def arguments_swapped(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(level, noisy), clean)
 
 
-@mistake("denoising_loss", "The level is told as a bare row (N,), which lines up with columns, not with images.")
+@mistake("denoising_loss", "The noise level has shape (N,), which lines up with columns, not with images.")
 def bare_level(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level.flatten()), clean)
 
 
-@mistake("denoising_loss", "The whole batch is told its mean level; each image has a level of its own.")
+@mistake("denoising_loss", "The whole batch gets its mean noise level. Each image has its own level.")
 def mean_level(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level.mean().expand_as(level)), clean)
 
 
-@mistake("denoising_loss", "The two results of add_noise are handed to the network as one.")
+@mistake("denoising_loss", "The two results of add_noise are passed to the network as one argument.")
 def both_as_one(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     return F.mse_loss(model(add_noise(clean, generator=generator)), clean)
 
 
-@mistake("denoising_loss", "The images go to the network one by one; it takes the whole batch at once.")
+@mistake("denoising_loss", "The images go through the network one by one. It takes the whole batch at once.")
 def one_by_one(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return torch.stack(
@@ -282,33 +306,33 @@ def one_by_one(model: nn.Module, clean: Tensor, *, generator: Random = None) -> 
     ).mean()
 
 
-@mistake("denoising_loss", "The network is put into evaluation mode on the way.")
+@mistake("denoising_loss", "The network is put into evaluation mode along the way.")
 def evaluation_mode(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     model.eval()
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The network is put into training mode on the way; that is the next exercise's business.")
+@mistake("denoising_loss", "The network is put into training mode along the way. That belongs to the next exercise.")
 def training_mode(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     model.train()
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The generator isn't handed on to add_noise, so the same seed gives different noise.")
+@mistake("denoising_loss", "The generator isn't passed on to add_noise, so the same seed gives different noise.")
 def no_generator(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean)
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "A generator with a fixed seed is made inside, so that every batch gets the same noise.")
+@mistake("denoising_loss", "A generator with a fixed seed is created inside, so every batch gets the same noise.")
 def fixed_noise(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=torch.Generator().manual_seed(0))
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The generator's seed is set anew at each call, so that every batch gets the same noise.")
+@mistake("denoising_loss", "The generator is reseeded in each call, so every batch gets the same noise.")
 def reseeded(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     if generator is not None:
         generator.manual_seed(generator.initial_seed())
@@ -316,7 +340,7 @@ def reseeded(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Te
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "Without a generator, a fixed seed is used inside, so that every batch gets the same noise.")
+@mistake("denoising_loss", "Without a generator, a fixed seed is used inside, so every batch gets the same noise.")
 def everyone_reseeded(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     if generator is None:
         torch.manual_seed(0)
@@ -324,21 +348,21 @@ def everyone_reseeded(model: nn.Module, clean: Tensor, *, generator: Random = No
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "The noise is mixed into the caller's own pictures, so the target is noisy as well.")
+@mistake("denoising_loss", "The noise is mixed into the caller's own images, so the target is noisy as well.")
 def in_place(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     clean.copy_(noisy)
     return F.mse_loss(model(clean, level), clean)
 
 
-@mistake("denoising_loss", "The noise is Gaussian and added on top; `add_noise` mixes in uniform noise.")
+@mistake("denoising_loss", "The noise is Gaussian and added on top. `add_noise` blends in uniform noise.")
 def gaussian(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     level = torch.rand(len(clean), 1, 1, 1, generator=generator, dtype=clean.dtype)
     noisy = clean + level * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
     return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "One level is drawn for the whole batch; each image should have its own.")
+@mistake("denoising_loss", "One noise level is drawn for the whole batch. Each image should have its own.")
 def one_level(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noise = torch.rand(clean.shape, generator=generator, dtype=clean.dtype)
     level = torch.rand(1, 1, 1, 1, generator=generator, dtype=clean.dtype).expand(len(clean), 1, 1, 1)
@@ -357,7 +381,7 @@ def gradients_pile_up(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, 
     return loss.item()
 
 
-@mistake("train_step", "The gradients are cleared between backward() and step(), so there is nothing to step by.")
+@mistake("train_step", "The gradients are cleared between backward() and step(), so step() has nothing to use.")
 def cleared_too_late(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     loss = denoising_loss(model, clean, generator=generator)
@@ -367,9 +391,7 @@ def cleared_too_late(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, g
     return loss.item()
 
 
-@mistake(
-    "train_step", "The gradients are cleared after the step only: those that were there before the call count as well."
-)
+@mistake("train_step", "The gradients are cleared only after the step, so gradients from before the call still count.")
 def cleared_afterwards(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     loss = denoising_loss(model, clean, generator=generator)
@@ -379,7 +401,7 @@ def cleared_afterwards(model: nn.Module, optimizer: Optimizer, clean: Tensor, *,
     return loss.item()
 
 
-@mistake("train_step", "backward() is missing: the gradients of this batch are never worked out.")
+@mistake("train_step", "backward() is missing, so the gradients of this batch are never computed.")
 def no_backward(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -390,7 +412,7 @@ def no_backward(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, genera
 
 @mistake(
     "train_step",
-    "Neither zero_grad() nor backward() is called: the step goes by what an earlier batch has left behind.",
+    "Neither zero_grad() nor backward() is called, so the step uses what an earlier batch left behind.",
 )
 def step_alone(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
@@ -399,7 +421,7 @@ def step_alone(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generat
     return loss.item()
 
 
-@mistake("train_step", "step() comes before backward(), so it has no gradients of this batch to go by.")
+@mistake("train_step", "step() comes before backward(), so it has no gradients of this batch to use.")
 def step_too_early(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -409,7 +431,7 @@ def step_too_early(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gen
     return loss.item()
 
 
-@mistake("train_step", "The gradients are there, but no step is taken: optimizer.step() is missing.")
+@mistake("train_step", "The gradients are computed, but no step is taken: optimizer.step() is missing.")
 def no_step(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -447,7 +469,7 @@ def backward_twice(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gen
     return loss.item()
 
 
-@mistake("train_step", "The step goes uphill: the sign of the loss is turned, so the loss grows.")
+@mistake("train_step", "The step goes uphill: the sign of the loss is flipped, so the loss grows.")
 def uphill(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -459,7 +481,7 @@ def uphill(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: 
 
 @mistake(
     "train_step",
-    "The weights are moved by hand, or by an optimizer made inside, and the one that was handed in takes no step.",
+    "The weights are moved by hand, or by an optimizer created inside. The optimizer passed in takes no step.",
 )
 def moved_by_hand(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
@@ -474,7 +496,7 @@ def moved_by_hand(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gene
 
 @mistake(
     "train_step",
-    "A new optimizer with a memory is made inside: it forgets at each call, and the one handed in takes no step.",
+    "A new optimizer with a memory is created inside. It forgets in each call, and the one passed in takes no step.",
 )
 def own_optimizer(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
@@ -483,18 +505,21 @@ def own_optimizer(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gene
     loss.backward()
     with torch.no_grad():
         for weight in model.parameters():
-            weight -= 1e-3 * weight.grad.sign()  # what Adam's first step comes to
+            weight -= 1e-3 * weight.grad.sign()  # the same as Adam's first step
     return loss.item()
 
 
-@mistake("train_step", "The learning rate is changed inside; it belongs to the caller.")
+@mistake("train_step", "The learning rate is changed inside. It belongs to the caller.")
 def learning_rate_changed(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     for group in optimizer.param_groups:
         group["lr"] *= 0.99
     return train_step(model, optimizer, clean, generator=generator)
 
 
-@mistake("train_step", "The gradients are cut to a length of 1 before the step; here they count as they are.")
+@mistake(
+    "train_step",
+    "The gradients are clipped to a length of 1 before the step. Here they should count as they are.",
+)
 def gradients_clipped(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -505,7 +530,7 @@ def gradients_clipped(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, 
     return loss.item()
 
 
-@mistake("train_step", "The loss is multiplied by the number of images before backward(); it is a mean already.")
+@mistake("train_step", "The loss is multiplied by the number of images before backward(). It is already a mean.")
 def times_the_batch(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -515,7 +540,7 @@ def times_the_batch(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, ge
     return loss.item() / len(clean)
 
 
-@mistake("train_step", "The tensor is returned, and with it the whole computation stays in memory.")
+@mistake("train_step", "The function returns the tensor, which keeps the whole computation in memory.")
 def graph_kept(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> Tensor:
     model.train()
     optimizer.zero_grad()
@@ -525,29 +550,35 @@ def graph_kept(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generat
     return loss
 
 
-@mistake("train_step", "A tensor is returned (cut off from its computation, which is good); a plain float is needed.")
+@mistake(
+    "train_step",
+    "The function returns a tensor (detached from its computation, which is good). Return a plain float.",
+)
 def tensor_returned(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> Tensor:
     return torch.tensor(train_step(model, optimizer, clean, generator=generator))
 
 
-@mistake("train_step", "Nothing is returned; the caller would like to know the loss.")
+@mistake("train_step", "Nothing is returned. The caller needs the loss.")
 def nothing_returned(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> None:
     train_step(model, optimizer, clean, generator=generator)
 
 
-@mistake("train_step", "The loss is summed up over the images before it is returned.")
+@mistake("train_step", "The loss is summed over the images before it is returned.")
 def loss_times_images(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     return train_step(model, optimizer, clean, generator=generator) * len(clean)
 
 
-@mistake("train_step", "The loss is measured again after the step, which costs as much as half a step more.")
+@mistake("train_step", "The loss is measured again after the step, which costs half a step more.")
 def loss_after_the_step(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     train_step(model, optimizer, clean, generator=generator)
     with torch.no_grad():
         return denoising_loss(model, clean, generator=generator).item()
 
 
-@mistake("train_step", "The loss is computed twice, for backward() and for the result, each time with other noise.")
+@mistake(
+    "train_step",
+    "The loss is computed twice, once for backward() and once for the result, with different noise each time.",
+)
 def loss_computed_twice(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -557,13 +588,13 @@ def loss_computed_twice(model: nn.Module, optimizer: Optimizer, clean: Tensor, *
     return loss
 
 
-@mistake("train_step", "Each image gets a step of its own; one step is for the whole batch.")
+@mistake("train_step", "Each image gets its own step. One step should use the whole batch.")
 def step_for_each_image(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     losses = [train_step(model, optimizer, clean[i : i + 1], generator=generator) for i in range(len(clean))]
     return sum(losses) / len(losses)
 
 
-@mistake("train_step", "The network isn't put into training mode: it learns in whatever mode the caller left it.")
+@mistake("train_step", "The network isn't put into training mode. It learns in whatever mode the caller left it.")
 def mode_left_alone(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     optimizer.zero_grad()
     loss = denoising_loss(model, clean, generator=generator)
@@ -572,7 +603,7 @@ def mode_left_alone(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, ge
     return loss.item()
 
 
-@mistake("train_step", "The network is put into training mode only after it was asked, too late for this step.")
+@mistake("train_step", "The network is put into training mode only after it was called, too late for this step.")
 def training_mode_too_late(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     optimizer.zero_grad()
     loss = denoising_loss(model, clean, generator=generator)
@@ -582,7 +613,7 @@ def training_mode_too_late(model: nn.Module, optimizer: Optimizer, clean: Tensor
     return loss.item()
 
 
-@mistake("train_step", "After the step the network is put back into evaluation mode; it should stay in training mode.")
+@mistake("train_step", "After the step, the network is put back into evaluation mode. It should stay in training mode.")
 def left_in_evaluation_mode(
     model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None
 ) -> float:
@@ -592,7 +623,8 @@ def left_in_evaluation_mode(
 
 
 @mistake(
-    "train_step", "retain_graph=True keeps the whole computation in memory for a second backward() that never comes."
+    "train_step",
+    "retain_graph=True keeps the whole computation in memory for a second backward() that never comes.",
 )
 def graph_retained(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
@@ -603,7 +635,7 @@ def graph_retained(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gen
     return loss.item()
 
 
-@mistake("train_step", "The loss is computed under torch.no_grad(), so backward() has no way back to the weights.")
+@mistake("train_step", "The loss is computed under torch.no_grad(), so backward() finds no way back to the weights.")
 def under_no_grad(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -614,7 +646,7 @@ def under_no_grad(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gene
     return loss.item()
 
 
-@mistake("train_step", "backward() is called on a float: turn the loss into one at the very end only.")
+@mistake("train_step", "backward() is called on a float. Turn the loss into a float only at the very end.")
 def item_too_early(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -624,7 +656,7 @@ def item_too_early(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gen
     return loss
 
 
-@mistake("train_step", "torch.set_grad_enabled(False) is called and never undone: after that, nothing can learn.")
+@mistake("train_step", "torch.set_grad_enabled(False) is called and never undone. After that, nothing can learn.")
 def gradients_switched_off(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     torch.set_grad_enabled(True)
     loss = train_step(model, optimizer, clean, generator=generator)
@@ -632,7 +664,7 @@ def gradients_switched_off(model: nn.Module, optimizer: Optimizer, clean: Tensor
     return loss
 
 
-@mistake("train_step", "The network learns from the clean pictures without any noise.")
+@mistake("train_step", "The network learns from the clean images without any noise.")
 def without_noise(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -642,24 +674,27 @@ def without_noise(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gene
     return loss.item()
 
 
-@mistake("train_step", "The generator isn't handed on to denoising_loss, so the same seed gives different noise.")
+@mistake("train_step", "The generator isn't passed on to denoising_loss, so the same seed gives different noise.")
 def generator_forgotten(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     return train_step(model, optimizer, clean)
 
 
-@mistake("train_step", "A generator with a fixed seed is made inside, so that every step sees the same noise.")
+@mistake("train_step", "A generator with a fixed seed is created inside, so every step gets the same noise.")
 def same_noise_each_step(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     return train_step(model, optimizer, clean, generator=torch.Generator().manual_seed(0))
 
 
-@mistake("train_step", "The generator's seed is set anew at each call, so that every step sees the same noise.")
+@mistake("train_step", "The generator is reseeded in each call, so every step gets the same noise.")
 def generator_reseeded(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     if generator is not None:
         generator.manual_seed(generator.initial_seed())
     return train_step(model, optimizer, clean, generator=generator)
 
 
-@mistake("train_step", "The optimizer's memory is emptied after each step; Adam and its kin need it for the next one.")
+@mistake(
+    "train_step",
+    "The optimizer's memory is cleared after each step. Adam and its relatives need it for the next step.",
+)
 def memory_emptied(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     loss = train_step(model, optimizer, clean, generator=generator)
     optimizer.state.clear()
@@ -669,7 +704,7 @@ def memory_emptied(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gen
 # ---- 3.3 update_average ---------------------------------------------------------------------------------------------
 
 
-@mistake("update_average", "decay and 1 - decay are swapped: the average runs after the model and forgets at once.")
+@mistake("update_average", "decay and 1 - decay are swapped, so the EMA chases the model and forgets its past at once.")
 def decay_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -679,7 +714,7 @@ def decay_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 @mistake(
     "update_average",
-    "decay and 1 - decay are swapped, so that the average forgets at once; and its buffers stay as they were.",
+    "decay and 1 - decay are swapped, so the EMA forgets its past at once. Also, its buffers stay as they were.",
 )
 def decay_swapped_without_buffers(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
@@ -687,14 +722,12 @@ def decay_swapped_without_buffers(average: nn.Module, model: nn.Module, decay: f
             ours.lerp_(theirs, decay)
 
 
-@mistake("update_average", "Average and model are swapped: the model's weights are pulled towards the average.")
+@mistake("update_average", "EMA and model are swapped: the model's weights are pulled toward the EMA.")
 def roles_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(model, average, decay)
 
 
-@mistake(
-    "update_average", "The model's weights are changed; it is the average that moves, and the model stays as it is."
-)
+@mistake("update_average", "The model's weights are changed. The EMA should move, and the model should stay as it is.")
 def both_changed(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, decay)
     with torch.no_grad():
@@ -704,7 +737,7 @@ def both_changed(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 @mistake(
     "update_average",
-    "Nothing is written into the average's weights: `x = ...` gives a name to a new tensor, and changes none.",
+    "Nothing is written into the EMA's weights: `x = ...` gives a name to a new tensor, and changes none.",
 )
 def name_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
     for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -712,13 +745,14 @@ def name_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "The model's weights are copied, so nothing of the average is kept.")
+@mistake("update_average", "The model's weights are copied, so nothing of the EMA is kept.")
 def copied(average: nn.Module, model: nn.Module, decay: float) -> None:
     average.load_state_dict(model.state_dict())
 
 
 @mistake(
-    "update_average", "The average takes over the model's own tensors: from then on it changes along with the model."
+    "update_average",
+    "The EMA takes over the model's own tensors. From then on, the EMA changes along with the model.",
 )
 def shared(average: nn.Module, model: nn.Module, decay: float) -> None:
     for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -726,14 +760,14 @@ def shared(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "The mix is stored in the model's tensor, which the average then takes over.")
+@mistake("update_average", "The blend is stored in the model's tensor, which the EMA then takes over.")
 def mixed_into_the_model(average: nn.Module, model: nn.Module, decay: float) -> None:
     for ours, theirs in zip(average.parameters(), model.parameters()):
         ours.data = theirs.data.mul_(1 - decay).add_(ours.data, alpha=decay)
     copy_buffers(average, model)
 
 
-@mistake("update_average", "At a decay of 0 the average takes over the model's own tensors instead of their numbers.")
+@mistake("update_average", "With a decay of 0, the EMA takes over the model's own tensors instead of their numbers.")
 def shared_at_zero(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, decay)
     if decay == 0:
@@ -741,7 +775,7 @@ def shared_at_zero(average: nn.Module, model: nn.Module, decay: float) -> None:
             ours.data = theirs.data
 
 
-@mistake("update_average", "The average and the model share their buffers; each needs numbers of its own.")
+@mistake("update_average", "The EMA and the model share their buffers. Each needs its own.")
 def buffers_shared(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, decay)
     for ours, theirs in zip(average.buffers(), model.buffers()):
@@ -749,7 +783,8 @@ def buffers_shared(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 @mistake(
-    "update_average", "The whole of the model is added to what is kept of the average: the weights must add up to 1."
+    "update_average",
+    "The model's weights are added in full to what is kept of the EMA. The two factors must add up to 1.",
 )
 def model_in_full(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
@@ -758,9 +793,7 @@ def model_in_full(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake(
-    "update_average", "The model's share is added, but the average isn't made smaller before, so it grows and grows."
-)
+@mistake("update_average", "The model's part is added, but the EMA isn't scaled down first, so it grows and grows.")
 def average_in_full(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -768,7 +801,7 @@ def average_in_full(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "Both are multiplied by decay; their shares must add up to 1.")
+@mistake("update_average", "Both are multiplied by decay. The two factors must add up to 1.")
 def decay_for_both(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -776,17 +809,17 @@ def decay_for_both(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "Average and model are averaged half and half: decay isn't used.")
+@mistake("update_average", "EMA and model are averaged half and half: decay isn't used.")
 def half_and_half(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, 0.5)
 
 
-@mistake("update_average", "The decay is a fixed number (0.998) inside; use the one that is handed in.")
+@mistake("update_average", "The decay is a fixed number (0.998) inside. Use the decay that is passed in.")
 def decay_fixed(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, 0.998)
 
 
-@mistake("update_average", "The average's own share is lost on the way: what is left is a part of the model's weights.")
+@mistake("update_average", "The EMA's own part is lost: what is left is a part of the model's weights.")
 def average_lost(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -794,13 +827,13 @@ def average_lost(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "The update is made twice at each call, or the decay is squared.")
+@mistake("update_average", "The update runs twice in each call, or the decay is squared.")
 def updated_twice(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(average, model, decay)
     update_average(average, model, decay)
 
 
-@mistake("update_average", "Only the first weight is updated: the loop is left too early.")
+@mistake("update_average", "Only the first weight is updated: the loop ends too early.")
 def first_weight_only(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -819,7 +852,7 @@ def no_biases(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "Layers inside other layers are left out: only the topmost ones are updated.")
+@mistake("update_average", "Layers inside other layers are left out: only the outermost layers are updated.")
 def top_layers_only(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours_in, theirs_in in zip(average.children(), model.children()):
@@ -828,7 +861,7 @@ def top_layers_only(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "Weights of the average that ask for no gradients are skipped, and that may be all of them.")
+@mistake("update_average", "Weights of the EMA that don't require gradients are skipped, and that may be all of them.")
 def frozen_skipped(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -839,7 +872,7 @@ def frozen_skipped(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 @mistake(
     "update_average",
-    "The average's buffers are as they were: they are left out, or `x = ...` gives a name to a tensor and changes none.",
+    "The EMA's buffers haven't changed: they are left out, or `x = ...` gives a name to a tensor and changes none.",
 )
 def buffers_forgotten(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
@@ -847,14 +880,17 @@ def buffers_forgotten(average: nn.Module, model: nn.Module, decay: float) -> Non
             ours.lerp_(theirs, 1 - decay)
 
 
-@mistake("update_average", "The buffers are averaged like weights; they should be copied as they are.")
+@mistake("update_average", "The buffers are averaged like weights. They should be copied as they are.")
 def buffers_averaged(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.state_dict().values(), model.state_dict().values()):
             ours.copy_(decay * ours + (1 - decay) * theirs)
 
 
-@mistake("update_average", "Only buffers of floats are copied; the counters, which are whole numbers, are left out.")
+@mistake(
+    "update_average",
+    "Only floating-point buffers are copied. The counters, which are whole numbers, are left out.",
+)
 def counters_left_out(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -864,21 +900,21 @@ def counters_left_out(average: nn.Module, model: nn.Module, decay: float) -> Non
                 ours.copy_(theirs)
 
 
-@mistake("update_average", "lerp_ is used for the buffers as well, which may be whole numbers; copy them.")
+@mistake("update_average", "lerp_ is used for the buffers as well, which may be whole numbers. Copy them.")
 def all_by_lerp(average: nn.Module, model: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for ours, theirs in zip(average.state_dict().values(), model.state_dict().values()):
             ours.lerp_(theirs, 1 - decay)
 
 
-@mistake("update_average", "Without torch.no_grad(), torch takes the update for a part of what is to be learned.")
+@mistake("update_average", "Without torch.no_grad(), torch treats the update as part of the computation to learn from.")
 def gradients_on(average: nn.Module, model: nn.Module, decay: float) -> None:
     for ours, theirs in zip(average.parameters(), model.parameters()):
         ours.lerp_(theirs, 1 - decay)
     copy_buffers(average, model)
 
 
-@mistake("update_average", "New weights take the place of the average's own, which are left as they were.")
+@mistake("update_average", "New weights take the place of the EMA's own, which stay as they were.")
 def new_weights(average: nn.Module, model: nn.Module, decay: float) -> None:
     theirs = dict(model.named_parameters())
     for name, ours in list(average.named_parameters()):
@@ -888,7 +924,7 @@ def new_weights(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake("update_average", "A new network is made and returned, and the average that was handed in stays as it was.")
+@mistake("update_average", "A new network is created and returned, and the EMA that was passed in stays as it was.")
 def new_network(average: nn.Module, model: nn.Module, decay: float) -> nn.Module:
     result = copy.deepcopy(average)
     update_average(result, model, decay)
@@ -897,33 +933,34 @@ def new_network(average: nn.Module, model: nn.Module, decay: float) -> nn.Module
 
 @mistake(
     "update_average",
-    "Neither weights nor buffers of the average have changed: `x = ...` names a new tensor, and the average's own stays.",
+    "Neither the weights nor the buffers of the EMA have changed: `x = ...` names a new tensor, "
+    "and the EMA's own tensors stay.",
 )
 def average_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
     average = copy.deepcopy(average)
     update_average(average, model, decay)
 
 
-@mistake("update_average", "The average is returned; it is changed in place, so there is nothing to return.")
+@mistake("update_average", "The EMA is returned. It is changed in place, so there is nothing to return.")
 def average_returned(average: nn.Module, model: nn.Module, decay: float) -> nn.Module:
     update_average(average, model, decay)
     return average
 
 
-@mistake("update_average", "The model is put into evaluation mode on the way, and left there.")
+@mistake("update_average", "The model is put into evaluation mode along the way, and left there.")
 def model_switched(average: nn.Module, model: nn.Module, decay: float) -> None:
     model.eval()
     update_average(average, model, decay)
 
 
-@mistake("update_average", "torch.set_grad_enabled(False) is called and never undone: after that, nothing can learn.")
+@mistake("update_average", "torch.set_grad_enabled(False) is called and never undone. After that, nothing can learn.")
 def gradients_off_for_good(average: nn.Module, model: nn.Module, decay: float) -> None:
     torch.set_grad_enabled(False)
     update_average(average, model, decay)
 
 
 def copy_buffers(average: nn.Module, model: nn.Module) -> None:
-    """The part of the work that the mistakes above do right."""
+    """Copy the buffers, which the mistakes above do right."""
     for ours, theirs in zip(average.buffers(), model.buffers()):
         ours.copy_(theirs)
 
@@ -934,7 +971,10 @@ Batches = Iterable[Tensor]
 Average = nn.Module | None
 
 
-@mistake("train", "The losses come back as a list when all is over; hand each one out when it is there.")
+@mistake(
+    "train",
+    "The losses are returned as a list when all the training is done. Hand out each loss when it is there.",
+)
 def list_returned(
     model: nn.Module,
     optimizer: Optimizer,
@@ -969,7 +1009,7 @@ def returned_too_early(
         return loss
 
 
-@mistake("train", "It trains, but hands out nothing: there is no `yield`.")
+@mistake("train", "The function trains, but hands out nothing: there is no `yield`.")
 def nothing_handed_out(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1003,7 +1043,7 @@ def all_before_the_first(
     yield from losses
 
 
-@mistake("train", "The batches are collected in a list before the first step; there may be no end of them.")
+@mistake("train", "The batches are collected in a list before the first step. They may never end.")
 def batches_collected(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1020,7 +1060,7 @@ def batches_collected(
         yield loss
 
 
-@mistake("train", "The batches are counted with len(), which works for lists only.")
+@mistake("train", "The batches are counted with len(), which works only for lists.")
 def batches_counted(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1037,7 +1077,7 @@ def batches_counted(
         yield loss
 
 
-@mistake("train", "The batches are asked with next(), which doesn't work for a list; a `for` loop takes anything.")
+@mistake("train", "next() is called on the batches, which doesn't work for a list. A `for` loop accepts anything.")
 def next_of_batches(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1054,7 +1094,7 @@ def next_of_batches(
         yield loss
 
 
-@mistake("train", "The first step is made at the call already, before anyone has asked for a loss.")
+@mistake("train", "The first step is taken during the call itself, before the caller has asked for a loss.")
 def eager(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1081,7 +1121,7 @@ def eager(
     return rest()
 
 
-@mistake("train", "The next batch is fetched before the loss is handed out: one more than was asked for.")
+@mistake("train", "The next batch is fetched before the loss is handed out: one more than the caller asked for.")
 def one_ahead(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1101,7 +1141,7 @@ def one_ahead(
         yield loss
 
 
-@mistake("train", "A loss is handed out before its step is made, so the network lags one step behind.")
+@mistake("train", "Each loss is handed out before its step is taken, so the network lags one step behind.")
 def loss_before_its_step(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1139,7 +1179,7 @@ def numbered(
         yield k, loss
 
 
-@mistake("train", "`yield` hands out nothing: name the loss after it.")
+@mistake("train", "`yield` hands out nothing. Name the loss after it.")
 def bare_yield(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1156,7 +1196,7 @@ def bare_yield(
         yield
 
 
-@mistake("train", "What is handed out is the list of all losses so far, and not the one of this step.")
+@mistake("train", "The list of all losses so far is handed out, not the loss of this step.")
 def all_so_far(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1174,7 +1214,7 @@ def all_so_far(
         yield losses
 
 
-@mistake("train", "The mean of all losses so far is handed out, and not that of this step.")
+@mistake("train", "The mean of all losses so far is handed out, not the loss of this step.")
 def running_mean(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1192,7 +1232,7 @@ def running_mean(
         yield total / (k + 1)
 
 
-@mistake("train", "The sum of all losses so far is handed out, and not that of this step.")
+@mistake("train", "The sum of all losses so far is handed out, not the loss of this step.")
 def running_sum(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1210,7 +1250,7 @@ def running_sum(
         yield total
 
 
-@mistake("train", "Only one loss is handed out, after the last step: the `yield` stands outside the loop.")
+@mistake("train", "Only one loss is handed out, after the last step: the `yield` is outside the loop.")
 def only_the_last(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1227,7 +1267,7 @@ def only_the_last(
     yield loss
 
 
-@mistake("train", "The loss is handed out only where there is an average: the `yield` stands inside the `if`.")
+@mistake("train", "The loss is handed out only if there is an EMA: the `yield` is inside the `if`.")
 def only_with_an_average(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1263,7 +1303,7 @@ def first_batch_lost(
         yield loss
 
 
-@mistake("train", "The last loss is never handed out: the step is made, but its loss is lost.")
+@mistake("train", "The last loss is never handed out: the step is taken, but its loss is lost.")
 def last_loss_lost(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1282,7 +1322,7 @@ def last_loss_lost(
             update_average(average, model, decay)
 
 
-@mistake("train", "Training goes on with the first batch again and again; it should take the next one each time.")
+@mistake("train", "Training uses the first batch again and again. It should take the next batch each time.")
 def first_batch_forever(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1301,7 +1341,7 @@ def first_batch_forever(
         yield loss
 
 
-@mistake("train", "Two steps are made with each batch.")
+@mistake("train", "Two steps are taken with each batch.")
 def each_batch_twice(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1319,7 +1359,7 @@ def each_batch_twice(
         yield loss
 
 
-@mistake("train", "When the batches end, the loop begins them again, where it should end with them.")
+@mistake("train", "When the batches end, the loop starts them again. Training should end with the batches.")
 def never_ends(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1337,7 +1377,7 @@ def never_ends(
             yield loss
 
 
-@mistake("train", "The average is never updated.")
+@mistake("train", "The EMA is never updated.")
 def average_forgotten(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1351,7 +1391,7 @@ def average_forgotten(
         yield train_step(model, optimizer, clean, generator=generator)
 
 
-@mistake("train", "The average is updated after the loss is handed out, so the caller sees it one step late.")
+@mistake("train", "The EMA is updated after the loss is handed out, so the caller sees the EMA one step late.")
 def average_after_the_loss(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1367,7 +1407,7 @@ def average_after_the_loss(
             update_average(average, model, decay)
 
 
-@mistake("train", "The average is updated before the step, and so misses what the step has just learned.")
+@mistake("train", "The EMA is updated before the step, so it misses what the step has learned.")
 def average_before_the_step(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1383,7 +1423,7 @@ def average_before_the_step(
         yield train_step(model, optimizer, clean, generator=generator)
 
 
-@mistake("train", "The average is updated once, when the batches have ended; it should follow every step.")
+@mistake("train", "The EMA is updated once, after the batches have ended. It should follow every step.")
 def average_at_the_end(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1399,7 +1439,7 @@ def average_at_the_end(
         update_average(average, model, decay)
 
 
-@mistake("train", "Average and model are swapped in the call, so the model is pulled back at every step.")
+@mistake("train", "EMA and model are swapped in the call, so the model is pulled back at every step.")
 def average_and_model_swapped(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1416,7 +1456,7 @@ def average_and_model_swapped(
         yield loss
 
 
-@mistake("train", "An average is made inside, and the one that was handed in stays as it was.")
+@mistake("train", "An EMA is created inside, and the EMA that was passed in stays as it was.")
 def average_of_its_own(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1435,7 +1475,7 @@ def average_of_its_own(
         yield loss
 
 
-@mistake("train", "The average starts anew as a copy of the model; it should go on from where it stands.")
+@mistake("train", "The EMA starts over as a copy of the model. It should continue from where it is.")
 def average_started_anew(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1454,7 +1494,7 @@ def average_started_anew(
         yield loss
 
 
-@mistake("train", "The decay isn't handed on: the average always keeps 0.998, whatever the caller asked for.")
+@mistake("train", "The decay isn't passed on: the EMA always uses 0.998, whatever the caller asked for.")
 def decay_not_handed_on(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1471,7 +1511,7 @@ def decay_not_handed_on(
         yield loss
 
 
-@mistake("train", "The decay grows from step to step, as some recipes have it; use it as it is handed in.")
+@mistake("train", "The decay grows from step to step, as in some recipes. Use it as it is passed in.")
 def decay_warmed_up(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1488,7 +1528,7 @@ def decay_warmed_up(
         yield loss
 
 
-@mistake("train", "At the first step the average becomes a copy of the model; it should go on from where it stands.")
+@mistake("train", "At the first step, the EMA becomes a copy of the model. It should continue from where it is.")
 def average_copied_first(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1505,7 +1545,7 @@ def average_copied_first(
         yield loss
 
 
-@mistake("train", "1 - decay is handed on where the decay belongs.")
+@mistake("train", "1 - decay is passed where decay belongs.")
 def one_minus_decay(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1522,7 +1562,7 @@ def one_minus_decay(
         yield loss
 
 
-@mistake("train", "A decay of 0 is taken for no decay at all, and replaced by 0.998.")
+@mistake("train", "A decay of 0 is treated as no decay at all, and replaced by 0.998.")
 def zero_is_nothing(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1539,7 +1579,7 @@ def zero_is_nothing(
         yield loss
 
 
-@mistake("train", "The usual decay is another one than 0.998 here.")
+@mistake("train", "The default decay isn't 0.998 here.")
 def another_default(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1556,7 +1596,7 @@ def another_default(
         yield loss
 
 
-@mistake("train", "The average is updated even when there is none.")
+@mistake("train", "The EMA is updated even if there is none.")
 def none_is_averaged(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1572,7 +1612,7 @@ def none_is_averaged(
         yield loss
 
 
-@mistake("train", "The generator isn't handed on to train_step, so the same seed gives another run.")
+@mistake("train", "The generator isn't passed on to train_step, so the same seed gives a different run.")
 def without_the_generator(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1589,7 +1629,7 @@ def without_the_generator(
         yield loss
 
 
-@mistake("train", "The generator's seed is set anew at each step, so that every step sees the same noise.")
+@mistake("train", "The generator is reseeded at each step, so every step gets the same noise.")
 def reseeded_each_step(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1608,7 +1648,7 @@ def reseeded_each_step(
         yield loss
 
 
-@mistake("train", "An `except` around the `yield` also catches the end that the caller asks for, and trains on.")
+@mistake("train", "An `except` around the `yield` also catches the caller's request to stop, and training goes on.")
 def never_closes(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1629,7 +1669,9 @@ def never_closes(
 
 
 @mistake(
-    "train", "Nothing puts the network back into training mode for each step; a caller may switch it off in between."
+    "train",
+    "Nothing puts the network back into training mode for each step. "
+    "A caller may switch to evaluation mode in between.",
 )
 def training_mode_once(
     model: nn.Module,
@@ -1651,7 +1693,7 @@ def training_mode_once(
         yield loss.item()
 
 
-@mistake("train", "After the last batch the average is updated once more, without a step to take in.")
+@mistake("train", "After the last batch, the EMA is updated once more, without a new step to take in.")
 def averaged_once_more(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1670,7 +1712,10 @@ def averaged_once_more(
         update_average(average, model, decay)
 
 
-@mistake("train", "The network is switched to evaluation mode before the loss is handed out; that is up to the caller.")
+@mistake(
+    "train",
+    "The network is put into evaluation mode before the loss is handed out. That is up to the caller.",
+)
 def evaluation_mode_for_the_caller(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1690,7 +1735,8 @@ def evaluation_mode_for_the_caller(
 
 @mistake(
     "train",
-    "A StopIteration, as next() raises it when the batches end, must not leave a generator; a `for` loop takes care of it.",
+    "next() raises StopIteration when the batches end, and this error must not leave a generator. "
+    "A `for` loop takes care of it.",
 )
 def stop_iteration_escapes(
     model: nn.Module,
@@ -1710,7 +1756,7 @@ def stop_iteration_escapes(
         yield loss
 
 
-@mistake("train", "A generator with a fixed seed is made inside, so that every run sees the same noise.")
+@mistake("train", "A generator with a fixed seed is created inside, so every run gets the same noise.")
 def fixed_seed(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1728,7 +1774,7 @@ def fixed_seed(
         yield loss
 
 
-@mistake("train", "Without a generator, one with a fixed seed is made inside, so that every run sees the same noise.")
+@mistake("train", "Without a generator, one with a fixed seed is created inside, so every run gets the same noise.")
 def fixed_seed_for_want_of_another(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1764,7 +1810,7 @@ def everyone_reseeded_at_the_start(
         yield loss
 
 
-@mistake("train", "The learning rate is lowered from step to step; it belongs to the caller.")
+@mistake("train", "The learning rate is lowered from step to step. It belongs to the caller.")
 def learning_rate_lowered(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1783,7 +1829,7 @@ def learning_rate_lowered(
         yield loss
 
 
-@mistake("train", "The model is copied into the average after each step, so nothing is averaged.")
+@mistake("train", "The model is copied into the EMA after each step, so nothing is averaged.")
 def average_copied(
     model: nn.Module,
     optimizer: Optimizer,
@@ -1800,7 +1846,7 @@ def average_copied(
         yield loss
 
 
-@mistake("train", "Each batch is cut into smaller ones, with a step for each.")
+@mistake("train", "Each batch is cut into smaller ones, with one step for each.")
 def batches_split(
     model: nn.Module,
     optimizer: Optimizer,

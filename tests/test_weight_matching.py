@@ -1,4 +1,4 @@
-"""dino.course.modules: finding the weights of a network and handing them to one that is built differently."""
+"""Weight matching: the weights of a network are found, and copied into a network that is built differently."""
 
 import pytest
 import torch
@@ -70,7 +70,7 @@ def test_weights_in_a_plain_list_and_bare_tensors_are_found_too() -> None:
     assert shapes(weights_used(model, torch.rand(2, 3))) == [(4, 3), (4,), (5, 4)]
 
 
-def test_neither_inputs_nor_what_is_computed_from_weights_counts_as_a_weight() -> None:
+def test_neither_inputs_nor_results_count_as_weights() -> None:
     layer = nn.Linear(3, 3)
     with watching() as weights:
         y = layer(torch.rand(2, 3)) * layer.weight.sum()
@@ -93,7 +93,7 @@ def test_n_weights_counts_numbers_that_can_be_trained() -> None:
     assert n_weights(UNet()) == 2_178_819
 
 
-def test_filling_depends_on_seed_place_and_size_alone() -> None:
+def test_filled_weights_depend_only_on_seed_place_and_size() -> None:
     one, other = [torch.empty(4, 3), torch.empty(4)], [torch.empty(4, 3).double(), torch.empty(2, 2)]
     fill(one, 1)
     state = torch.get_rng_state()
@@ -110,12 +110,12 @@ def test_filling_depends_on_seed_place_and_size_alone() -> None:
 # ---- from one network to another ------------------------------------------------------------------------------------
 
 
-def alike(one: nn.Module, other: nn.Module, *question: Tensor) -> bool:
+def alike(one: nn.Module, other: nn.Module, *inputs: Tensor) -> bool:
     with torch.no_grad():
-        return torch.allclose(one(*question), other(*question), atol=1e-5)
+        return torch.allclose(one(*inputs), other(*inputs), atol=1e-5)
 
 
-def test_a_linear_layer_takes_the_weights_of_a_1x1_convolution_and_gives_them_back() -> None:
+def test_a_linear_layer_and_a_1x1_convolution_exchange_weights() -> None:
     class Linear(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -161,7 +161,7 @@ def test_any_layout_of_a_convolution_is_found(order: tuple[int, ...], merged: bo
         assert transplant(weights_used(odd, x), weights_used(fresh, x), lambda: alike(odd, fresh, x))
 
 
-def test_the_skip_may_come_before_the_body() -> None:
+def test_the_skip_may_be_computed_before_the_body() -> None:
     class SkipFirst(Block):
         def forward(self, x: Tensor) -> Tensor:
             return self.skip(x) + self.body(x)
@@ -172,7 +172,7 @@ def test_the_skip_may_come_before_the_body() -> None:
     assert transplant(theirs, ours, lambda: alike(usual, other, x))
 
 
-def test_what_computes_something_else_is_not_the_same() -> None:
+def test_a_network_that_computes_something_else_does_not_match() -> None:
     class ReluAfterSum(Block):
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x).relu()
@@ -183,7 +183,7 @@ def test_what_computes_something_else_is_not_the_same() -> None:
     assert all(torch.equal(one, another) for one, another in zip(theirs, ours, strict=True))  # the likeliest match
 
 
-def test_weights_of_other_sizes_or_another_number_do_not_fit_and_stay_as_they_are() -> None:
+def test_weights_of_other_sizes_or_another_number_do_not_match_and_do_not_change() -> None:
     ours = [torch.zeros(4, 3), torch.zeros(4)]
     for theirs in ([torch.ones(4, 3)], [torch.ones(4, 3), torch.ones(5)], [torch.ones(2, 6), torch.ones(4)], []):
         assert not copy_weights(theirs, ours)
@@ -192,7 +192,7 @@ def test_weights_of_other_sizes_or_another_number_do_not_fit_and_stay_as_they_ar
     assert copy_weights([], [])
 
 
-def test_a_network_of_many_equal_weights_that_fits_nowhere_is_given_up_soon() -> None:
+def test_the_search_through_many_equal_weights_ends_soon() -> None:
     theirs, ours = [torch.rand(2, 8) for _ in range(30)], [torch.rand(4, 4) for _ in range(30)]
     assert next(arrangements(theirs, ours), None) is None
     tries = []
@@ -208,11 +208,11 @@ def test_source_and_target_may_be_the_same_tensors() -> None:
 
 
 @pytest.mark.parametrize("answer", [x for x in vars(right_answers).values() if hasattr(x, "answers")])
-def test_what_every_right_answer_has_learned_fits_into_dinos_own(answer: type[nn.Module]) -> None:
+def test_the_weights_of_every_right_answer_match_the_reference(answer: type[nn.Module]) -> None:
     kind = answer.answers
     arguments = {"Block": (4, 4), "Pool": (4,), "Stage": (4, 4, 2), "UNet": (3, (4, 4, 4), (1, 0, 2))}[kind]
-    question = (torch.randn(2, 3 if kind == "UNet" else 4, 8, 12), torch.rand(2, 1, 1, 1))[: 1 + (kind == "UNet")]
+    inputs = (torch.randn(2, 3 if kind == "UNet" else 4, 8, 12), torch.rand(2, 1, 1, 1))[: 1 + (kind == "UNet")]
     own, plain = answer(*arguments), getattr(denoiser, kind)(*arguments)
-    learned = weights_used(own, *question)
+    learned = weights_used(own, *inputs)
     fill(learned, 3)
-    assert transplant(learned, weights_used(plain, *question), lambda: alike(own, plain, *question))
+    assert transplant(learned, weights_used(plain, *inputs), lambda: alike(own, plain, *inputs))

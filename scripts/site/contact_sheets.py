@@ -1,5 +1,5 @@
-"""`python -m docs.site.sheets` draws docs/images/lesson-NN.png: each lesson's picture, as the grader draws it, of the
-answers in solutions.
+"""`python -m scripts.site.contact_sheets` draws docs/images/lesson-NN.png: each lesson's contact sheet, as the grader
+draws it, of the answers in solutions.
 """
 
 import shutil
@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from dino.course.curriculum import LESSONS, Course
-from scripts.site.places import DOCS, ROOT, SiteError
+from scripts.site.paths import DOCS, ROOT, SiteError
 
 
 def main() -> None:
-    """Draw all six, in a copy of the course whose lessons are solved."""
+    """Draw all contact sheets, in a copy of the course whose lessons are solved."""
     from dino.course.grader.contact_sheet import draw
 
     with tempfile.TemporaryDirectory() as folder:
@@ -19,18 +19,18 @@ def main() -> None:
         shutil.copytree(ROOT / "lessons", course.root / "lessons")
         for lesson in LESSONS:
             shutil.copy(Course(ROOT).solution(lesson), course.lesson_file(lesson))
-            if why := draw(course, lesson, []):
-                raise SiteError(why)
+            if problem := draw(course, lesson, []):
+                raise SiteError(problem)
             target = DOCS / "images" / f"lesson-{lesson.number}.png"
-            _smaller(course.picture(lesson), target)
+            _compress(course.contact_sheet(lesson), target)
             print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1000:.0f} KB")
 
 
-def _smaller(picture: Path, target: Path) -> None:
-    """The same picture in the fewest bytes that PNG allows."""
+def _compress(source: Path, target: Path) -> None:
+    """Write the same image with PNG's strongest compression."""
     from PIL import Image
 
-    with Image.open(picture) as image:
+    with Image.open(source) as image:
         image.save(target, "PNG", optimize=True)
 
 

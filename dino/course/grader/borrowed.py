@@ -1,0 +1,129 @@
+"""Borrowed work: an answer must not call the reference or the solution of its lesson.
+
+While a learner's code runs, stand-ins replace the reference everywhere in `dino`. A stand-in raises `Borrowed` when it
+is called. An audit hook raises it when Python opens the file of the reference or of a solution. Graders keep the real
+functions, because they were loaded before.
+"""
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..curriculum import Lesson
+from .expect import Wrong
+
+
+class Borrowed(Wrong):
+    """The answer isn't the learner's own work."""
+
+
+@dataclass(frozen=True)
+class _Guard:
+    """The lesson and the exercise whose answer is running."""
+
+    lesson: Lesson
+    exercise: str
+    reference: types.ModuleType
+
+    def refusal(self, deed: str) -> Borrowed:
+        return Borrowed(f"`{self.exercise}` must be your own work, and it {deed}.")
+
+
+_guard: _Guard | None = None  # of the learner's code that is running, if any is
+
+
+@contextlib.contextmanager
+def reference_hidden(lesson: Lesson, exercise: str, reference: types.ModuleType) -> Iterator[None]:
+    """Keep a lesson's reference out of reach while the learner's code runs.
+
+    Raises:
+        Borrowed: if the code calls the reference, or opens its file or the file of its solution.
+    """
+    global _guard
+    _install_audit_hook()
+    guard = _Guard(lesson, exercise, reference)
+    stand_ins = list(_stand_ins(guard))  # kept in a list, because an id means nothing once its object is gone
+    _replace({id(real): stand_in for real, stand_in in stand_ins})
+    _guard = guard
+    try:
+        yield
+    finally:
+        _guard = None
+        _replace({id(stand_in): real for real, stand_in in stand_ins})
+        sys.modules[reference.__name__] = reference
+
+
+# ---- stand-ins ------------------------------------------------------------------------------------------------------
+
+
+def _stand_ins(guard: _Guard) -> Iterator[tuple[Any, Any]]:
+    """Yield the reference, its functions and the classes that are exercises, each with its stand-in."""
+    module = types.ModuleType(guard.reference.__name__)
+    vars(module).update(vars(guard.reference))
+    for name, value in vars(guard.reference).items():
+        is_exercise = name in guard.lesson.exercises
+        if getattr(value, "__module__", "") == module.__name__ and (is_exercise or not inspect.isclass(value)):
+            stand_in = _refusing_class(value, guard) if inspect.isclass(value) else _refusing(value, name, guard)
+            setattr(module, name, stand_in)
+            yield value, stand_in
+    yield guard.reference, module
+
+
+def _refusing(function: Callable[..., Any], name: str, guard: _Guard) -> Callable[..., Any]:
+    """Return a function that looks like another one and raises `Borrowed`."""
+
+    @functools.wraps(function)
+    def refuse(*_: Any, **__: Any) -> None:
+        raise guard.refusal(f"calls `{name}` of dino/{guard.lesson.name}.py")
+
+    return refuse
+
+
+def _refusing_class(real: type, guard: _Guard) -> type:
+    """Return a subclass whose every method raises `Borrowed`."""
+    methods = {name: _refusing(value, real.__name__, guard) for name, value in vars(real).items() if callable(value)}
+    return type(real)(real.__name__, (real,), {"__module__": real.__module__} | methods)
+
+
+def _replace(replacements: dict[int, Any]) -> None:
+    """Replace values by their ids, in `sys.modules` and in the global names of every module of `dino`."""
+    for path, module in list(sys.modules.items()):
+        if path.partition(".")[0] != "dino" or module is None:
+            continue
+        if id(module) in replacements:
+            sys.modules[path] = replacements[id(module)]
+            continue
+        for name, value in list(vars(module).items()):
+            if id(value) in replacements:
+                setattr(module, name, replacements[id(value)])
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _install_audit_hook() -> None:
+    """Watch which files Python opens. A hook can't be removed, so this one does nothing when no answer is running."""
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and _guard and isinstance(arguments[0], str | bytes):
+            path = Path(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100 - `resolve` would follow links
+            if _is_another_answer(path, _guard):
+                raise _guard.refusal(f"opens {'/'.join(path.parts[-3:])}")
+
+    sys.addaudithook(refuse)
+
+
+def _is_another_answer(path: Path, guard: _Guard) -> bool:
+    """Return whether a file is the source or the bytecode of the reference or the solution of the lesson."""
+    folder = path.parent.parent if path.parent.name == "__pycache__" else path.parent
+    is_solution = folder.parts[-2:] == ("solutions", guard.lesson.number)
+    return is_solution or folder / f"{path.name.partition('.')[0]}.py" == Path(str(guard.reference.__file__))
