@@ -1,4 +1,4 @@
-"""Dino Diffusion: a bare-bones diffusion model, in the order of the course's lessons.
+"""Dino Diffusion: a bare-bones diffusion model, one file for each lesson of the course, and a fast trainer.
 
     import dino
 
@@ -6,13 +6,13 @@
     images = dino.generate(model, 16, image_shape=dino.image_shape(metadata))
     dino.save_grid(images, "sixteen.png")
 
-These names are imported when they are first used, so that `import dino` costs no more than importing torch.
+The names in `__all__` are imported when they are first used, so that `import dino` costs no more than importing torch.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
-from .common.version import VERSION as __version__
+from .common.version import VERSION
 
 if TYPE_CHECKING:  # what the lazy import below gives, for editors and type checkers
     from .common.errors import DinoError, DinoWarning
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # what the lazy import below gives, for editors and type chec
     from .trainer.presets import PRESETS
     from .trainer.run import train
     from .trainer.trainer import Trainer
+
+__version__ = VERSION
 
 __all__ = [
     "PRESETS", "Config", "DinoError", "DinoWarning", "Trainer", "UNet", "__version__", "denoise", "generate",

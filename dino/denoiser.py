@@ -1,4 +1,4 @@
-"""Lesson 02: the denoiser. A U-Net of convolutions and ReLUs: a noisy picture goes in, a clean one comes out.
+"""Lesson 02: the denoiser. A U-Net of convolutions and ReLUs that predicts the clean image from a noisy one.
 
 Small parts make bigger ones: `conv` -> `Block` -> `Stage` (which ends in a `Pool`) -> `UNet`.
 """
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 
 def conv(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the height and width: (N, channels_in, H, W) -> (N, channels_out, H, W)."""
+    """Return a 3x3 convolution that keeps the height and width: (N, channels_in, H, W) -> (N, channels_out, H, W)."""
     return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=bias)
 
 
 class Block(nn.Module):
-    """Two convolutions with a ReLU between them, added to a skip.
+    """Two convolutions with a ReLU between them, added to a skip connection.
 
-    The skip is the input itself, or a convolution of it where the number of channels changes. It is the residual block
-    of He et al. 2015 (arXiv:1512.03385), without norms, and nothing follows the sum.
+    The skip is the input itself, or a convolution of the input if the number of channels changes. This is the residual
+    block of He et al. 2015 (arXiv:1512.03385) without normalization, and with nothing after the sum.
 
     (N, channels_in, H, W) -> (N, channels_out, H, W).
     """
@@ -36,10 +36,10 @@ class Block(nn.Module):
 
 
 class Pool(nn.Module):
-    """Tell every pixel what is anywhere in the picture.
+    """Global max pooling that shares information about the whole image with every pixel.
 
-    Each channel's maximum over the picture goes through a small network; the answer is added to every pixel. A 3x3
-    convolution sees its neighbors only, so this is how a pixel learns what the whole drawing is of.
+    The maximum of each channel over the image goes through a small network, and the result is added to every pixel. A
+    3x3 convolution sees only a pixel's neighbors, so this layer tells a pixel what the whole image shows.
 
     (N, channels, H, W) -> the same shape.
     """
@@ -55,16 +55,16 @@ class Pool(nn.Module):
 
 
 def _largest(x: Tensor) -> Tensor:
-    """Each channel's maximum over the picture: (N, C, H, W) -> (N, C, 1, 1)."""
+    """Return the maximum of each channel over the image: (N, C, H, W) -> (N, C, 1, 1)."""
     if x.is_cuda:
         return x.amax(dim=(2, 3), keepdim=True)
-    # The same numbers. On a CPU the gradient of amax is slow, as `dino bench` shows. On a GPU each thread of this one
-    # would have a whole picture to walk through.
+    # max_pool2d returns the same numbers. On a CPU the gradient of amax is slow, as `dino bench` shows. On a GPU each
+    # thread of max_pool2d would have to walk through a whole image.
     return F.max_pool2d(x, kernel_size=x.shape[2:])
 
 
 class Stage(nn.Sequential):
-    """All the work at one resolution: a convolution to the right number of channels, `depth` Blocks and a Pool.
+    """All layers at one resolution: a convolution to the right number of channels, `depth` Blocks and a Pool.
 
     (N, channels_in, H, W) -> (N, channels_out, H, W). A depth of 0 is allowed.
     """
@@ -75,21 +75,21 @@ class Stage(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """The denoiser: `forward(noisy, noise_level) -> denoised`. The literature's D(x; sigma), or x0-prediction.
+    """The denoiser: `model(noisy, noise_level)` predicts the clean images. See `forward` for the shapes.
 
-    It is called as `model(noisy, noise_level)`; see `forward` for the shapes.
+    Papers write D(x; sigma), or call this x0-prediction.
 
-    Down: a Stage at each resolution, halving the picture in between. Up: back through the resolutions, each time adding
-    what was seen there on the way down, so that fine detail need not pass through the smallest picture
-    (Ronneberger et al. 2015, arXiv:1505.04597). The noise level comes in as one more channel of the input.
+    Down: a Stage at each resolution. Between resolutions, the size is halved. Up: back through the resolutions. At each
+    one, the features from the way down are added, so that fine detail doesn't have to pass through the smallest size
+    (Ronneberger et al. 2015, arXiv:1505.04597). The noise level is one more channel of the input.
 
     Args:
-        channels: of the pictures: 3 for color, 1 for gray.
-        widths: channels of the features at each resolution, from the full picture to the smallest.
-        depths: Blocks in the Stages at each resolution.
+        channels: number of channels of the images: 3 for color, 1 for gray.
+        widths: number of channels inside the network at each resolution, from full size to the smallest.
+        depths: number of Blocks in a Stage at each resolution.
 
     Raises:
-        ValueError: widths and depths are not equally many, or there are none.
+        ValueError: if widths and depths differ in length, or are empty.
     """
 
     def __init__(
@@ -101,23 +101,24 @@ class UNet(nn.Module):
         super().__init__()
         if not widths or len(widths) != len(depths):
             raise ValueError(f"one width and one depth for each resolution, got {widths=} and {depths=}")
-        into = [channels + 1, *widths]  # + 1: the noise level comes in as one more channel
+        into = [channels + 1, *widths]  # + 1: the noise level is one more channel
         resolutions = range(len(widths))
         self.down = nn.ModuleList(Stage(into[i], widths[i], depths[i]) for i in resolutions)
         self.up = nn.ModuleList(Stage(widths[i], widths[i - 1], depths[i]) for i in reversed(resolutions[1:]))
         stage, last = Stage(widths[0], widths[0], depths[0]), conv(widths[0], channels)
         self.head = nn.Sequential(stage, conv(widths[0], widths[0]), nn.ReLU(), last)
-        nn.init.constant_(last.get_parameter("bias"), 0.5)  # begin at mid-gray, the middle of [0, 1]
+        nn.init.constant_(last.get_parameter("bias"), 0.5)  # start at mid-gray, the middle of [0, 1]
 
     def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
-        """Guess the clean images.
+        """Predict the clean images.
 
         Args:
-            noisy: (N, C, H, W); H and W divisible by 2 to the number of halvings (16 with five widths).
-            noise_level: (N, 1, 1, 1), or (1, 1, 1, 1) for the whole batch, in [0, 1].
+            noisy: shape (N, C, H, W); H and W divisible by 2 ** (len(widths) - 1), which is 16 by default. Papers
+                write x_t.
+            noise_level: in [0, 1], shape (N, 1, 1, 1), or (1, 1, 1, 1) for the whole batch. Papers write t.
 
         Returns:
-            The guesses, (N, C, H, W). Near [0, 1], but nothing cuts them off there.
+            The predictions, shape (N, C, H, W). They are near [0, 1], but not clamped.
         """
         level = noise_level.expand(len(noisy), 1, *noisy.shape[2:])
         x = torch.cat([noisy, level], dim=1)
@@ -129,4 +130,4 @@ class UNet(nn.Module):
         x = self.down[-1](x)
         for stage in self.up:
             x = F.interpolate(stage(x), scale_factor=2, mode="nearest") + skips.pop()
-        return self.head(x).to(noisy.dtype)  # under autocast the convolutions would answer in bfloat16
+        return self.head(x).to(noisy.dtype)  # under autocast the convolutions return bfloat16

@@ -1,4 +1,4 @@
-"""Lesson 04: the sampler. From pure noise to a picture, mixing in the network's own guesses step by step."""
+"""Lesson 04: the sampler. From pure noise to an image, by mixing in the network's own predictions step by step."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 
 class Step(NamedTuple):
-    """What the sampler has after one step."""
+    """The state of the sampler after one step."""
 
-    noise_level: Tensor  # the level reached, (1, 1, 1, 1)
-    noisy: Tensor  # the mix at that level, (N, C, H, W)
-    denoised: Tensor  # the network's answer that led there, (N, C, H, W)
+    noise_level: Tensor  # the level that the step reached, (1, 1, 1, 1)
+    noisy: Tensor  # the images at that level, (N, C, H, W)
+    denoised: Tensor  # the network's prediction in this step, (N, C, H, W)
 
 
 def noise_schedule(n_steps: int) -> Tensor:
-    """The noise levels to visit, evenly spaced from 1 down to 0: shape (n_steps + 1,).
+    """Return the noise levels to visit, evenly spaced from 1 down to 0: shape (n_steps + 1,). Papers write t_i.
 
     Raises:
-        ValueError: there is no step to take.
+        ValueError: if `n_steps` is less than 1.
     """
     if n_steps < 1:
         raise ValueError(f"sampling takes at least 1 step, got {n_steps}")
@@ -28,38 +28,55 @@ def noise_schedule(n_steps: int) -> Tensor:
 
 
 def extrapolate(denoised: Tensor, previous: Tensor | None, step_size: float) -> Tensor:
-    """Lean on the guess: go from the `previous` answer through the new one, `step_size` times as far.
+    """Extrapolate from the previous prediction through the new one.
 
-    1 is the new answer itself, 2 goes as far again beyond it. Answers sharpen as the noise falls, so the change from
-    one to the next points at the answer to come. (A two-step multistep method; Adams-Bashforth would be 1.5.)
+    Predictions become sharper as the noise level falls, so the change from one to the next points toward those to come.
+    This is a two-step multistep method. Adams-Bashforth has a step size of 1.5.
 
     Args:
-        denoised: the network's new answer, (N, C, H, W).
-        previous: its answer at the step before, or None on the first step, where the guess is `denoised` itself.
+        denoised: the network's new prediction, shape (N, C, H, W).
+        previous: its prediction one step earlier, of the same shape, or None on the first step.
+        step_size: how far to go, as a multiple of the distance from `previous` to `denoised`. 1 is `denoised` itself.
+
+    Returns:
+        The extrapolated prediction, shape (N, C, H, W). It may leave [0, 1]. On the first step it is `denoised`.
     """
     return denoised if previous is None else torch.lerp(previous, denoised, step_size)
 
 
 def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor) -> Tensor:
-    """Bring a mix from `noise_level` down to `next_level`, by mixing in the guess.
+    """Take images from `noise_level` down to `next_level` by mixing in `guess`, an estimate of the clean images.
 
-    Of the noise there is now, the share next_level / noise_level stays; the rest makes room for the guess. With
-    `step_size` 1 this is an Euler step of dx/dt = (x - D) / t: the same as DDIM (Song et al. 2021, arXiv:2010.02502)
-    and as the Euler step of EDM (Karras et al. 2022, arXiv:2206.00364). Images (N, C, H, W), levels (1, 1, 1, 1).
+    The result keeps next_level / noise_level of the noise. With a `step_size` of 1 this is an Euler step of
+    dx/dt = (x - D) / t. That is the step of DDIM (Song et al. 2021, arXiv:2010.02502), and the Euler step of EDM
+    (Karras et al. 2022, arXiv:2206.00364).
+
+    Args:
+        noisy: images at `noise_level`, shape (N, C, H, W).
+        guess: an estimate of the clean images, of the same shape; in `denoise`, the extrapolated prediction.
+        noise_level: in (0, 1], shape (1, 1, 1, 1).
+        next_level: in [0, noise_level], shape (1, 1, 1, 1).
+
+    Returns:
+        The images at `next_level`, shape (N, C, H, W).
     """
     return torch.lerp(guess, noisy, next_level / noise_level)
 
 
-@torch.no_grad()  # of a generator it holds while a step is made, and not for the caller between two steps
+@torch.no_grad()  # gradients are off inside a generator's step, and not for the caller between two steps
 def denoise(
     model: nn.Module, noisy: Tensor, schedule: Tensor | Sequence[float], step_size: float = 2.0
 ) -> Iterator[Step]:
-    """Walk `noisy` down the levels of `schedule`, yielding after each step. A generator: watch, animate, stop at will.
+    """Take noisy images down the levels of a schedule. This is a generator, so the caller can watch, animate or stop.
 
     Args:
-        noisy: (N, C, H, W), at the schedule's first level: pure noise if that is 1.
-        schedule: falling noise levels, each but the last above 0.
+        model: a denoiser, called as `model(noisy, noise_level)`.
+        noisy: images at the first level of the schedule, shape (N, C, H, W): pure noise if that level is 1.
+        schedule: falling noise levels in [0, 1], all above 0 except perhaps the last.
         step_size: see `extrapolate`.
+
+    Yields:
+        A `Step` after each step.
     """
     levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)  # each (1, 1, 1, 1), for the whole batch
     previous = None
@@ -80,15 +97,21 @@ def generate(
     step_size: float = 2.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Make `n_images` new pictures of shape `image_shape` (C, H, W), on the model's device: (N, C, H, W), in [0, 1].
+    """Draw new images.
 
     Args:
-        n_steps: more is finer and slower; each is one call of the model.
+        model: a denoiser, called as `model(noisy, noise_level)`.
+        n_images: how many images.
+        image_shape: the shape (C, H, W) of one image.
+        n_steps: number of sampling steps, each of which calls the model once. More steps are finer and slower.
         step_size: see `extrapolate`.
-        generator: decides the noise, and with it the pictures. It must live on the model's device.
+        generator: where the noise comes from, on the model's device. It determines the images.
+
+    Returns:
+        The images, in [0, 1], shape (n_images, C, H, W), on the model's device.
 
     Raises:
-        ValueError: there is no step to take.
+        ValueError: if `n_steps` is less than 1.
     """
     weights = next(model.parameters(), torch.empty(0))  # a model without any works on the CPU, in float32
     noise = torch.rand((n_images, *image_shape), generator=generator, device=weights.device, dtype=weights.dtype)

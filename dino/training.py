@@ -1,6 +1,6 @@
-"""Lesson 03: training. Show the network a noisy picture, ask for the clean one, nudge it towards the right answer.
+"""Lesson 03: training. Give the network noisy images, compare its predictions with the clean ones, improve the weights.
 
-This is the whole of diffusion training. `dino/trainer.py` does the same with a run folder, speed and safety around it.
+This is all of diffusion training. `dino.trainer` does the same faster, with run folders, saves and exact resume.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,15 +14,16 @@ from .noise import add_noise
 
 
 def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """The mean squared error of the network's guesses at `clean`, each noised to a level of its own.
+    """Return the mean squared error of the network's predictions, at a random noise level for each image.
 
     Args:
         model: a denoiser, called as `model(noisy, noise_level)`.
-        clean: images in [0, 1], shape (N, C, H, W).
-        generator: where noise and levels come from. It must live on the device of `clean`.
+        clean: images in [0, 1], shape (N, C, H, W). Papers write x_0.
+        generator: where the random numbers come from, on the device of `clean`. By default torch's global one.
 
     Returns:
-        A scalar, ready for `backward()`. In papers: the denoising loss in x0 form, every noise level weighted 1.
+        The loss, a scalar, ready for `backward()`. Papers call it the denoising loss in x0 form, with weight 1 at every
+        noise level.
     """
     noisy, noise_level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, noise_level), clean)
@@ -31,9 +32,16 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
 def train_step(
     model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: torch.Generator | None = None
 ) -> float:
-    """One step of gradient descent on one batch of clean images, float in [0, 1], shape (N, C, H, W).
+    """Take one step of gradient descent on one batch.
 
-    Returns the loss before the step.
+    Args:
+        model: a denoiser. It is left in training mode.
+        optimizer: of the model's weights.
+        clean: images in [0, 1], shape (N, C, H, W).
+        generator: where the random numbers come from, on the device of `clean`. By default torch's global one.
+
+    Returns:
+        The loss before the step.
     """
     model.train()
     optimizer.zero_grad()
@@ -45,16 +53,20 @@ def train_step(
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move `average` a little towards `model`, in place: decay * average + (1 - decay) * model.
+    """Update the exponential moving average (EMA) of a model's weights, in place.
 
-    Training jitters around good weights; their running average (exponential moving average, EMA) sits in the middle and
-    draws much better pictures. Anything that isn't a parameter (a buffer) is copied. `decay` is in [0, 1]: 0 copies the
-    model, 1 changes nothing.
+    Each weight becomes decay * average + (1 - decay) * model. Training jitters around good weights. The EMA is in their
+    middle, and samples drawn with it are much better. Buffers, which aren't trained, are copied.
+
+    Args:
+        average: a network like `model` that holds the EMA.
+        model: the network that is trained. It doesn't change.
+        decay: in [0, 1]: 0 copies the model, 1 changes nothing.
     """
-    for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
-        ours.lerp_(theirs, 1 - decay)
-    for our_buffer, their_buffer in zip(average.buffers(), model.buffers(), strict=True):
-        our_buffer.copy_(their_buffer)
+    for average_weight, weight in zip(average.parameters(), model.parameters(), strict=True):
+        average_weight.lerp_(weight, 1 - decay)
+    for average_buffer, buffer in zip(average.buffers(), model.buffers(), strict=True):
+        average_buffer.copy_(buffer)
 
 
 def train(
@@ -66,12 +78,18 @@ def train(
     decay: float = 0.998,
     generator: torch.Generator | None = None,
 ) -> Iterator[float]:
-    """Train on `batches` of clean images and yield the loss after each step. A generator: the caller sets the pace.
+    """Train on batches, one step for each. This is a generator, so the caller sets the pace and may stop at any step.
 
     Args:
-        batches: clean images in [0, 1], each (N, C, H, W). Training ends when they do.
-        average: a copy of the model that holds the running average of its weights, or None for no averaging.
-        decay: how much of the average is kept at each step.
+        model: a denoiser.
+        optimizer: of the model's weights.
+        batches: clean images in [0, 1], each of shape (N, C, H, W). Training ends when they end.
+        average: a copy of the model that holds the EMA of its weights, or None for no EMA.
+        decay: see `update_average`.
+        generator: where the random numbers come from, on the device of the batches. By default torch's global one.
+
+    Yields:
+        The loss of each step.
     """
     for clean in batches:
         loss = train_step(model, optimizer, clean, generator=generator)

@@ -159,7 +159,7 @@ def main() -> None:
     paths = [path for path in sorted(set(paths)) if path.is_file()]
     rules = [read_rule(path) for path in sorted(STYLE.glob("*.yml"))]
     findings = [finding for path in paths for finding in check(path, rules)]
-    findings += names_of_files(paths, rules)
+    findings += names_of_files([path for path in paths if not path.is_relative_to(ROOT / "docs")], rules)
     for finding in findings:
         print(f"{finding.path.relative_to(ROOT)}:{finding.line}: {finding.message}")
     if findings:

@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, and small pictures to train on."""
+"""Fixtures for all tests: a separate cache, and small images to train on."""
 
 import os
 from collections.abc import Callable
@@ -9,14 +9,14 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest` sets it, and what dino says depends on it
-settings.register_profile("dino", deadline=None)  # the first call into torch takes long and the next ones don't
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest` sets it, and the messages of dino depend on it
+settings.register_profile("dino", deadline=None)  # the first call into torch takes much longer than the next ones
 settings.load_profile("dino")
 
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or writes the user's cache."""
+    """Keep tests from reading or writing the user's cache."""
     monkeypatch.setenv("DINO_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
@@ -27,7 +27,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def blobs() -> Tensor:
-    """Forty 8 x 8 pictures of one colored square each: uint8, (40, 3, 8, 8)."""
+    """Forty 8 x 8 images of one colored square each: uint8, (40, 3, 8, 8)."""
     random = torch.Generator().manual_seed(1)
     images = torch.full((40, 3, 8, 8), 255, dtype=torch.uint8)
     for image in images:

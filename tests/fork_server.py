@@ -1,9 +1,10 @@
-"""A process that has imported all of dino, and forks a child that runs the `dino` command for each trial it is told of.
+"""A fork server: a process that has imported all of dino, and forks a child that runs the `dino` command on request.
 
-Importing torch takes seconds and a fork takes none, so that test_faults.py can kill dozens. It reads one line of JSON
-for each request and answers with one. The nursery itself computes nothing, for torch's threads don't survive a fork.
+Importing torch takes seconds and a fork takes none, so test_faults.py can kill dozens of children. The server reads one
+line of JSON for each request and responds with one. The server itself computes nothing, because torch's threads don't
+survive a fork.
 
-What can happen to a child is listed in `happening`; all else in it is what `python -m dino` does.
+`fault` lists what can happen to a child. Everything else in a child is what `python -m dino` does.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dino import images
-from dino.trainer import checkpoint, config, model_file, run
+from dino.trainer import checkpoint, presets, run, trainer
 from dino.trainer.config import Config
 from dino.trainer.run import Progress
 from dino.trainer.trainer import Trainer
@@ -42,7 +43,7 @@ TINY = Config(
     size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
     warmup=10, anneal=True, precision="float32", seed=3,
 )  # fmt: skip
-LIFETIME = 60  # seconds; no child outlives it
+LIFETIME = 60  # seconds; no child lives longer
 
 
 def die() -> None:
@@ -50,19 +51,19 @@ def die() -> None:
 
 
 def fill(folder: Path, leave: int) -> None:
-    """Fill up the disk that `folder` is on, down to `leave` bytes."""
+    """Fill the disk that `folder` is on, down to `leave` free bytes."""
     free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     with (folder.parent / "ballast").open("wb", buffering=0) as file:
         file.write(bytes(free - leave))
 
 
 def make_read_only(folder: Path) -> None:
-    """A bind mount that no one can write through, not even root."""
+    """Mount a folder so that no user can write to it, not even root."""
     for words in (["--bind", folder, folder], ["-o", "remount,ro,bind", folder]):
         subprocess.run(["mount", *map(str, words)], check=True)
 
 
-# ---- what is done to a child ----------------------------------------------------------------------------------------
+# ---- faults ---------------------------------------------------------------------------------------------------------
 
 
 def die_in_a_save(step: int, point: str) -> None:
@@ -101,10 +102,10 @@ def die_in_a_save(step: int, point: str) -> None:
     def moving(self: Path, target: Path) -> Path:
         nonlocal moved_last
         moved_last = target
-        answer = replace(self, target)
+        moved = replace(self, target)
         if reached("after the rename", target):
             die()
-        return answer
+        return moved
 
     moved_last = Path()
     Trainer.save = saving  # type: ignore[method-assign]
@@ -112,8 +113,8 @@ def die_in_a_save(step: int, point: str) -> None:
 
 
 def poison(what: str, step: int, value: float) -> None:
-    """Make a number of the step after `step` others NaN, or as large as `value`."""
-    if what == "picture":
+    """Spoil a number in the step that follows `step` others: set it to `value`, or multiply it by `value`."""
+    if what == "image":
         make = Trainer.__init__
 
         def initialize(self: Trainer, *given: Any, **named: Any) -> None:
@@ -155,7 +156,7 @@ def poison(what: str, step: int, value: float) -> None:
         Trainer._fast_network = network  # type: ignore[method-assign]
 
 
-def happening(
+def fault(
     folder: Path,
     *,
     at: int = -1,
@@ -168,8 +169,8 @@ def happening(
     slow_saves: bool = False,
     stop: bool = False,
 ) -> Callable[[Trainer, int], None]:
-    """What happens to this process when step `at` is done."""
-    save, save_model = Trainer.save, model_file.save_model
+    """Return a function that does to this process what the arguments say, when step `at` is done."""
+    save, save_model = Trainer.save, trainer.save_model
     full = False
 
     def save_slowly(self: Trainer, *given: Any) -> None:
@@ -183,9 +184,9 @@ def happening(
         save_model(*given)
 
     if before_weights:
-        model_file.save_model = save_model_to_a_full_disk
+        trainer.save_model = save_model_to_a_full_disk
 
-    def happen(trainer: Trainer, step: int) -> None:
+    def strike(trainer: Trainer, step: int) -> None:
         nonlocal full
         if step != at:
             return
@@ -208,39 +209,39 @@ def happening(
         if stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    return happen
+    return strike
 
 
-# ---- a child's life -------------------------------------------------------------------------------------------------
+# ---- a child --------------------------------------------------------------------------------------------------------
 
 
-def announcing(happen: Callable[[Trainer, int], None], log: Path) -> Any:
-    """`dino.runs.train`, writing down what it yields, in one write each, which no kill can tear."""
+def recorded(strike: Callable[[Trainer, int], None], log: Path) -> Any:
+    """Return `dino.trainer.run.train`, recording what it yields. Each record is one write, which no kill can tear."""
     train = run.train
 
-    def announce(run: Trainer, folder: Path) -> Generator[Progress, None, None]:
+    def record(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
-            with contextlib.closing(train(run, folder)) as steps:
+            with contextlib.closing(train(trainer, folder)) as steps:
                 for progress in steps:
                     os.write(handle, f"{progress.step} {progress.saved}\n".encode())
-                    happen(run, progress.step)
+                    strike(trainer, progress.step)
                     yield progress
-        finally:  # what is in memory at the end
-            tensors = checkpoint.state_of(run._networks, run.optimizer)
+        finally:  # the state in memory at the end
+            tensors, _ = checkpoint.state_of(trainer._networks, trainer.optimizer)
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, log.with_suffix(".memory"))
 
-    return announce
+    return record
 
 
-def live(folder: Path, log: Path, argv: list[str], settings: dict[str, Any]) -> None:
-    """Run the command in this process, in which something will happen."""
+def run_command(folder: Path, log: Path, argv: list[str], settings: dict[str, Any]) -> None:
+    """Run the command in this process, with a fault."""
     torch.set_num_threads(1)
     signal.alarm(LIFETIME)
     for stream in (1, 2):
         os.dup2(os.open(log.with_suffix((".out", ".err")[stream - 1]), os.O_WRONLY | os.O_CREAT, 0o644), stream)
     os.chdir(folder.parent)
-    config.PRESETS["quick"] = TINY
+    presets.PRESETS["quick"] = TINY
     if not settings.pop("finish", False):
         run.finish = lambda *_: []
     run.SAVE_EVERY = settings.pop("save_every", 0)
@@ -252,7 +253,7 @@ def live(folder: Path, log: Path, argv: list[str], settings: dict[str, Any]) -> 
     if settings.pop("starts_read_only", False):
         make_read_only(folder)
     memory = settings.pop("memory", None)
-    run.train = announcing(happening(folder, **settings), log)
+    run.train = recorded(fault(folder, **settings), log)
     if memory is not None:
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
@@ -260,13 +261,13 @@ def live(folder: Path, log: Path, argv: list[str], settings: dict[str, Any]) -> 
     runpy.run_module("dino", run_name="__main__")
 
 
-def born(request: dict[str, Any]) -> int:
+def fork(request: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
     status = 70
     try:
-        live(Path(request["folder"]), Path(request["log"]), request["argv"], request["settings"])
+        run_command(Path(request["folder"]), Path(request["log"]), request["argv"], request["settings"])
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -284,17 +285,17 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "argv" in request:
-            answer: Any = born(request)
+            response: Any = fork(request)
         elif "copy" in request:  # out of a disk that only this process and its children see
-            answer = shutil.copytree(request["copy"], request["to"])
+            response = shutil.copytree(request["copy"], request["to"])
         elif "remove" in request:
-            answer = Path(request["remove"]).unlink()
+            response = Path(request["remove"]).unlink()
         elif "mount" in request:
             words = ["mount", "-t", "tmpfs", "-o", f"size={request['size']}", "tmpfs", request["mount"]]
-            answer = subprocess.run(words, capture_output=True, text=True, check=False).stderr
+            response = subprocess.run(words, capture_output=True, text=True, check=False).stderr
         else:
-            answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
-        print(json.dumps(answer), flush=True)
+            response = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
+        print(json.dumps(response), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Mutation testing of the graders: every small change to a solution should be noticed.
+"""Mutation testing of the graders: they should notice every small change to a solution.
 
     uv run --with mutmut --with cosmic-ray python -m tests.mutants 03
 
-Makes the mutants with the operators of mutmut and cosmic-ray, puts each in the place of the learner's file, grades it
-in the room, and lists those that pass. A survivor either computes the same (then it is a right answer) or shows a hole.
+The program makes mutants with the operators of mutmut and cosmic-ray, grades each one in the sandbox as the learner's
+file, and lists those that pass. A survivor computes the same as the solution, or shows a hole in the grader.
 """
 
 import ast
@@ -23,7 +23,7 @@ REPOSITORY = Course(Path(__file__).parents[1])
 
 
 def mutants(source: str) -> list[str]:
-    """All different mutants of a source text, in which more than a docstring or an annotation has changed."""
+    """Return all different mutants of a source text that change more than a docstring or an annotation."""
     found: dict[str, str] = {}
     for text in (*_by_mutmut(source), *_by_cosmic_ray(source)):
         try:
@@ -49,7 +49,7 @@ def _by_cosmic_ray(source: str) -> Iterator[str]:
     for name in operator_names():
         try:
             operator = get_operator(name)()
-        except TypeError:  # one that wants arguments of its own
+        except TypeError:  # an operator that takes arguments
             continue
         for occurrence in range(1000):
             text = mutate_code(source, operator, occurrence)
@@ -59,7 +59,7 @@ def _by_cosmic_ray(source: str) -> Iterator[str]:
 
 
 def _meaning(source: str) -> str:
-    """The syntax tree without docstrings and annotations."""
+    """Return the syntax tree without docstrings and annotations."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -72,14 +72,14 @@ def _meaning(source: str) -> str:
 
 
 def survivors(course: Course, lesson: Lesson) -> tuple[int, list[tuple[str, str]]]:
-    """How many mutants there are of a lesson's solution, and those that pass: the exercise and the changed lines."""
+    """Return the number of a solution's mutants, and those that pass: each one's exercises and changed lines."""
     source = REPOSITORY.solution(lesson).read_text()
     every, left = mutants(source), []
-    with Sandbox(course, limit=5) as room:
+    with Sandbox(course, time_limit=5) as sandbox:
         for text in tqdm(every, f"lesson {lesson.number}", unit=" mutants", leave=False, disable=None):
             course.lesson_file(lesson).write_text(text)
             touched = [x for x in lesson.exercises if exercise_source(text, x) != exercise_source(source, x)]
-            verdicts = [room.grade(lesson, exercise) for exercise in touched or lesson.exercises]
+            verdicts = [sandbox.grade(lesson, exercise) for exercise in touched or lesson.exercises]
             if all(verdict.passed and not verdict.note for verdict in verdicts):
                 left.append((", ".join(touched), _changes(source, text)))
     return len(every), left
@@ -93,7 +93,7 @@ def _changes(source: str, text: str) -> str:
 
 
 def main() -> None:
-    """List the survivors of the lessons that are named, or of all."""
+    """Print the survivors of the lessons that are named, or of all lessons."""
     lessons = [find_lesson(name) for name in sys.argv[1:]] or LESSONS
     with tempfile.TemporaryDirectory() as folder:
         for name in ("lessons", "solutions"):

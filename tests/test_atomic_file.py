@@ -1,4 +1,4 @@
-"""dino.files: the old file or the new one, never a torn one."""
+"""Atomic file replacement: a file is the old one or the new one, never half of one."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dino.common.atomic_file import replacing, sweep
+from dino.common.atomic_file import delete_leftovers, replacing
 from dino.common.errors import DinoError
 
 
@@ -16,7 +16,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def test_a_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_new_file_replaces_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "deeper" / "file.txt"
     for text in ("old", "new"):
         with replacing(path) as temporary:
@@ -29,17 +29,17 @@ def test_if_writing_fails_the_old_file_stays_and_nothing_is_left_over(tmp_path: 
     path = tmp_path / "file.txt"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError), replacing(path) as temporary:
-        temporary.write_text("ne" + "\ud800", encoding="utf-8")  # no such letter
+        temporary.write_text("ne" + "\ud800", encoding="utf-8")  # not a character
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
 
-def test_a_process_killed_while_writing_leaves_the_old_file_and_a_leftover_that_is_swept(tmp_path: Path) -> None:
+def test_a_process_killed_while_writing_leaves_the_old_file_and_a_leftover_that_can_be_deleted(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     code = f"""
 import os, signal, pathlib
-from dino.files import replacing
+from dino.common.atomic_file import replacing
 with replacing(pathlib.Path({str(path)!r})) as temporary:
     temporary.write_text("ne")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -48,18 +48,18 @@ with replacing(pathlib.Path({str(path)!r})) as temporary:
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
     assert len(names(tmp_path)) == 2
-    sweep(tmp_path)
+    delete_leftovers(tmp_path)
     assert names(tmp_path) == ["file.txt"]
 
 
-def test_a_path_under_a_file_is_refused_with_one_line(tmp_path: Path) -> None:
+def test_a_path_under_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DinoError, match="Choose a place you can write to"), replacing(tmp_path / "file" / "x"):
         pass
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     with (
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
         replacing(path),
         Path("/dev/full").open("wb", buffering=0) as full,
     ):
-        full.write(b"x")  # the real error of a real full device
+        full.write(b"x")  # the real error of a full device
     assert path.read_text() == "old"
 
 

@@ -1,4 +1,4 @@
-"""The graders' own test: every mistake fails with its own message, every right answer passes over twenty seeds."""
+"""The catalog: every mistake fails with its own message, and every right answer passes over twenty seeds."""
 
 import importlib
 from functools import cache
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dino.course.curriculum import LESSONS, Course, Lesson
-from dino.course.grader.grade import Grader
+from dino.course.grader.diagnosis import Diagnosis
+from dino.course.grader.lesson_grader import Failure, Grader
 from dino.course.verdict import Verdict
 
 COURSE = Course(Path(__file__).parents[1])
@@ -17,6 +18,11 @@ COURSE = Course(Path(__file__).parents[1])
 @cache
 def grader_of(lesson: Lesson) -> Grader:
     return Grader(COURSE, lesson)
+
+
+@cache
+def diagnosis_of(lesson: Lesson) -> Diagnosis:
+    return Diagnosis(grader_of(lesson))
 
 
 def all_mistakes() -> list[Any]:
@@ -50,7 +56,7 @@ def test_every_mistake_fails_with_its_own_message(lesson: Lesson, exercise: str,
             grader.check(exercise, mistake, seed)
         except Exception as error:
             verdict = Verdict(lesson.exercise_number(exercise), exercise, "passed")
-            verdict = grader.diagnose(verdict, error, exercise, seed)
+            verdict = diagnosis_of(lesson).diagnose(verdict, Failure(error, seed))
             assert verdict.mistake == mistake.__name__, f"taken for {verdict.mistake}: {error!r} {vars(error)}"
             assert verdict.says == mistake.says
             return
@@ -64,7 +70,7 @@ def test_every_right_answer_passes_over_twenty_seeds(lesson: Lesson, exercise: s
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
-def test_the_catalogue_is_large_enough(lesson: Lesson) -> None:
+def test_the_catalog_is_large_enough(lesson: Lesson) -> None:
     for exercise in lesson.exercises:
         mistakes = grader_of(lesson).mistakes(exercise)
         assert len(mistakes) >= 12, exercise
@@ -79,8 +85,8 @@ def test_the_catalogue_is_large_enough(lesson: Lesson) -> None:
         (IndexError("list index out of range"), None),
     ],
 )
-def test_which_of_several_indices_is_out_of_bounds_makes_no_other_mistake(error: IndexError, name: str | None) -> None:
-    """Threads of torch look for one at the same time, and any of them may be first."""
+def test_any_index_out_of_bounds_is_the_same_mistake(error: IndexError, name: str | None) -> None:
+    """torch's threads search at the same time, and any of them may find one first."""
     lesson = next(lesson for lesson in LESSONS if lesson.number == "05")
-    found = grader_of(lesson).recognize(error, "sliced_wasserstein", 0)
+    found = diagnosis_of(lesson).recognize("sliced_wasserstein", Failure(error, 0))
     assert getattr(found, "__name__", None) == name

@@ -1,4 +1,4 @@
-"""The `dino` command, end to end: in real processes where that is the point."""
+"""The `dino` command, end to end, in real processes where the process matters."""
 
 import contextlib
 import io
@@ -21,14 +21,14 @@ QUICK_RUN = ["--size", "16", "--batch-size", "8", "--precision", "float32"]
 
 
 def dino(*arguments: str | Path, cwd: Path) -> str:
-    """Run a command that must succeed; its report."""
+    """Run a command that must succeed, in a process of its own. Returns its report."""
     done = subprocess.run([*DINO, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def inside(*arguments: str | Path, cwd: Path) -> str:
-    """As `dino`, in this process, which has torch imported already."""
+    """Run a command like `dino`, but in this process, which has imported torch already."""
     report = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(report):
         patch.chdir(cwd)
@@ -40,7 +40,7 @@ def inside(*arguments: str | Path, cwd: Path) -> str:
 
 
 def refusal(*arguments: str | Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a command that must fail; the one line it says."""
+    """Run a command that must fail. Returns the one line that it prints."""
     monkeypatch.setattr(sys, "argv", ["dino", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -53,7 +53,7 @@ def refusal(*arguments: str | Path, capsys: pytest.CaptureFixture[str], monkeypa
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a short training run has been made: on real pictures, through the command line."""
+    """A folder with a short run on real images, trained by the command line."""
     folder = tmp_path_factory.mktemp("work")
     dino("train", "--data", "emoji:face-smiling", "--images", "160", *QUICK_RUN, cwd=folder)
     return folder
@@ -66,7 +66,7 @@ def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> N
     assert f"dino {command}" in report
 
 
-def test_the_version_is_told(tmp_path: Path) -> None:
+def test_the_version_is_printed(tmp_path: Path) -> None:
     assert inside("--version", cwd=tmp_path) == f"dino {__version__}\n"
 
 
@@ -76,18 +76,19 @@ def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_importing_the_package_brings_in_torch_and_nothing_slow_besides() -> None:
+def test_the_trainer_imports_torch_and_nothing_else_that_is_slow() -> None:
     slow = {"torchvision", "datasets", "matplotlib", "PIL"}
-    code = f"import sys; from dino import trainer; print({slow} & set(sys.modules))"
+    modules = "denoiser, sampler, training, images, noise; from dino.trainer import trainer, model_file, presets"
+    code = f"import sys; from dino import {modules}; print({slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_training_writes_a_run_folder_with_pictures(trained: Path) -> None:
+def test_training_writes_a_run_folder_with_images(trained: Path) -> None:
     run = trained / "runs" / "quick-1"
     written = {path.name for path in run.iterdir()}
     assert {"config.json", "log.csv", "model.safetensors", "state.safetensors", "samples"} <= written
-    for name in ("compare.png", "levels.png", "loss.png", "film.gif"):
+    for name in ("compare.png", "levels.png", "loss.png", "animation.gif"):
         with Image.open(run / name) as image:
             image.load()
             assert min(image.size) > 60
@@ -103,8 +104,8 @@ def test_sampling_is_seeded_and_animates(trained: Path, tmp_path: Path) -> None:
 
     assert draw("a.png", 5) == draw("b.png", 5)
     assert draw("c.png", 6) != draw("a.png", 5)
-    with Image.open(tmp_path / "a-film.gif") as film:
-        assert film.n_frames == 4  # the noise, and three steps
+    with Image.open(tmp_path / "a-animation.gif") as animation:
+        assert animation.n_frames == 4  # the noise, and three steps
     with Image.open(tmp_path / "a-strip.png") as strip:
         assert strip.width > 4 * strip.height
 
@@ -116,7 +117,7 @@ def test_a_weights_file_alone_is_enough_to_draw(trained: Path, tmp_path: Path) -
     assert "160 images" in inside("info", "mine.safetensors", cwd=tmp_path)
 
 
-def test_compare_asks_for_pictures_where_the_weights_name_none(
+def test_compare_asks_for_a_source_if_the_weights_name_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dino.denoiser import UNet
@@ -124,21 +125,21 @@ def test_compare_asks_for_pictures_where_the_weights_name_none(
 
     config = {"channels": 3, "widths": [4], "depths": [1], "size": 8}
     save_model(tmp_path / "by-hand.safetensors", UNet(3, (4,), (1,)), {"config": config})
-    assert "Name some with --data" in refusal(
+    assert "Name some. Try --data SOURCE." in refusal(
         "compare", tmp_path / "by-hand.safetensors", capsys=capsys, monkeypatch=monkeypatch
     )
 
 
-def test_compare_puts_real_pictures_beside_generated_ones(trained: Path) -> None:
+def test_compare_shows_real_images_beside_generated_ones(trained: Path) -> None:
     report = inside("compare", "-n", "4", "--steps", "2", "--data", "emoji:face-hat", cwd=trained)
     path = trained / report.split("wrote")[1].strip()
-    with Image.open(path) as sheet:
-        assert sheet.width > 2 * sheet.height * 0.9
+    with Image.open(path) as both:
+        assert both.width > 2 * both.height * 0.9
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_saves_and_stops_and_the_run_resumes_from_there(tmp_path: Path, number: signal.Signals) -> None:
     arguments = ["train", "--data", "emoji:face-hat", "--images", "100000", "--out", "run", *QUICK_RUN]
     process = subprocess.Popen([*DINO, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "run" / "log.csv"
@@ -150,7 +151,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path,
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "Go on with: dino train --resume run" in errors
+    assert "Resume with: dino train --resume run" in errors
     assert "Traceback" not in errors
     seen = re.search(r"seeing ([\d,]+) images", inside("info", "run", cwd=tmp_path))
     assert seen
@@ -160,7 +161,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path,
     assert f"seeing {n_images + 16:,} images" in inside("info", "run", cwd=tmp_path)
 
 
-def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
+def test_an_impossible_command_is_refused_in_one_line_that_says_what_to_do(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*arguments: str | Path) -> str:
@@ -179,29 +180,31 @@ def test_what_cannot_work_is_refused_with_one_line_that_says_what_to_do(
     assert "there are no images in the folder" in refused("train", "--data", "empty")
     assert "none of the 1 images" in refused("train", "--data", "bad")
     assert "Groups: activities" in refused("train", "--data", "emoji:dinosaurs")
-    assert "take 32 or 40" in refused("train", "--size", "33")
-    assert "Choose quick, full, seed" in refused("train", "--preset", "slow")
+    assert "use 32 or 40" in refused("train", "--size", "33")
+    assert "Choose quick, full, original" in refused("train", "--preset", "slow")
     assert "3 channels (color) or 1 (gray)" in refused("train", "--channels", "2", "--data", "emoji:face-hat")
     assert "no device tpu" in refused("train", "--device", "tpu")
     assert "learning rate must be more than 0" in refused("train", "--learning-rate", "0")
-    assert "already holds a run" in refused("train", "--out", run, "--data", "emoji:face-hat")
+    assert f"already holds a run. Resume it, or choose another folder. Try --resume {run}, or change --out." in refused(
+        "train", "--out", run, "--data", "emoji:face-hat"
+    )
     assert "not empty" in refused("train", "--out", "bad", "--data", "emoji:face-hat")
     assert "no images were named" in refused("train", "--data", "")
     assert "1 to 4096 pixels" in refused("train", "--size", "8192")
     assert "at most 65,536" in refused("train", "--batch-size", "100000000000")
     assert "no run to resume" in refused("train", "--resume", "empty")
     assert "keeps its own settings" in refused("train", "--resume", run, "--size", "64")
-    assert "Make one with: dino train" in refused("doctor")
+    assert refused("doctor").endswith("yet. Run: dino train")
     assert "there is no file" in refused("sample", "nowhere.safetensors")
     assert "there is no file" in refused("info", "empty")
     assert "cut short" in refused("info", "cut.safetensors")
-    assert "no safetensors file" in refused("sample", "foreign.safetensors")
-    assert "no name for a picture" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "x.mpg")
+    assert "is not a safetensors file" in refused("sample", "foreign.safetensors")
+    assert "is not the name of an image file" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "x.mpg")
     assert "could not write" in refused("sample", run, "-n", "1", "--steps", "1", "--out", "cut.safetensors/x.png")
-    assert not list(Path.cwd().glob("runs/*/*.safetensors"))  # and nothing was trained
+    assert not list(Path.cwd().glob("runs/*/*.safetensors"))  # nothing was trained
 
 
-def test_too_little_memory_is_told_in_one_line(
+def test_a_full_memory_is_reported_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def allocate(_: Path) -> dict[str, str]:
@@ -209,7 +212,7 @@ def test_too_little_memory_is_told_in_one_line(
 
         return {"size": str(torch.empty(2**60).shape)}  # the allocator's own error
 
-    monkeypatch.setattr("dino.runs.describe", allocate)
+    monkeypatch.setattr("dino.trainer.run_folder.describe", allocate)
     assert "not enough memory" in refusal("info", "x", capsys=capsys, monkeypatch=monkeypatch)
 
 
@@ -223,7 +226,7 @@ try:
 finally:
     print("torch" in sys.modules, "datasets" in sys.modules)
 """
-    # The discard port of this machine: nobody answers there.
+    # The discard port of this machine, where no server answers.
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -233,17 +236,18 @@ finally:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_time_can_be_limited(tmp_path: Path) -> None:
+def test_the_time_can_be_limited(tmp_path: Path) -> None:
     report = inside("train", "--data", "emoji:face-hat", "--minutes", "0", "--out", "run", *QUICK_RUN, cwd=tmp_path)
-    assert "Go on with: dino train --resume run" in report
+    assert "Resume with: dino train --resume run" in report
     assert "seeing 8 images" in inside("info", "run", cwd=tmp_path)
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_program_at_once(tmp_path: Path) -> None:
     code = """
 import os, signal
-from dino.runs import StopOnSignal
-with StopOnSignal() as stop:
+from dino.cli.train import _announce_stop
+from dino.trainer.signals import StopOnSignal
+with StopOnSignal(on_signal=_announce_stop) as stop:
     os.kill(os.getpid(), signal.SIGINT)
     print("first", stop.received, flush=True)
     os.kill(os.getpid(), signal.SIGINT)
@@ -252,21 +256,21 @@ with StopOnSignal() as stop:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGINT
     assert done.stdout.split() == ["first", "2"]
-    assert "once more ends it at once" in done.stderr
+    assert "press Ctrl-C again to end at once" in done.stderr
 
 
-def test_a_model_saved_by_hand_can_be_drawn_with(tmp_path: Path) -> None:
+def test_a_model_saved_by_hand_can_draw(tmp_path: Path) -> None:
     from dino.denoiser import UNet
     from dino.trainer.model_file import save_model
 
     config = {"channels": 1, "widths": [4, 4], "depths": [1, 1], "size": 8}
     save_model(tmp_path / "mine.safetensors", UNet(1, (4, 4), (1, 1)), {"config": config})
-    assert "8 x 8 pictures, gray" in inside("info", "mine.safetensors", cwd=tmp_path)
+    assert "8 x 8 images, gray" in inside("info", "mine.safetensors", cwd=tmp_path)
     inside("sample", "mine.safetensors", "-n", "2", "--steps", "2", cwd=tmp_path)
     assert (tmp_path / "generated.png").exists()
 
 
-def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
+def test_debug_shows_where_the_error_happened(tmp_path: Path) -> None:
     command = [*DINO, "info", "nowhere", "--debug"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -274,7 +278,7 @@ def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
     assert "load_model" in done.stderr
 
 
-def test_unreadable_pictures_are_named_and_the_rest_is_used(picture_folder: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_named_and_the_rest_is_used(picture_folder: Path, tmp_path: Path) -> None:
     (picture_folder / "text.png").write_text("not a picture")
     done = subprocess.run(
         [*DINO, "train", "--data", str(picture_folder), "--images", "8", *QUICK_RUN],
@@ -286,7 +290,7 @@ def test_unreadable_pictures_are_named_and_the_rest_is_used(picture_folder: Path
     assert "warn" not in done.stderr.lower()
 
 
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(
@@ -306,10 +310,11 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
         subprocess.run(["umount", small], check=True)
 
 
-def test_a_path_with_control_characters_is_told_in_one_line_that_leaves_the_terminal_alone(tmp_path: Path) -> None:
+def test_a_path_with_control_characters_is_reported_in_one_printable_line(tmp_path: Path) -> None:
     name = "no\x1b[31m\nsuch\r.safetensors"
     done = subprocess.run([*DINO, "info", name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        r"dino: there is no file no\x1b[31m\nsuch\r.safetensors. Give a run folder, or make one with: dino train"
+        r"dino: there is no file no\x1b[31m\nsuch\r.safetensors. "
+        "Name a run folder or a weights file, or train a model first."
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dino.course.curriculum import LESSONS, Course, Lesson, find_exercise, find_lesson
+from dino.course.curriculum import LESSONS, RENAMED, Course, Lesson, find_exercise, find_lesson
 from dino.course.sandbox import Sandbox
 from dino.course.stubs import exercise_source, stub
 from dino.course.tutor import in_words
@@ -211,7 +211,7 @@ def test_the_facts_are_in_good_english(sandbox: Sandbox, write, exercise: str, c
     assert facts in sandbox.grade(lesson, exercise).facts
 
 
-# ---- borrowed work ------------------------------------------------------------------------------------------------
+# ---- borrowed work --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
@@ -258,7 +258,97 @@ def test_an_answer_that_is_written_elsewhere_is_refused(sandbox: Sandbox, write,
     assert "must be your own work" in sandbox.grade(lesson, exercise).says
 
 
-# ---- misbehaving answers ------------------------------------------------------------------------------------------------
+SOLUTION = REPOSITORY.solution(find_lesson("04"))
+CALLING = {  # ways to another answer: the first lines, and an expression for the module or the function
+    "the package": ("import dino", "dino.sampler.generate"),
+    "a public name": ("import dino", "dino.generate"),
+    "a public name, imported": ("from dino import generate as theirs", "theirs"),
+    "a module, imported": ("from dino import sampler", "sampler.generate"),
+    "a function, imported": ("from dino.sampler import generate as theirs", "theirs"),
+    "importlib": ("import importlib", "importlib.import_module('dino.sampler').generate"),
+    "the loaded modules": ("import dino.sampler, sys", "sys.modules['dino.sampler'].generate"),
+    "another import": (
+        "import dino.sampler, importlib, sys",
+        "(sys.modules.pop('dino.sampler'), importlib.import_module('dino.sampler'))[1].generate",
+    ),
+    "a reload": ("import dino.sampler, importlib", "importlib.reload(dino.sampler).generate"),
+    "the file of the reference": ("import dino, runpy", "runpy.run_path(dino.__path__[0] + '/sampler.py')['generate']"),
+    "a module that imports it": (
+        "import dino.trainer.batched_sampling as trainer",
+        "lambda model, n, **options: trainer.generate(model, n, **options)",
+    ),
+    "the solution": ("import runpy", f"runpy.run_path({str(SOLUTION)!r})['generate']"),
+    "the solution as a module": (
+        f"import importlib, sys\nsys.path.append({str(REPOSITORY.root)!r})",
+        "importlib.import_module('solutions.04.sampler').generate",
+    ),
+    "the text of the solution": (
+        "import pathlib",
+        f"(names := {{}}, exec(pathlib.Path({str(SOLUTION)!r}).read_text(), names))[0]['generate']",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLING)
+def test_an_answer_that_finds_another_answer_is_refused(sandbox: Sandbox, write, name: str) -> None:
+    lesson, exercise = find_exercise("generate")
+    first, found = CALLING[name]
+    code = f"{first}\n\n\ndef generate(*args, **options):\n    return ({found})(*args, **options)"
+    write(lesson, solved_but(lesson, exercise, code))
+    verdict = sandbox.grade(lesson, exercise)
+    assert verdict.outcome == "borrowed", verdict
+    assert verdict.says.startswith("`generate` must be your own work, and it "), verdict
+    assert sandbox.grade(lesson, "remix").passed
+
+
+@pytest.mark.parametrize("answer", ["return dino.sampler.denoise(*args)", "yield from dino.sampler.denoise(*args)"])
+def test_a_generator_that_borrows_is_refused_however_late_it_runs(sandbox: Sandbox, write, answer: str) -> None:
+    lesson, exercise = find_exercise("denoise")
+    code = f"import dino.sampler\n\n\ndef denoise(model, noisy, schedule, step_size):\n    {answer}"
+    write(lesson, solved_but(lesson, exercise, code.replace("*args", "model, noisy, schedule, step_size")))
+    verdict = sandbox.grade(lesson, exercise)
+    assert verdict.says == "`denoise` must be your own work, and it calls `denoise` of dino/sampler.py."
+
+
+def test_a_class_that_calls_the_methods_of_the_reference_is_refused(sandbox: Sandbox, write) -> None:
+    lesson, exercise = find_exercise("Pool")
+    code = (
+        "import dino.denoiser\n\n\nclass Pool(nn.Module):\n"
+        "    def __init__(self, channels):\n        super().__init__()\n"
+        "        self.theirs = dino.denoiser.Pool(channels)\n"
+        "    def forward(self, x):\n        return self.theirs(x)\n"
+    )
+    write(lesson, solved_but(lesson, exercise, code))
+    assert (
+        sandbox.grade(lesson, exercise).says == "`Pool` must be your own work, and it calls `Pool` of dino/denoiser.py."
+    )
+    code = code.replace("self.theirs = dino.denoiser.Pool(channels)", "self.mlp = nn.Identity()")
+    write(lesson, solved_but(lesson, exercise, code.replace("self.theirs(x)", "dino.denoiser.Pool.forward(self, x)")))
+    assert sandbox.grade(lesson, exercise).outcome == "borrowed"
+
+
+def test_a_file_that_calls_the_reference_when_it_is_loaded_is_refused(sandbox: Sandbox, write) -> None:
+    lesson = find_lesson("04")
+    code = REPOSITORY.solution(lesson).read_text()
+    write(lesson, f"{code}\nimport dino.sampler\nLEVELS = dino.sampler.noise_schedule(4)\n")
+    verdict = sandbox.grade(lesson, "remix")
+    assert verdict.outcome == "borrowed"
+    assert verdict.says == "`remix` must be your own work, and it calls `noise_schedule` of dino/sampler.py."
+
+
+def test_importing_the_reference_or_calling_another_lesson_is_not_borrowing(sandbox: Sandbox, write) -> None:
+    lesson, exercise = find_exercise("noise_schedule")
+    code = (
+        "import dino.sampler\nfrom dino import sampler\nfrom dino.noise import mix\n"
+        "from dino.sampler import noise_schedule as theirs\n\n\n"
+        "def noise_schedule(n_steps):\n    if n_steps < 1:\n        raise ValueError\n"
+        "    mix(torch.zeros(1), torch.ones(1), torch.ones(1))\n    return torch.linspace(1, 0, n_steps + 1)\n"
+    )
+    write(lesson, solved_but(lesson, exercise, code))
+    assert sandbox.grade(lesson, exercise).passed
+
+
+# ---- misbehaving answers --------------------------------------------------------------------------------------------
 
 MISBEHAVING = {
     "hangs": ("while True:\n        pass", "stopped", "still running"),
@@ -282,7 +372,11 @@ MISBEHAVING = {
     "stops at a breakpoint": ("breakpoint()\n    return clean", "broken", "breakpoint"),
     "raises": ("raise ValueError('no\\nidea')", "broken", "ValueError: no"),
     "raises oddly": ("raise KeyboardInterrupt", "broken", "KeyboardInterrupt"),
-    "changes its input": ("return clean.lerp_(noise, noise_level)", "wrong", "belongs to the caller and must not change"),
+    "changes its input": (
+        "return clean.lerp_(noise, noise_level)",
+        "wrong",
+        "belongs to the caller and must not change",
+    ),
     "answers in another dtype": ("return torch.lerp(clean, noise, noise_level).half()", "wrong", "dtype"),
     "answers nothing": ("torch.lerp(clean, noise, noise_level)", "wrong", "must be a tensor"),
     "answers a list": ("return torch.lerp(clean, noise, noise_level).tolist()", "wrong", "must be a tensor"),
@@ -372,7 +466,7 @@ UNLOADABLE = {
     "a missing name": ("from dino.noise import no_such_name\n", "ImportError"),
     "an exit": ("import sys\nsys.exit(3)\n", "exit()"),
     "an endless loop": ("while True:\n    pass\n", "still running"),
-    "a flood": ("while True:\n    print('again')\n", "printed more than"),
+    "a flood": ("while True:\n    print('again' * 100)\n", "printed more than"),
     "nothing": ("", "There is no `mix`"),
     "tabs and spaces": ("def mix(clean):\n\tpass\n        pass\n", "Error"),
     "a NUL": ("x = '\0'", "Error"),
@@ -426,6 +520,28 @@ def test_output_of_an_answer_is_kept(sandbox: Sandbox, write) -> None:
     code = "def mix(clean, noise, noise_level):\n    print('level', noise_level.shape)\n    return clean"
     write(lesson, solved_but(lesson, exercise, code))
     assert "level torch.Size([6, 1, 1, 1])" in sandbox.grade(lesson, exercise).printed
+
+
+def test_a_missing_exercise_is_reported_with_a_similar_name(sandbox: Sandbox, write) -> None:
+    lesson = find_lesson("03")
+    text = REPOSITORY.solution(lesson).read_text()
+    write(lesson, text.replace("def train_step(", "def trainstep("))
+    says = sandbox.grade(lesson, "train_step").says
+    assert says == "There is no `train_step` in lessons/03/training.py. Did you mean `trainstep`?"
+    write(lesson, text.replace("def train_step(", "def step("))
+    assert sandbox.grade(lesson, "train_step").says == "There is no `train_step` in lessons/03/training.py."
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_exercise_with_its_old_name_is_still_graded(sandbox: Sandbox, write, old: str, new: str) -> None:
+    lesson, exercise = find_exercise(old)
+    assert exercise == new
+    text = REPOSITORY.solution(lesson).read_text()
+    assert f"def {new}(" in text
+    write(lesson, text.replace(new, old))
+    verdict = sandbox.grade(lesson, exercise)
+    assert verdict.passed, verdict
+    assert not verdict.note
 
 
 def test_a_wrong_signature_is_reported_with_the_expected_call(sandbox: Sandbox, write) -> None:

@@ -1,4 +1,4 @@
-"""The learner's own parts: handed out where they pass, connected with each other, and really used in training."""
+"""A learner's parts: used where their lesson passes, connected with each other, and really used in training."""
 
 import shutil
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_a_part_is_the_learners_where_its_lesson_passes_and_dinos_otherwise(cour
         parts_of_the_course(course, strict=True)
 
 
-def test_a_model_needs_no_part_of_the_lesson_that_measures_it(course: Course) -> None:
+def test_a_model_needs_no_part_of_the_evaluation_lesson(course: Course) -> None:
     for lesson in LESSONS[:5]:
         shutil.copy(course.solution(lesson), course.lesson_file(lesson))
     assert set(parts_of_the_course(course, strict=True).whose.items()) == {(x.name, "yours") for x in LESSONS[:5]}
@@ -110,9 +110,9 @@ def test_the_trainer_runs_on_the_learners_parts_and_on_nothing_else(
     assert calls.keys() == {function for functions in wanted.values() for function in functions}
     assert calls["train_step"] == calls["update_average"] == 3
     monkeypatch.undo()
-    plain, about = load_model(tmp_path)  # written so that it needs none of the learner's code
+    plain, metadata = load_model(tmp_path)  # it needs none of the learner's code
     assert type(plain) is denoiser.UNet
-    assert about["own_network"]
+    assert metadata["own_network"]
     image = card(chosen, trainer)
     assert isinstance(image, Image.Image)
 
@@ -130,7 +130,7 @@ def test_a_run_on_own_parts_resumes_bit_for_bit_and_only_with_them(tmp_path: Pat
     second.load(tmp_path)
     for _ in second.steps():
         pass
-    for ours, theirs in zip(second.average.parameters(), whole.average.parameters(), strict=True):
+    for ours, theirs in zip(second.ema.parameters(), whole.ema.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     with pytest.raises(DinoError, match="trains your own UNet: add --mine"):
         trainer(Parts()).load(tmp_path)

@@ -1,4 +1,4 @@
-"""dino.speed: fused layers compute the same, and where there is no compiler training goes on without."""
+"""The device: no step waits for it, everything of a step is on it, and fused layers compute the same."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dino import images
+from dino.cli.output import in_one_line
 from dino.common.errors import DinoError, DinoWarning
 from dino.trainer import device, trainer
 from dino.trainer.config import Config
@@ -33,7 +34,7 @@ WAITING = {"_local_scalar_dense", "is_nonzero", "nonzero", "equal", "masked_sele
 
 
 class NoWaiting(TorchDispatchMode):
-    """Refuses the operations for which a host waits until a GPU has done all that it was given."""
+    """Refuse operations for which the host waits until the GPU has finished."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func.overloadpacket.__name__ not in WAITING, func
@@ -42,7 +43,7 @@ class NoWaiting(TorchDispatchMode):
 
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_no_number_is_read_from_the_device_within_a_step(blobs: Tensor, accumulate: int) -> None:
-    """A GPU runs ahead only as long as no one asks it for a number. `docs/benchmarks/gpu.py` asks a real one, too."""
+    """The host can't queue work for a GPU while it waits for a number. `scripts/benchmarks/gpu.py` tries a real GPU."""
     trainer = Trainer(TINY, images=blobs, device="cpu", accumulate=accumulate)
     with NoWaiting():
         for _ in trainer.steps():
@@ -53,46 +54,46 @@ def test_no_number_is_read_from_the_device_within_a_step(blobs: Tensor, accumula
 
 
 class Crossings(TorchDispatchMode):
-    """Keeps the shapes of what goes from the CPU to another device."""
+    """Record the shapes of tensors that go from the CPU to another device."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shapes: list[tuple[int, ...]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        answer = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         given = [tensor for tensor in args if isinstance(tensor, Tensor) and tensor.device.type == "cpu"]
-        if isinstance(answer, Tensor) and answer.device.type != "cpu":
+        if isinstance(result, Tensor) and result.device.type != "cpu":
             self.shapes += [tuple(tensor.shape) for tensor in given]
-        return answer
+        return result
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All is put on the meta device, whose tensors have a shape and no numbers, and refuse to meet those of the CPU."""
-    for module in (images, trainer):  # it has no generators
+def meta_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train on the meta device, whose tensors have shapes and no numbers, and don't mix with tensors of the CPU."""
+    for module in (images, trainer):  # the meta device has no generators
         monkeypatch.setattr(module, "seeded", lambda *_: None)
-    monkeypatch.setattr(device, "autocast", lambda *_: contextlib.nullcontext())  # nor this
-    monkeypatch.setattr(trainer, "choose_device", lambda *_: torch.device("meta"))
-    monkeypatch.setattr(Tensor, "is_cuda", True)  # so that it goes the ways of a GPU
-    # Nor does it know fused optimizers; what dino hangs on to them is done.
+    monkeypatch.setattr(device, "autocast", lambda *_: contextlib.nullcontext())  # and no autocast
+    monkeypatch.setattr(device, "choose_device", lambda *_: torch.device("meta"))
+    monkeypatch.setattr(Tensor, "is_cuda", True)  # so that the code takes its paths for GPUs
+    # The meta device has no fused optimizers either. The hook that dino adds to the optimizer still runs.
     monkeypatch.setattr(
         torch.optim.AdamW, "step", lambda self: next(iter(self._optimizer_step_pre_hooks.values()))(self)
     )
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_nothing_of_a_step_or_a_sample_is_on_the_cpu(elsewhere: None, blobs: Tensor, accumulate: int) -> None:
+def test_nothing_of_a_step_or_a_sample_is_on_the_cpu(meta_device: None, blobs: Tensor, accumulate: int) -> None:
     run = Trainer(replace(TINY, n_images=96), images=blobs, accumulate=accumulate, compile=False)
     with Crossings() as crossings:
         assert [loss.is_meta for loss in run.steps()] == [True] * 6
-    assert set(crossings.shapes) == {(len(blobs),)}  # the order of the pictures, a new one for each pass
+    assert set(crossings.shapes) == {(len(blobs),)}  # the order of the images, a new one for each pass
     with Crossings() as crossings:
         assert run.sample(4, n_steps=3).is_meta
     assert crossings.shapes == [(4,)]  # the schedule: from 1 down to 0
 
 
-def test_noise_from_the_cpu_would_be_noticed(elsewhere: None, blobs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noise_from_the_cpu_would_be_noticed(meta_device: None, blobs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     def from_the_cpu(clean: Tensor, **_: Any) -> tuple[Tensor, Tensor]:
         noise, noise_level = torch.rand(clean.shape), torch.rand(len(clean), 1, 1, 1)
         return clean.lerp(noise.to(clean.device), noise_level.to(clean.device)), noise_level
@@ -105,23 +106,26 @@ def test_noise_from_the_cpu_would_be_noticed(elsewhere: None, blobs: Tensor, mon
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="there is no compiler")
-def test_a_compiled_network_learns_what_the_plain_one_learns(blobs: Tensor) -> None:
+def test_a_compiled_network_trains_like_a_plain_one(blobs: Tensor) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DinoWarning)  # a fall-back would prove nothing
+        warnings.simplefilter("error", DinoWarning)  # a fallback would prove nothing
         plain, fused = (Trainer(TINY, images=blobs, device="cpu", compile=wanted) for wanted in (False, True))
         losses = [[loss.item() for _, loss in zip(range(10), each.steps(), strict=False)] for each in (plain, fused)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    for ours, theirs in zip(plain.averages, fused.averages, strict=True):
+    for ours, theirs in zip(plain.ema_weights, fused.ema_weights, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
-    assert fused.model.state_dict().keys() == plain.model.state_dict().keys()  # what is saved has no trace of it
+    assert fused.model.state_dict().keys() == plain.model.state_dict().keys()  # saved files have no trace of compiling
 
 
-def test_without_a_compiler_training_goes_on_and_says_so(tmp_path: Path, blobs: Tensor) -> None:
+def test_without_a_compiler_training_continues_and_warns(tmp_path: Path, blobs: Tensor) -> None:
     save_file({"blobs": blobs}, tmp_path / "blobs")
     code = f"""
+import warnings
 from safetensors.torch import load_file
-from dino.config import Config
-from dino.trainer import Trainer
+from dino.cli.output import format_warning
+from dino.trainer.config import Config
+from dino.trainer.trainer import Trainer
+warnings.formatwarning = format_warning
 trainer = Trainer(Config(**{vars(TINY)!r}), images=load_file({str(tmp_path / "blobs")!r})["blobs"], compile=True)
 losses = [loss.item() for loss in trainer.steps()]
 print(losses[0] > losses[-1], trainer.step)
@@ -129,11 +133,11 @@ print(losses[0] > losses[-1], trainer.step)
     environment = os.environ | {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "True 40\n", done.stderr
-    assert "torch.compile does not work here" in done.stderr
-    assert "--no-compile" in done.stderr
+    assert "dino: torch.compile does not work here" in done.stderr
+    assert "Try --no-compile." in done.stderr
 
 
-def test_precision_is_what_was_asked_for_or_chosen_for_the_device() -> None:
+def test_the_precision_is_the_given_one_or_chosen_for_the_device() -> None:
     cpu = torch.device("cpu")
     assert choose_precision("float32", cpu) is torch.float32
     assert choose_precision("bfloat16", cpu) is torch.bfloat16
@@ -141,8 +145,35 @@ def test_precision_is_what_was_asked_for_or_chosen_for_the_device() -> None:
     assert choose_precision("auto", cpu) in (torch.float32, torch.bfloat16)
 
 
-def test_a_full_memory_is_told_in_one_line_and_other_errors_are_let_through() -> None:
-    with pytest.raises(DinoError, match="not enough memory for this: take less"), explaining_memory("take less"):
+def test_a_full_memory_is_reported_in_one_line_and_other_errors_pass() -> None:
+    with (
+        pytest.raises(DinoError, match="not enough memory for a batch of 2") as caught,
+        explaining_memory("a batch of 2", {"batch_size": 1}),
+    ):
         torch.empty(10**15)
-    with pytest.raises(RuntimeError, match="shape"), explaining_memory("take less"):
+    assert in_one_line(caught.value).endswith("for a batch of 2. Try --batch-size 1.")
+    with pytest.raises(RuntimeError, match="shape"), explaining_memory("a batch of 2", {"batch_size": 1}):
         torch.zeros(2) + torch.zeros(3).reshape(5)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "sentence"),
+    [
+        (16, 1, "Try --accumulate 2 or --batch-size 8."),
+        (16, 4, "Try --accumulate 8 or --batch-size 8."),
+        (3, 2, "Try --batch-size 1."),  # three images can't be split into four parts
+        (1, 1, "Change --size."),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_reported_with_settings_to_try(
+    blobs: Tensor, monkeypatch: pytest.MonkeyPatch, batch_size: int, accumulate: int, sentence: str
+) -> None:
+    def run_out(*_: Any) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    run = Trainer(replace(TINY, batch_size=batch_size), images=blobs, device="cpu", accumulate=accumulate)
+    monkeypatch.setattr(run, "_train_step", run_out)
+    with pytest.raises(DinoError) as caught:
+        next(run.steps())
+    images = f"{batch_size} image{'s' * (batch_size != 1)}"
+    assert in_one_line(caught.value) == f"dino: there is not enough memory for a batch of {images}. {sentence}"

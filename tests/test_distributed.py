@@ -1,4 +1,4 @@
-"""One run on several processes: equal to one process, stopped and resumed together, ended together."""
+"""One run on several processes: equal to a run on one process, and stopped, resumed and ended as a whole."""
 
 import csv
 import os
@@ -14,17 +14,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-# What each process does. It takes the names of the runs to make from the command line: NAME:ACCUMULATE:STOP:STOP...
+# The program of each process. Its arguments are the runs to make: NAME:ACCUMULATE:STOP:STOP...
 DRIVER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
-from dino import processes, runs
-from dino.config import Config
-from dino.runs import train
-from dino.trainer import Trainer
+from dino.trainer import distributed
+from dino.trainer.config import Config
+from dino.trainer.run import train
+from dino.trainer.trainer import Trainer
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
@@ -32,11 +32,11 @@ config = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 17, batch_size=17, learning_rate=1e-3,
     warmup=10, anneal=True, precision="float32", seed=3,
 )
-pictures = load_file(folder / "blobs")["blobs"]
-with processes.exit_at_once(), processes.joined(torch.device("cpu")):
+images = load_file(folder / "blobs")["blobs"]
+with distributed.exit_at_once(), distributed.joined(torch.device("cpu")):
     for name, accumulate, *stops in (word.split(":") for word in sys.argv[2:]):
         for stop in [*map(int, stops), config.n_steps]:
-            trainer = Trainer(config, device="cpu", images=pictures, accumulate=int(accumulate))
+            trainer = Trainer(config, device="cpu", images=images, accumulate=int(accumulate))
             if stop != min([*map(int, stops), config.n_steps]):
                 trainer.load(folder / name)
             steps = train(trainer, folder / name)
@@ -44,13 +44,13 @@ with processes.exit_at_once(), processes.joined(torch.device("cpu")):
                 if progress.step == stop:
                     break
             steps.close()
-            if processes.N_PROCESSES > 1:  # as the first one may still be saving
+            if distributed.N_PROCESSES > 1:  # the main process may still be saving
                 torch.distributed.barrier()
     sys.exit()
 """
 
 
-def driven(tmp_path: Path, *runs: str, n: int) -> None:
+def run_driver(tmp_path: Path, *runs: str, n: int) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
     command = [*(launcher if n > 1 else [sys.executable]), str(tmp_path / "driver.py"), str(tmp_path), *runs]
@@ -58,17 +58,17 @@ def driven(tmp_path: Path, *runs: str, n: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_two_processes_train_as_one_does_up_to_rounding_and_resume_bit_for_bit(tmp_path: Path, blobs: Tensor) -> None:
+def test_two_processes_train_like_one_up_to_rounding_and_resume_bit_for_bit(tmp_path: Path, blobs: Tensor) -> None:
     save_file({"blobs": blobs}, tmp_path / "blobs")
-    driven(tmp_path, "one:1", "parts of one:4", "parts of one, resumed:4:31", n=1)  # batches of 17 split unevenly
-    driven(tmp_path, "two:1", "two, resumed:1:1:25:38", "parts of two:3", "parts of two, resumed:3:29", n=2)
+    run_driver(tmp_path, "one:1", "parts of one:4", "parts of one, resumed:4:31", n=1)  # batches of 17 split unevenly
+    run_driver(tmp_path, "two:1", "two, resumed:1:1:25:38", "parts of two:3", "parts of two, resumed:3:29", n=2)
     one = load_file(tmp_path / "one" / "state.safetensors")
     for name in ("two", "parts of one", "parts of two"):
         other = load_file(tmp_path / name / "state.safetensors")
         assert one.keys() == other.keys()
         for key, tensor in one.items():
             torch.testing.assert_close(
-                other[key], tensor, rtol=2e-3, atol=2e-5, msg=lambda told, key=key: f"{key} {told}"
+                other[key], tensor, rtol=2e-3, atol=2e-5, msg=lambda message, key=key: f"{key} {message}"
             )
         rows = [list(csv.DictReader((tmp_path / run / "log.csv").open())) for run in ("one", name)]
         assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]] == ["25", "50", "60"]
@@ -85,23 +85,23 @@ def test_two_processes_train_as_one_does_up_to_rounding_and_resume_bit_for_bit(t
 TRAIN = ["train", "--preset", "quick", "--size", "8", "--precision", "float32", "--device", "cpu"]
 
 
-def launched(tmp_path: Path, *options: str) -> "subprocess.Popen[str]":
-    """`dino train` on two processes, its standard error in the file `told`."""
+def launch(tmp_path: Path, *options: str) -> "subprocess.Popen[str]":
+    """Start `dino train` on two processes, with its standard error in the file `errors`."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*command, "-m", "dino", *TRAIN, *options],
-        stdout=(tmp_path / "said").open("w"), stderr=(tmp_path / "told").open("w"), env=environment, text=True,
+        stdout=(tmp_path / "output").open("w"), stderr=(tmp_path / "errors").open("w"), env=environment, text=True,
     )  # fmt: skip
 
 
-def wait_for(what: str, path: Path, process: "subprocess.Popen[str]") -> None:
+def wait_for(text: str, path: Path, process: "subprocess.Popen[str]") -> None:
     for _ in range(600):
-        if path.exists() and what in path.read_text():
+        if path.exists() and text in path.read_text():
             return
-        assert process.poll() is None, (path.parent / "told").read_text()
+        assert process.poll() is None, (path.parent / "errors").read_text()
         time.sleep(0.1)
-    raise AssertionError(f"no {what} in {path}")
+    raise AssertionError(f"no {text} in {path}")
 
 
 def process_of_rank(rank: int, launcher: "subprocess.Popen[str]") -> int:
@@ -112,30 +112,31 @@ def process_of_rank(rank: int, launcher: "subprocess.Popen[str]") -> int:
 
 
 def messages(tmp_path: Path) -> list[str]:
-    return re.findall("^dino: .*$", (tmp_path / "told").read_text(), re.MULTILINE)
+    return re.findall("^dino: .*$", (tmp_path / "errors").read_text(), re.MULTILINE)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes by Linux's /proc")
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_dies_ends_all_with_one_message_and_the_run_can_go_on(tmp_path: Path, rank: int) -> None:
-    launcher = launched(tmp_path, "--images", "1000000", "--out", str(tmp_path / "run"))
+def test_a_process_that_dies_ends_all_processes_with_one_message(tmp_path: Path, rank: int) -> None:
+    launcher = launch(tmp_path, "--images", "1000000", "--out", str(tmp_path / "run"))
     wait_for("\n25,", tmp_path / "run" / "log.csv", launcher)
     pids = [process_of_rank(number, launcher) for number in range(2)]
     os.kill(pids[rank], signal.SIGKILL)
     assert launcher.wait(60) == 1
-    assert len(messages(tmp_path)) == 1, (tmp_path / "told").read_text()
+    assert len(messages(tmp_path)) == 1, (tmp_path / "errors").read_text()
     assert "another process of this run died" in messages(tmp_path)[0]
+    assert "resume the run with the same torchrun command. Try --resume RUN." in messages(tmp_path)[0]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes by Linux's /proc")
 @pytest.mark.parametrize("to", ["launcher", "second process"])
 def test_a_signal_stops_all_processes_after_the_same_step_and_saves(tmp_path: Path, to: str) -> None:
-    launcher = launched(tmp_path, "--images", "1000000", "--out", str(tmp_path / "run"))
+    launcher = launch(tmp_path, "--images", "1000000", "--out", str(tmp_path / "run"))
     wait_for("\n25,", tmp_path / "run" / "log.csv", launcher)
     os.kill(launcher.pid if to == "launcher" else process_of_rank(1, launcher), signal.SIGTERM)
     launcher.wait(60)
-    assert "stopped and saved. Go on with" in (tmp_path / "told").read_text()
+    assert "stopped and saved. Resume with" in (tmp_path / "errors").read_text()
     assert not messages(tmp_path)
     last = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))[-1]
     from dino.trainer.tensor_file import STATE, read
@@ -144,11 +145,11 @@ def test_a_signal_stops_all_processes_after_the_same_step_and_saves(tmp_path: Pa
 
 
 @pytest.mark.parametrize("of_torchrun", [True, False])
-def test_a_process_of_torchrun_ends_with_its_status_before_python_is_taken_apart(of_torchrun: bool) -> None:
+def test_a_process_of_torchrun_exits_with_its_status_before_python_is_torn_down(of_torchrun: bool) -> None:
     code = """
 import atexit, sys
 from dino.cli import main
-atexit.register(print, "taken apart")
+atexit.register(print, "torn down")
 main()
 """
     environment = {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"} if of_torchrun else {}
@@ -156,18 +157,18 @@ main()
         command = [sys.executable, "-c", code, words]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stderr
-        assert ("taken apart" in done.stdout) is not of_torchrun
-        assert "dino" in done.stdout + done.stderr  # all that was said has come through
+        assert ("torn down" in done.stdout) is not of_torchrun
+        assert "dino" in done.stdout + done.stderr  # all output has arrived
 
 
-def test_what_is_wrong_is_told_once_not_by_each_process(tmp_path: Path) -> None:
+def test_an_error_is_reported_once_not_by_each_process(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "photo.jpg").touch()
-    for options, told in {
-        ("--data", "no-such-folder/x.parquet"): "no-such-folder",  # found by all
-        ("--out", str(tmp_path / "run")): "not empty",  # found by the first alone
-        ("--batch-size", "1"): "can't be split over 2 processes",
+    for options, message in {
+        ("--data", "no-such-folder/x.parquet"): "no-such-folder",  # found by all processes
+        ("--out", str(tmp_path / "run")): "not empty",  # found by the main process alone
+        ("--batch-size", "1"): "a batch of 1 can't be split over 2 processes, into 1 part each",
     }.items():
-        assert launched(tmp_path, *options).wait(60) == 1
-        assert len(messages(tmp_path)) == 1, (tmp_path / "told").read_text()
-        assert told in messages(tmp_path)[0]
+        assert launch(tmp_path, *options).wait(60) == 1
+        assert len(messages(tmp_path)) == 1, (tmp_path / "errors").read_text()
+        assert message in messages(tmp_path)[0]

@@ -44,6 +44,7 @@ from dino.trainer import run
 from dino.trainer.config import Config
 from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.presets import PRESETS
+from scripts.benchmarks import gallery
 
 TINY = Config(
     data="no such images.parquet", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16,
@@ -252,6 +253,11 @@ def test_the_recorded_runs_have_the_settings_of_the_preset() -> None:
         if recorded.name != "learning-rate-times-ten":  # its weights diverged
             assert recorded.log[-1][0] == BASE.n_images
             assert len(recorded.samples) == run.N_GRIDS + 1
+
+
+def test_the_recorded_runs_are_described_as_in_the_script_that_makes_them() -> None:
+    described = [(recorded.name, recorded.description, recorded.advice) for recorded in RECORDED]
+    assert described == [(entry.name, entry.description, entry.advice) for entry in gallery.ENTRIES]
 
 
 @pytest.mark.parametrize("until", [5_600, 13_000, 28_800, 60_000, 104_000])

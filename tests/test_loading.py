@@ -8,6 +8,7 @@ import io
 import os
 import struct
 import warnings
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +28,7 @@ from dino.common.errors import DinoError, DinoWarning
 from dino.data import decoding, sources
 from dino.data.cache import cache_folder
 from dino.data.embedded import OPTIONAL_GROUPS, embedded_images
+from dino.data.encoded_image import EncodedImage
 from dino.data.loading import load_images
 from dino.images import center_square
 
@@ -423,7 +425,7 @@ def test_hidden_files_and_files_of_other_kinds_are_left_out(tmp_path: Path) -> N
     write(tmp_path / "seen.png", plain(7))
     for name in [".hidden.png", "._seen.png", ".git/x.png", "a/.thumbnails/x.png", "notes.txt", "README", "labels.csv"]:
         write(tmp_path / name, plain(9))
-    for name in ["paper.pdf", "film.mpg", "film.mp4", "table.h5", "images.zip", "png", "table.parquet"]:
+    for name in ["paper.pdf", "clip.mpg", "clip.mp4", "table.h5", "images.zip", "png", "table.parquet"]:
         write(tmp_path / name, b"something else")
     (tmp_path / "folder.png").mkdir()
     assert levels(load_images(tmp_path, 2)) == [7]
@@ -485,6 +487,31 @@ def test_a_single_image_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "notes.txt", b"words")
     assert f"there are no images in the folder {tmp_path}" in error_of(lambda: load_images(tmp_path, 8))
+
+
+def test_another_kind_of_file_needs_only_a_function_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def zip_images(path: Path) -> list[EncodedImage]:
+        with zipfile.ZipFile(path) as archive:
+            return [EncodedImage.from_bytes(name, archive.read(name)) for name in archive.namelist()]
+
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for level in (1, 2):
+            archive.writestr(f"{level}.png", plain(level))
+    assert error_of(lambda: load_images(path, 8)).endswith("a.zip is a single file. Give a folder or a .parquet file")
+    monkeypatch.setitem(sources.FILES, ".zip", zip_images)
+    assert levels(load_images(path, 2)) == [1, 2]
+
+
+def test_a_path_becomes_absolute_and_other_sources_stay_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "emoji-photos").mkdir()
+    (tmp_path / "emoji").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert sources.absolute("emoji-photos") == str(tmp_path / "emoji-photos")
+    for source in ("emoji", "emoji:faces", "owner/name", "./nowhere", None):
+        assert sources.absolute(source) == source
 
 
 @pytest.mark.parametrize(("size", "channels"), [(0, 3), (-1, 3), (8, 0), (8, 2), (8, 4)])
@@ -565,8 +592,8 @@ def test_a_parquet_file_with_only_broken_images_is_an_error(tmp_path: Path) -> N
 def test_a_truncated_parquet_file_is_an_error(tmp_path: Path, kept: float) -> None:
     blob = table(tmp_path / "a.parquet", image=nested(encoded(noise()), plain(2))).read_bytes()
     path = write(tmp_path / "cut.parquet", blob[: int(kept * len(blob))])
-    assert f"{path} is no readable Parquet file" in error_of(lambda: load_images(path, 2))
-    assert f"{path} is no readable Parquet file" in error_of(lambda: load_images(path.parent, 2))
+    assert f"{path} isn't a readable Parquet file" in error_of(lambda: load_images(path, 2))
+    assert f"{path} isn't a readable Parquet file" in error_of(lambda: load_images(path.parent, 2))
 
 
 def test_a_parquet_file_with_a_damaged_middle_is_an_error_or_skips_the_damage(tmp_path: Path) -> None:

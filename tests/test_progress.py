@@ -10,7 +10,8 @@ import pytest
 
 from dino.common.errors import DinoError
 from dino.course import progress
-from dino.course.curriculum import LESSONS, Course, Lesson
+from dino.course.curriculum import LESSONS, Course, Lesson, mistakes_file
+from dino.course.verdict import Verdict
 
 REPOSITORY = Course(Path(__file__).parents[1])
 
@@ -18,12 +19,13 @@ LOADED_BY_A_GRADER = """
 import json, sys
 from pathlib import Path
 from dino.course.curriculum import Course, find_lesson
-from dino.course.grading import grade, warm_up
-from dino.course.sheet import draw
+from dino.course.grader.contact_sheet import draw
+from dino.course.grader.grade import grade
+from dino.course.grader.worker import warm_up
 course, lesson = Course(Path(sys.argv[1])), find_lesson(sys.argv[2])
 opened = set()
 sys.addaudithook(lambda event, args: opened.add(str(args[0])) if event == "open" else None)
-warm_up()
+assert warm_up() == ""
 for exercise in lesson.exercises:
     grade(course, lesson, exercise)
 draw(course, lesson, [])
@@ -40,7 +42,7 @@ def course(tmp_path: Path) -> Course:
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
-def test_all_files_of_ours_that_a_grader_opens_are_in_the_fingerprint(lesson: Lesson, course: Course) -> None:
+def test_every_project_file_that_a_grader_opens_is_in_the_fingerprint(lesson: Lesson, course: Course) -> None:
     command = [sys.executable, "-c", LOADED_BY_A_GRADER, str(course.root), lesson.number]
     done = subprocess.run(command, cwd=REPOSITORY.root, capture_output=True, text=True, check=True)
     opened = {
@@ -48,29 +50,52 @@ def test_all_files_of_ours_that_a_grader_opens_are_in_the_fingerprint(lesson: Le
     }
     package = REPOSITORY.root / "dino"
     ours = {path for path in opened if path.is_relative_to(package) or path.is_relative_to(course.root)}
-    ours -= {course.lesson_file(lesson), course.picture(lesson)}  # the learner's own file, and what grading writes
+    ours -= {
+        course.lesson_file(lesson),
+        course.contact_sheet(lesson),
+    }  # the learner's own, and what grading writes
     ours = {path for path in ours if path.exists() and not path.name.startswith(".")}  # a temporary is gone by now
     counted = {path.resolve() for path in progress.grading_files(course, lesson)}
-    assert package / f"{lesson.name}.py" in ours
+    assert {package / f"{lesson.name}.py", mistakes_file(lesson), course.grader(lesson)} <= ours
     assert ours <= counted, sorted(map(str, ours - counted))
 
 
 def test_a_missing_file_of_the_grader_is_an_error(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson = LESSONS[3]
-    course.mistakes(lesson).unlink()
-    with pytest.raises(DinoError, match=r"mistakes\.py can't be read"):
-        progress.fingerprint(course, lesson)
     real = progress.grading_files(REPOSITORY, lesson)
-    monkeypatch.setattr(progress, "grading_files", lambda *_: [*real, Path("moved_away.py")])
+    moved = Path("moved_away.py")
+    monkeypatch.setattr(progress, "mistakes_file", lambda _: moved)
     with pytest.raises(DinoError, match=r"moved_away\.py can't be read"):
         progress.fingerprint(REPOSITORY, lesson)
+    monkeypatch.setattr(progress, "grading_files", lambda *_: [*real, moved])
+    with pytest.raises(DinoError, match=r"moved_away\.py can't be read"):
+        progress.fingerprint(REPOSITORY, lesson)
+    monkeypatch.undo()
+    course.grader(lesson).unlink()
+    with pytest.raises(DinoError, match=r"test_training\.py can't be read"):
+        progress.fingerprint(course, lesson)
 
 
-def test_a_change_in_any_file_that_decides_changes_the_fingerprint(course: Course) -> None:
+def test_a_verdict_does_not_count_once_a_file_of_the_grader_is_missing(course: Course) -> None:
+    lesson = LESSONS[3]
+    record = progress.Record(course)
+    record.keep(Verdict("3.2", "train_step", "passed"), progress.fingerprint(course, lesson))
+    assert record.passed(lesson) == 1
+    progress._fingerprint_of_graders.cache_clear()
+    course.grader(lesson).unlink()
+    assert record.passed(lesson) == 0
+
+
+def test_a_change_in_any_deciding_file_changes_the_fingerprint(
+    course: Course, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     lesson = LESSONS[1]
+    mistakes = tmp_path / "mistakes.py"  # a copy, because the real ones belong to the package
+    shutil.copy(mistakes_file(lesson), mistakes)
+    monkeypatch.setattr(progress, "mistakes_file", lambda _: mistakes)
     before = progress.fingerprint(course, lesson)
-    for path in (course.lesson_file(lesson), course.grader(lesson), course.mistakes(lesson)):
-        progress._fingerprint_of_graders.cache_clear()  # within one process these files count as fixed
+    for path in (course.lesson_file(lesson), course.grader(lesson), mistakes):
+        progress._fingerprint_of_graders.cache_clear()  # within one process these files are taken to stay the same
         path.write_text(path.read_text() + "\n")
         assert progress.fingerprint(course, lesson) != before
         before = progress.fingerprint(course, lesson)

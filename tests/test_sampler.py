@@ -1,4 +1,4 @@
-"""dino.sampler: each step checked, not only the end, as a perfect denoiser hides most mistakes."""
+"""Lesson 04, the sampler: every step is checked, not only the end, because a perfect denoiser hides most mistakes."""
 
 from itertools import pairwise
 
@@ -22,12 +22,12 @@ def test_the_schedule_falls_evenly_from_1_to_0(n_steps: int) -> None:
     torch.testing.assert_close(levels.diff(), torch.full((n_steps,), -1 / n_steps), rtol=0, atol=2e-7)
 
 
-def test_no_steps_at_all_is_refused() -> None:
+def test_a_schedule_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 step"):
         noise_schedule(0)
 
 
-def test_the_guess_leans_on_the_change_between_two_answers() -> None:
+def test_extrapolate_continues_the_change_between_two_predictions() -> None:
     previous, denoised = torch.rand(2, 2, 3, 4, 5, dtype=torch.float64)
     assert extrapolate(denoised, None, 2.0) is denoised
     torch.testing.assert_close(extrapolate(denoised, previous, 2.0), denoised + (denoised - previous))
@@ -35,19 +35,21 @@ def test_the_guess_leans_on_the_change_between_two_answers() -> None:
     assert torch.equal(extrapolate(denoised, previous, 1.0), denoised)
 
 
-@given(level=st.floats(0.05, 1), share=st.floats(0, 1))
-def test_remixing_with_the_true_image_moves_along_the_line_between_noise_and_image(level: float, share: float) -> None:
+@given(level=st.floats(0.05, 1), fraction=st.floats(0, 1))
+def test_remixing_with_the_true_image_moves_along_the_line_between_noise_and_image(
+    level: float, fraction: float
+) -> None:
     clean, noise = torch.rand(2, 2, 3, 4, 5, dtype=torch.float64)
-    here, there = (torch.full((1, 1, 1, 1), value, dtype=torch.float64) for value in (level, level * share))
+    here, there = (torch.full((1, 1, 1, 1), value, dtype=torch.float64) for value in (level, level * fraction))
     moved = remix(mix(clean, noise, here), clean, here, there)
     torch.testing.assert_close(moved, mix(clean, noise, there), rtol=0, atol=1e-13)
 
 
-@given(level=st.floats(0.05, 0.95), share=st.floats(0.05, 0.95))
-def test_at_step_size_1_remix_is_the_euler_step_of_edm(level: float, share: float) -> None:
+@given(level=st.floats(0.05, 0.95), fraction=st.floats(0.05, 0.95))
+def test_at_step_size_1_remix_is_the_euler_step_of_edm(level: float, fraction: float) -> None:
     """EDM's variables: sigma = t / (1 - t), and x = noisy / (1 - t)."""
     noisy, denoised = torch.rand(2, 2, 3, 4, 5, dtype=torch.float64)
-    here, there = (torch.tensor(value, dtype=torch.float64) for value in (level, level * share))
+    here, there = (torch.tensor(value, dtype=torch.float64) for value in (level, level * fraction))
     sigma, next_sigma = here / (1 - here), there / (1 - there)
     x = noisy / (1 - here)
     euler = x + (next_sigma - sigma) * (x - denoised) / sigma
@@ -55,11 +57,11 @@ def test_at_step_size_1_remix_is_the_euler_step_of_edm(level: float, share: floa
     torch.testing.assert_close(remix(noisy, guess, here, there), euler * (1 - there), rtol=1e-10, atol=1e-12)
 
 
-@given(level=st.floats(0.05, 0.95), share=st.floats(0.05, 0.95))
-def test_at_step_size_1_remix_is_the_ddim_step(level: float, share: float) -> None:
-    """DDIM keeps the noise that the answer implies, and mixes it with the answer at the next level."""
+@given(level=st.floats(0.05, 0.95), fraction=st.floats(0.05, 0.95))
+def test_at_step_size_1_remix_is_the_ddim_step(level: float, fraction: float) -> None:
+    """DDIM computes the noise from the prediction, and mixes the two at the next level."""
     noisy, denoised = torch.rand(2, 2, 3, 4, 5, dtype=torch.float64)
-    here, there = (torch.tensor(value, dtype=torch.float64) for value in (level, level * share))
+    here, there = (torch.tensor(value, dtype=torch.float64) for value in (level, level * fraction))
     implied_noise = (noisy - (1 - here) * denoised) / here
     expected = (1 - there) * denoised + there * implied_noise
     torch.testing.assert_close(remix(noisy, denoised, here, there), expected, rtol=1e-10, atol=1e-12)
@@ -84,20 +86,20 @@ def test_generating_with_a_perfect_denoiser_returns_the_image_exactly(denoiser_o
     assert torch.equal(generate(denoiser_of(lambda noisy, level: clean), 2, image_shape=(3, 4, 5)), clean)
 
 
-def test_the_model_is_asked_about_the_mix_at_its_own_level(denoiser_of: type) -> None:
-    """Against the definition, written out, with a model whose answer depends on both of its inputs."""
-    asked: list[float] = []
+def test_the_model_gets_the_noisy_images_with_their_own_level(denoiser_of: type) -> None:
+    """Compare with the definition, written out, for a model whose prediction depends on both inputs."""
+    seen: list[float] = []
 
-    def answer(noisy: Tensor, level: Tensor) -> Tensor:
-        asked.append(level.item())
+    def predict(noisy: Tensor, level: Tensor) -> Tensor:
+        seen.append(level.item())
         return (0.3 + 0.5 * noisy) * (1 - 0.4 * level)
 
     noisy = torch.rand(2, 3, 4, 5, dtype=torch.float64)
     start = noisy.clone()
     levels = [1.0, 0.7, 0.4, 0.15, 0.0]
-    steps = list(denoise(denoiser_of(answer), noisy, levels, step_size=1.7))
+    steps = list(denoise(denoiser_of(predict), noisy, levels, step_size=1.7))
     assert torch.equal(noisy, start)
-    assert asked == pytest.approx(levels[:-1])
+    assert seen == pytest.approx(levels[:-1])
     previous = None
     for (now, after), step in zip(pairwise(levels), steps, strict=True):
         denoised = (0.3 + 0.5 * noisy) * (1 - 0.4 * now)
@@ -108,14 +110,14 @@ def test_the_model_is_asked_about_the_mix_at_its_own_level(denoiser_of: type) ->
         torch.testing.assert_close(step.noisy, noisy)
 
 
-def test_only_the_final_pictures_are_cut_to_the_range_of_pixels(denoiser_of: type) -> None:
+def test_only_the_final_images_are_clamped_to_the_range_of_pixels(denoiser_of: type) -> None:
     wild = denoiser_of(lambda noisy, level: torch.full_like(noisy, 3.0))
     steps = list(denoise(wild, torch.rand(1, 3, 4, 4), noise_schedule(5)))
     assert steps[-1].noisy.max() == 3
     assert torch.equal(generate(wild, 1, image_shape=(3, 4, 4), n_steps=5), torch.ones(1, 3, 4, 4))
 
 
-def test_generating_is_seeded_keeps_no_gradients_and_gives_the_model_its_mode_back() -> None:
+def test_generating_is_seeded_keeps_no_gradients_and_restores_the_mode_of_the_model() -> None:
     model = UNet(3, (4, 4), (1, 1))
 
     def draw(seed: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""dino.course.setup_check: what it finds on a machine that is fine, and what it says on one that isn't."""
+"""The set-up check: what it finds on a machine that is fine, and what it reports on one that isn't."""
 
 import errno
 import re
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from dino.common.errors import DinoError
 from dino.course import setup_check
@@ -31,8 +32,8 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
-    """Which versions seem to be installed; None for a library that isn't. All are new until a test says otherwise."""
-    installed: dict[str, str | None] = dict.fromkeys(setup_check.NEEDED, "99.1")
+    """The versions that seem to be installed, or None for a missing library. All are new until a test changes them."""
+    installed: dict[str, str | None] = dict.fromkeys((r.name for r in setup_check.requirements()), "99.1")
 
     def version(name: str) -> str:
         found = installed[name]
@@ -44,7 +45,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     return installed
 
 
-def test_here_everything_is_fine_and_told_in_a_line_each(tmp_path: Path) -> None:
+def test_here_everything_is_fine_and_reported_in_a_line_each(tmp_path: Path) -> None:
     rows = check_setup(Course(tmp_path))
     assert [what for what, _, _ in rows] == ["Python", "torch", "libraries", "device", "pictures", "folder"]
     assert all(fine for _, _, fine in rows), rows
@@ -55,7 +56,7 @@ def test_here_everything_is_fine_and_told_in_a_line_each(tmp_path: Path) -> None
     assert "CPU core" in findings["device"]
 
 
-def test_it_imports_torch_when_it_checks_and_slower_things_never(tmp_path: Path) -> None:
+def test_it_imports_torch_when_it_checks_and_slower_libraries_never(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
@@ -68,11 +69,35 @@ assert not sys.modules.keys() & {{"torchvision", "matplotlib", "datasets", "pyar
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_it_asks_for_the_versions_of_pyproject() -> None:
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = dict(re.fullmatch(r"([\w.-]+)(?:>=([\d.]+))?", line).groups("0") for line in listed["dependencies"])
-    assert wanted == setup_check.NEEDED
-    assert listed["requires-python"] == ">=" + ".".join(map(str, setup_check.PYTHON))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def not_installed(name: str) -> list[str]:
+    raise setup_check.metadata.PackageNotFoundError(name)
+
+
+def test_the_requirements_are_those_of_the_installed_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ["torch>=3", "numpy", "colorama; sys_platform == 'no such system'", "fancy; extra == 'all'"]
+    monkeypatch.setattr(setup_check.metadata, "requires", {"dino-diffusion": listed}.get)
+    assert setup_check.requirements() == [Requirement("torch>=3"), Requirement("numpy")]
+
+
+def test_without_an_installed_distribution_the_requirements_are_those_of_pyproject(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(setup_check.metadata, "requires", not_installed)
+    assert setup_check.requirements() == [Requirement(line) for line in PROJECT["dependencies"]]
+    names = [requirement.name for requirement in setup_check.requirements()]
+    assert {"torch", "packaging"} <= set(names)
+    monkeypatch.setattr(setup_check, "PYPROJECT", tmp_path / "pyproject.toml")
+    assert [requirement.name for requirement in setup_check.requirements()] == list(setup_check.LEAST)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'another'\ndependencies = ['flask']")
+    assert [requirement.name for requirement in setup_check.requirements()] == list(setup_check.LEAST)
+
+
+def test_python_is_checked_against_the_version_of_pyproject() -> None:
+    assert PROJECT["name"] == setup_check.DISTRIBUTION
+    assert PROJECT["requires-python"] == ">=" + ".".join(map(str, setup_check.PYTHON))
 
 
 @pytest.mark.parametrize(("version", "is_fine"), [((3, 10, 9), False), ((3, 11, 0), True), ((4, 0, 0), True)])
@@ -87,7 +112,8 @@ def test_python_must_be_new_enough(version: tuple[int, ...], is_fine: bool) -> N
 @pytest.mark.parametrize("version", ["2.9.1+cpu", "2.10.0", "1.13"])
 def test_an_old_torch_is_named_with_its_remedy(version: str, versions: dict[str, str | None]) -> None:
     versions["torch"] = version
-    with pytest.raises(DinoError, match=rf"torch {re.escape(version)} is too old \(2.11 is needed\); .*pip install -e"):
+    says = rf"torch {re.escape(version)} is installed, but the course needs >=2\.11; .*pip install -e"
+    with pytest.raises(DinoError, match=says):
         check_torch()
 
 
@@ -97,7 +123,7 @@ def test_a_new_torch_will_do(version: str, versions: dict[str, str | None]) -> N
     check_torch()
 
 
-def test_a_missing_torch_and_one_that_does_not_load_are_told_apart(
+def test_a_missing_torch_and_a_broken_one_are_reported_differently(
     versions: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it now raises ImportError
@@ -108,20 +134,20 @@ def test_a_missing_torch_and_one_that_does_not_load_are_told_apart(
         check_torch()
 
 
-def test_a_torch_that_calculates_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_calculates_wrong_numbers_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *_, **__: torch.zeros(1, 1, 3, 3))
-    with pytest.raises(DinoError, match="calculates wrongly"):
+    with pytest.raises(DinoError, match="calculates wrong numbers"):
         check_torch()
 
 
 def test_all_missing_and_old_libraries_are_named_at_once(versions: dict[str, str | None]) -> None:
-    assert check_libraries().endswith(f"and {len(versions) - 6} more are here")
+    assert check_libraries().endswith(f"and {len(versions) - 6} more are installed")
     versions |= {"datasets": None, "pillow": "11.0.0", "safetensors": "0.4.4", "numpy": "0.1"}
-    with pytest.raises(DinoError) as told:
+    with pytest.raises(DinoError) as raised:
         check_libraries()
-    assert str(told.value).startswith(
-        "datasets is missing, pillow 11.0.0 is too old (11.1 is needed), "
-        "safetensors 0.4.4 is too old (0.4.5 is needed); in the course's folder run: "
+    assert str(raised.value).startswith(
+        "datasets is missing, pillow 11.0.0 is installed, but the course needs >=11.1, "
+        "safetensors 0.4.4 is installed, but the course needs >=0.4.5; in the course's folder run: "
     )
 
 
@@ -132,7 +158,7 @@ def test_gpus_are_counted_and_named(count: int, words: str, monkeypatch: pytest.
     assert check_device().endswith(words)
 
 
-def test_a_gpu_that_does_not_work_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_does_not_work_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("CUDA error: no kernel image is available\nand many more lines")
 
@@ -150,7 +176,7 @@ def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Sun 5000")
 
 
-def test_a_driver_that_torch_complains_of_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_torch_complains_about_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def complain() -> bool:
         warnings.warn("The NVIDIA driver on your system is too old\nmore", stacklevel=1)
         return False
@@ -160,7 +186,7 @@ def test_a_driver_that_torch_complains_of_is_told_with_what_to_do(monkeypatch: p
         check_device()
 
 
-def test_without_a_gpu_all_is_fine_and_a_torch_without_cuda_gets_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_all_is_fine_and_a_torch_without_cuda_is_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", None)
@@ -176,33 +202,33 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 13
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "says"),
     [
-        (None, r"can't be read \(No such file or directory\); bring it back with: git checkout"),
-        (POINTER, "is a pointer of git-lfs in place of the file; fetch it with: git lfs pull"),
-        (b"", r"is damaged \(0 bytes\); bring it back"),
+        (None, r"can't be read \(No such file or directory\); restore it with: git checkout"),
+        (POINTER, "is a git-lfs pointer, and not the file itself; fetch it with: git lfs pull"),
+        (b"", r"is damaged \(0 bytes\); restore it"),
         (b"PAR1 and the rest is missing", "is damaged"),
         (b"the beginning is missing PAR1", "is damaged"),
     ],
 )
-def test_pictures_that_are_not_there_or_not_whole(
-    content: bytes | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_and_incomplete_pictures_are_reported(
+    content: bytes | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "emoji.parquet"
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setattr(setup_check, "EMBEDDED", file)
-    with pytest.raises(DinoError, match=told):
+    with pytest.raises(DinoError, match=says):
         check_pictures()
 
 
-def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
-    desk = tmp_path / "runs" / "lessons"
+def test_the_folder_is_created_and_left_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "lessons"
     assert check_folder(Course(tmp_path)) == f"{Path('runs', 'lessons')} can be written to"
-    assert list(desk.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_a_folder_that_can_not_be_written_to_and_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_folder_and_a_full_disk_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs").write_text("a file where the folder should be")
     with pytest.raises(DinoError, match=r"runs.lessons can't be written to \(.*\); move the course"):
         check_folder(Course(tmp_path))
@@ -215,18 +241,18 @@ def test_a_folder_that_can_not_be_written_to_and_a_full_disk(tmp_path: Path, mon
         check_folder(Course(tmp_path / "elsewhere"))
 
 
-def test_one_thing_that_is_wrong_hides_no_other(
+def test_one_problem_hides_no_other(
     versions: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions["tqdm"] = None
-    monkeypatch.setattr(setup_check, "EMBEDDED", 42)  # a bug of ours, say
+    monkeypatch.setattr(setup_check, "EMBEDDED", 42)  # for example, a bug of ours
     rows = {what: (found, fine) for what, found, fine in check_setup(Course(tmp_path))}
     assert [what for what, (_, fine) in rows.items() if not fine] == ["libraries", "pictures"]
     assert rows["libraries"][0].startswith("tqdm is missing; ")
     assert rows["pictures"][0].startswith("could not be checked: AttributeError: ")
 
 
-def test_lessons_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_lessons_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def not_here() -> Course:
         raise DinoError("the lessons are not here")
 

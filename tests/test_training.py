@@ -1,4 +1,4 @@
-"""dino.training: the loop that learns."""
+"""Lesson 03, training: the loss, a step, the EMA, and the loop."""
 
 import copy
 
@@ -23,7 +23,7 @@ def test_the_loss_is_the_mean_squared_distance_to_the_clean_image(denoiser_of: t
     assert denoising_loss(denoiser_of(lambda noisy, level: clean + 0.5), clean).item() == pytest.approx(0.25)
 
 
-def test_the_model_is_shown_the_mix_and_its_level(denoiser_of: type) -> None:
+def test_the_model_gets_the_noisy_images_and_their_levels(denoiser_of: type) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
     def spy(noisy: Tensor, level: Tensor) -> Tensor:
@@ -36,24 +36,24 @@ def test_the_model_is_shown_the_mix_and_its_level(denoiser_of: type) -> None:
     assert all(torch.equal(a, b) for a, b in zip(seen[0], expected, strict=True))
 
 
-def test_a_step_follows_the_fresh_gradient_and_reports_the_loss_before_it() -> None:
+def test_a_step_follows_the_new_gradient_and_returns_the_loss_before_the_step() -> None:
     model, clean = tiny(), torch.rand(4, 3, 8, 8)
-    for weight in model.parameters():  # what a careless caller left behind
+    for weight in model.parameters():  # left over from before
         weight.grad = torch.full_like(weight, 9.0)
     twin = copy.deepcopy(model)
     loss = denoising_loss(twin, clean, generator=torch.Generator().manual_seed(0))
     gradients = torch.autograd.grad(loss, list(twin.parameters()))
     model.eval()
-    reported = train_step(
+    returned = train_step(
         model, torch.optim.SGD(model.parameters(), 0.1), clean, generator=torch.Generator().manual_seed(0)
     )
-    assert reported == pytest.approx(loss.item())
+    assert returned == pytest.approx(loss.item())
     assert model.training
     for ours, before, gradient in zip(model.parameters(), twin.parameters(), gradients, strict=True):
         torch.testing.assert_close(ours, before - 0.1 * gradient)
 
 
-def test_the_average_is_the_exponential_moving_average_of_the_weights() -> None:
+def test_update_average_computes_the_exponential_moving_average_of_the_weights() -> None:
     model, average = nn.Linear(2, 1).double(), nn.Linear(2, 1).double()
     expected = average.weight.detach().clone()
     for _ in range(5):
@@ -66,7 +66,7 @@ def test_the_average_is_the_exponential_moving_average_of_the_weights() -> None:
     assert torch.equal(model.weight, kept)  # no shared storage
 
 
-def test_buffers_are_copied_into_the_average() -> None:
+def test_buffers_are_copied_into_the_ema() -> None:
     model, average = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
     model(torch.randn(4, 3, 5, 5))
     update_average(average, model, 0.9)
@@ -74,7 +74,7 @@ def test_buffers_are_copied_into_the_average() -> None:
     assert average.state_dict()["num_batches_tracked"] == 1
 
 
-def test_training_takes_one_step_a_batch_and_stops_when_they_end_or_the_caller_does() -> None:
+def test_training_takes_one_step_per_batch_and_stops_when_the_batches_end_or_the_caller_stops() -> None:
     model, clean = tiny(), [torch.rand(2, 3, 8, 8) for _ in range(5)]
     optimizer = torch.optim.AdamW(model.parameters())
     assert len(list(train(model, optimizer, clean))) == 5
@@ -86,7 +86,7 @@ def test_training_takes_one_step_a_batch_and_stops_when_they_end_or_the_caller_d
     assert len(list(served)) == 3
 
 
-def test_training_averages_after_each_step_if_asked_to() -> None:
+def test_training_updates_the_ema_after_each_step() -> None:
     model = tiny()
     average = copy.deepcopy(model)
     expected = [weight.detach().clone() for weight in average.parameters()]
@@ -99,13 +99,13 @@ def test_training_averages_after_each_step_if_asked_to() -> None:
         torch.testing.assert_close(found, wanted)
 
 
-def test_one_batch_is_learned_by_heart(blobs: Tensor) -> None:
+def test_one_batch_can_be_memorized(blobs: Tensor) -> None:
     clean = to_unit(blobs[:4])
     constant = clean.var(dim=(0, 2, 3), correction=0).mean().item()  # the loss of the best single color
     torch.manual_seed(0)
     model = UNet(3, (16, 32), (1, 1))
     losses = list(train(model, torch.optim.AdamW(model.parameters(), 2e-3), [clean.repeat(4, 1, 1, 1)] * 400))
-    # Over all levels a rest remains: near level 1 nobody can tell which of the four pictures it was.
+    # Over all levels some loss remains, because near level 1 the four images look the same.
     assert sum(losses[-50:]) / 50 < 0.25 * constant
     half = torch.full((4, 1, 1, 1), 0.5)
     with torch.no_grad():

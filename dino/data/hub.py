@@ -37,10 +37,10 @@ def hub_images(name: str, split: str) -> list[EncodedImage]:
 
 
 def check_hub(name: str) -> None:
-    """Raise an error if a data set can't be downloaded, because there is no network, and isn't cached either.
+    """Check, without importing torch, that a data set can be downloaded or is in the cache of `datasets`.
 
     Raises:
-        DinoError: if so.
+        DinoError: if there is no network and the data set isn't in the cache, or `name` isn't a data set.
     """
     import datasets
 

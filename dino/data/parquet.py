@@ -33,6 +33,6 @@ def parquet_images(path: Path) -> list[EncodedImage]:
             cells = file.read(columns=columns[:1])[columns[0]].to_pylist()
     # KeyError and ValueError: two columns have the same name.
     except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DinoError(f"{path} is no readable Parquet file: {printable(first_line(error))}") from error
+        raise DinoError(f"{path} isn't a readable Parquet file: {printable(first_line(error))}") from error
     blobs = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
     return [EncodedImage.from_bytes(f"{path.name} row {i}", blob or b"") for i, blob in enumerate(blobs)]

@@ -3,7 +3,8 @@
 To add a kind, such as a zip file:
 
 1. Write a file like `parquet.py` beside this one, with one function that returns a list of `EncodedImage`s.
-2. Add the function to `FILES`, or to `find_images` if the new kind isn't a file.
+2. Add the function to `FILES`, or call it in `find_images` if the new kind isn't a file.
+3. Mention the new kind in the docstring of `load_images` and in the help of `dino train --data`.
 
 Decoding, caching and the held-out images then work as for the other kinds. Import nothing here that imports torch: the
 command line checks a source before it imports torch, so that a mistake is reported at once.
@@ -42,9 +43,7 @@ def find_images(source: str, split: str) -> list[EncodedImage]:
         return folder_images(path)
     if path and path.is_file():
         if path.suffix not in FILES:
-            raise DinoError(
-                f"{printable(source)} is a single file. Give a folder of images or a {' or '.join(FILES)} file"
-            )
+            raise DinoError(f"{printable(source)} is a single file. Give a folder or a {' or '.join(FILES)} file")
         return FILES[path.suffix](path)
     if is_hub_name(source):
         return hub_images(source, split)

@@ -1,1 +1,1 @@
-"""What is measured of a model, a run or a machine, written as tables, plots and JSON."""
+"""Measurements of a model, a run or a machine, written as tables, plots and JSON."""

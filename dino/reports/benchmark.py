@@ -132,7 +132,7 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
     Raises:
         KeyboardInterrupt: if some loop has had no turn that counts yet.
         DinoError: if the process of a loop died.
-        RuntimeError: torch's own, if there is not enough memory for a loop.
+        RuntimeError: if there is not enough memory for a loop.
     """
     load_images(config.data, config.size, channels=config.channels, split=config.split)  # into the cache
     rungs, loops = ladder(config, device), list[LoopProcess]()

@@ -42,7 +42,7 @@ class RecordedRun:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong with the run."""
+        """True if nothing is wrong with the run."""
         return not self.advice
 
 

@@ -52,7 +52,7 @@ class SampleStats(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds."""
+    """The contents of a run folder."""
 
     config: Config
     step: int  # steps done at the last save

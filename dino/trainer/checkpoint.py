@@ -6,6 +6,7 @@ the optimizers of torch.optim do.
 
 import copy
 from pathlib import Path
+from reprlib import repr as short  # shortens a value from a file, whatever it is
 from typing import Any
 
 import torch
@@ -15,27 +16,28 @@ from torch.optim import Optimizer
 from ..common.errors import DinoError
 from .tensor_file import check_fit
 
+Tensors = dict[str, Tensor]  # by names such as "model.head.1.weight" and "optimizer.0.exp_avg"
 Numbers = dict[str, Any]  # what an optimizer keeps besides tensors, by names such as "optimizer.0.step"
 
 
-def state_of(networks: dict[str, nn.Module], optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
+def state_of(networks: dict[str, nn.Module], optimizer: Optimizer) -> tuple[Tensors, dict[str, Any]]:
     """Return the state of networks and their optimizer.
 
     Returns:
-        The tensors, by names such as "model.head.1.weight" and "optimizer.0.exp_avg"; and the plain numbers that the
-        optimizer keeps, by names such as "optimizer.0.step".
+        The tensors; and a description of the optimizer, fit for JSON: the name of its class, and the plain numbers that
+        it keeps.
 
     Raises:
         TypeError: if the optimizer keeps anything else, such as the lists of LBFGS.
     """
     tensors, numbers = _slots_of(optimizer)
-    return _weights_of(networks) | tensors, numbers
+    return _weights_of(networks) | tensors, {"class": type(optimizer).__name__, "numbers": numbers}
 
 
 def restore(
     path: Path,
-    tensors: dict[str, Tensor],
-    numbers: Numbers,
+    tensors: Tensors,
+    description: dict[str, Any],
     networks: dict[str, nn.Module],
     optimizer: Optimizer,
 ) -> None:
@@ -43,12 +45,18 @@ def restore(
 
     Args:
         path: the file that the state was read from, for error messages.
-        tensors, numbers: as `state_of` returned them.
+        tensors, description: as `state_of` returned them.
         networks, optimizer: of the same kinds and shapes.
 
     Raises:
         DinoError: if the state belongs to other networks or another optimizer.
     """
+    numbers, kind = description.get("numbers"), description.get("class")
+    if kind != type(optimizer).__name__ or not isinstance(numbers, dict):
+        raise DinoError(
+            f"{path} holds the state of another optimizer: {short(kind):.80}, and this one is "
+            f"{type(optimizer).__name__}. Use another copy, or start a new run"
+        )
     # Weights that never had a gradient have no state.
     indices = {_index_of(path, name) for name in (*tensors, *numbers) if name.startswith("optimizer.")}
     like_tensors, like_numbers = _slots_after_a_step(optimizer) if indices else ({}, {})
@@ -56,7 +64,7 @@ def restore(
     check_fit(path, _weights_of(networks) | expected, tensors)
     expected_numbers = {name for name in like_numbers if _index_of(path, name) in indices}
     if numbers.keys() != expected_numbers or not all(isinstance(n, int | float | None) for n in numbers.values()):
-        raise DinoError(f"{path} holds the state of another optimizer. Use another copy, or start a new run")
+        raise DinoError(f"{path} does not fit its own description: the optimizer keeps other numbers. Use another copy")
 
     for name, network in networks.items():
         network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
@@ -72,11 +80,11 @@ def restore(
         optimizer.state[weights[_index_of(path, name)]][_slot_of(name)] = number
 
 
-def _weights_of(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
+def _weights_of(networks: dict[str, nn.Module]) -> Tensors:
     return {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
 
 
-def _slots_of(optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
+def _slots_of(optimizer: Optimizer) -> tuple[Tensors, Numbers]:
     """Return what an optimizer keeps for each weight, tensors and numbers apart, by names "optimizer.INDEX.SLOT"."""
     slots = {
         f"optimizer.{index}.{slot}": value
@@ -90,7 +98,7 @@ def _slots_of(optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
     return tensors, numbers
 
 
-def _slots_after_a_step(optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
+def _slots_after_a_step(optimizer: Optimizer) -> tuple[Tensors, Numbers]:
     """Return what an optimizer keeps for each weight once it has moved all of them, with arbitrary values."""
     trial = copy.deepcopy(optimizer)  # copies its weights, too
     for group in trial.param_groups:

@@ -145,7 +145,8 @@ class Trainer:
             DinoError: if there is not enough memory for a batch.
         """
         config = self.config
-        with devices.explaining_memory(f"a batch of {config.batch_size:,} images", self._smaller_batches()):
+        images = f"{config.batch_size:,} image{'s' * (config.batch_size != 1)}"
+        with devices.explaining_memory(f"a batch of {images}", self._smaller_batches()):
             network = self._fast_network()
             for clean in self._batches(self.step):
                 if self.step >= config.n_steps:
@@ -249,8 +250,8 @@ class Trainer:
         """
         self.check_finite()
         losses = torch.stack(self.unlogged) if self.unlogged else torch.empty(0)
-        tensors, numbers = checkpoint.state_of(self._networks, self.optimizer)
-        state_metadata = self.metadata() | {"optimizer": numbers}
+        tensors, optimizer = checkpoint.state_of(self._networks, self.optimizer)
+        state_metadata = self.metadata() | {"optimizer": optimizer}
         tensor_file.write(folder / STATE, "state", tensors | {"losses": losses}, state_metadata)
         known_loss = loss if math.isfinite(loss) else None
         save_model(folder / WEIGHTS, self._portable_network(), self.metadata() | {"loss": known_loss})
@@ -270,8 +271,8 @@ class Trainer:
         if (own := metadata.get("own_network", False)) != self.own_network:
             whose = "your own UNet" if own else "dino's UNet"
             raise DinoError(f"the run in {folder} trains {whose}", settings={"mine": own})
-        step, losses, numbers = metadata.get("step"), tensors.pop("losses", None), metadata.get("optimizer")
-        if not isinstance(step, int) or step < 0 or losses is None or not isinstance(numbers, dict):
+        step, losses, optimizer = metadata.get("step"), tensors.pop("losses", None), metadata.get("optimizer")
+        if not isinstance(step, int) or step < 0 or losses is None or not isinstance(optimizer, dict):
             raise DinoError(f"{folder / STATE} does not say how far its run is. Use a copy that is whole")
         if metadata.get("fingerprint") != self.fingerprint:
             raise DinoError(
@@ -283,7 +284,7 @@ class Trainer:
             raise DinoError(
                 f"the run has seen {seen:,} images already. Choose a later end", settings={"n_images": None}
             )
-        checkpoint.restore(folder / STATE, tensors, numbers, self._networks, self.optimizer)
+        checkpoint.restore(folder / STATE, tensors, optimizer, self._networks, self.optimizer)
         self.step, self.unlogged = step, list(losses.to(self.device))
 
     # ---- reading numbers, which waits for the device ----------------------------------------------------------------

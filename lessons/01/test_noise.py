@@ -30,7 +30,7 @@ def test_mix(mix: Callable[..., Tensor], seed: int) -> None:
     )
     want = clean + level * (noise - clean)
     expect_close(
-        noisy, want, "At every level, the clean image has the weight 1 - level and the noise has the weight level."
+        noisy, want, "At every level, the weights of the clean image and the noise are 1 - level and level."
     )
     single = mix(clean.float(), noise.float(), level.float())
     expect_tensor(single, "The result of `mix` for float32 images", (N, C, H, W), dtype=torch.float32)

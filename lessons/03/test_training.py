@@ -341,7 +341,7 @@ def _expect_fresh_noise(show: Callable[[Tensor], Call], seed: int) -> None:
         expected="images that differ from the clean images by up to 1 times their noise level",
         got="the clean images themselves"
         if same
-        else f"up to {most.min():.1f} to {most.max():.1f} times the noise level",
+        else f"images that differ by up to {most.min():.1f} to {most.max():.1f} times their noise level",
         evidence=facts,
         slack=0.3,
     )
@@ -900,7 +900,9 @@ def _expect_any_caller(train: Callable[..., Any], seed: int) -> None:
         kept = coefficients(weights(average), start, weights(model))
         expect(
             near(weights(average), decay * start + (1 - decay) * weights(model)),
-            f"With decay={decay:g}, the EMA keeps {decay:g} of itself." if more else "The default decay is 0.998.",
+            f"With decay={decay:g}, the EMA's old weights have a factor of {decay:g}."
+            if more
+            else "The default decay is 0.998.",
             expected=f"{decay:g} times the EMA",
             got="something else" if kept[2] else f"{times(kept[0])} the EMA",
             evidence=kept,

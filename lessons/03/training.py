@@ -1,8 +1,8 @@
-"""Lesson 03: training. How a network learns to clean pictures.
+"""Lesson 03: training. How a network learns to denoise images.
 
-A network is a function with many numbers inside, its weights, which decide what it answers. Learning means changing
-them a little, again and again: show the network a noisy picture, measure how far its answer is from the clean one (that
-number is the loss), and move each weight in the direction in which the loss falls.
+A network is a function that contains many numbers, its weights. The weights decide what the network predicts. Training
+changes the weights a little, again and again: give the network noisy images, measure how far its prediction is from the
+clean images (this number is the loss), and move each weight in the direction that lowers the loss.
 
 Fill in the four functions, then run: uv run pytest lessons/03
 """
@@ -18,27 +18,29 @@ from dino.noise import add_noise  # lesson 01: the course's own here; `dino trai
 
 
 def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Measure how well a network cleans pictures: noise them, ask the network, compare its answer with the clean ones.
+    """Measure how well a network denoises images.
 
-    The measure is the mean squared error: the difference between answer and clean picture, squared, then averaged over
-    every number of every image, so that a batch of any size is judged on the same scale.
+    Add noise to the images, let the network predict the clean ones, and compare the prediction with the clean images.
+    The measure is the mean squared error: the difference between prediction and clean image, squared, then averaged
+    over every number of every image. So batches of any size are judged on the same scale.
 
     Args:
-        model: the network. It is asked once for the whole batch, as `model(noisy, noise_level)`, and answers with its
-            guess at the clean images, of their shape. Its weights and its mode stay as they are.
-        clean: a batch, which is all the images of one step: in [0, 1], shape (N, C, H, W). They stay as they are.
-        generator: where random numbers come from; None means torch's own, global one.
+        model: the network. Call it once for the whole batch, as `model(noisy, noise_level)`. It returns its prediction
+            of the clean images, in their shape. Its weights and its mode stay as they are.
+        clean: a batch, which is all the images of one step, in [0, 1], shape (N, C, H, W). It stays as it is.
+        generator: the source of random numbers; None means torch's global generator.
 
     Returns:
         The loss: a scalar, which is a tensor of shape () that holds a single number.
 
     Example:
-        A network that is off by 0.1 at every pixel has a loss of 0.01, one that is always right has 0.
+        A network that is off by 0.1 at every pixel has a loss of 0.01. A network that is always right has a loss of 0.
 
     Good to know:
-        torch remembers how a tensor was computed, and needs that later to find out which way to move each weight. The
-        loss must come straight out of the computation: `.item()`, `.detach()` and `torch.no_grad()` would cut it off.
-        From lesson 01, add_noise(clean, generator=generator) gives the noisy images and their levels, in this order.
+        torch records how a tensor was computed, and needs this record later to find out which way to move each weight.
+        Return the loss as it was computed: `.item()`, `.detach()` and `torch.no_grad()` would cut it off from the
+        record. add_noise(clean, generator=generator), from lesson 01, returns the noisy images and their noise levels,
+        in this order.
     """
     # TODO 3.1: write your code here, in place of the next line
     raise NotImplementedError
@@ -47,62 +49,63 @@ def denoising_loss(model: nn.Module, clean: Tensor, *, generator: torch.Generato
 def train_step(
     model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: torch.Generator | None = None
 ) -> float:
-    """Learn a little from one batch of clean images: one step of gradient descent.
+    """Take one step of gradient descent on one batch of clean images.
 
-    The gradient says, for each weight, how the loss would change if that weight grew. Each weight takes a step the
-    other way. The optimizer does the moving: it holds the weights and decides how long their steps are. It takes one
-    step, by the gradients of this batch alone, whatever was left in the weights before.
+    The gradient says, for each weight, how the loss would change if that weight grew. Each weight takes a step in the
+    opposite direction. The optimizer moves the weights: it holds them and decides how long their steps are. It takes
+    one step, and uses only the gradients of this batch, even if the weights still hold gradients from before.
 
     Args:
-        model: the network. It is put into training mode (`model.train()`), in which it also stays: some layers work
-            differently while they learn, and the caller may have switched it off to look at results.
-        optimizer: such as torch.optim.AdamW(model.parameters(), lr=1e-3). How it is set stays as it is.
+        model: the network. Put it into training mode (`model.train()`), and leave it in this mode. Some layers work
+            differently during training, and the caller may have switched to evaluation mode to look at results.
+        optimizer: for example, torch.optim.AdamW(model.parameters(), lr=1e-3). Its settings stay as they are.
         clean: images in [0, 1], shape (N, C, H, W). They stay as they are.
-        generator: where random numbers come from; None means torch's own, global one.
+        generator: the source of random numbers; None means torch's global generator.
 
     Returns:
         The loss before the step, as a plain float.
 
     Example:
-        loss = train_step(model, optimizer, clean) might give 0.1132. The next loss may be higher, as its noise is
-        another; over some ten steps they fall.
+        loss = train_step(model, optimizer, clean) might return 0.1132. The next loss may be higher, because its noise
+        is different. Over about ten steps, the losses fall.
 
     Good to know:
-        Each weight keeps its gradient in `.grad`. loss.backward() works out the gradients and *adds* them to what is
-        there already; optimizer.step() moves the weights by what it finds there; optimizer.zero_grad() clears it.
-        loss.item() is the number in a scalar tensor, as a float.
+        Each weight keeps its gradient in `.grad`. loss.backward() computes the gradients and *adds* them to what
+        `.grad` already holds. optimizer.step() moves the weights by the gradients in `.grad`. optimizer.zero_grad()
+        clears them. loss.item() returns the number in a scalar tensor, as a float.
     """
     # TODO 3.2: write your code here, in place of the next line
     raise NotImplementedError
 
 
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the weights of `average` a little towards those of `model`, in place.
+    """Move the weights of `average` a little toward those of `model`, in place.
 
-    Training jitters: each batch pulls the weights another way. Their running average follows them smoothly, and a
-    network with averaged weights makes much better pictures. Each weight of the average becomes
+    Training jitters: each batch pulls the weights another way. An exponential moving average (EMA) of the weights
+    follows them smoothly, and a network with the weights of the EMA generates much better images. Each weight of the
+    EMA becomes
 
-        decay * (what it was) + (1 - decay) * (the model's)
+        decay * (its old value) + (1 - decay) * (the model's weight)
 
-    A network may also hold buffers: numbers that are kept but not learned, such as counters. They are copied.
+    A network may also hold buffers: numbers that it keeps but doesn't learn, such as counters. Copy them.
 
     Args:
-        average: a copy of the model, made at the start of the training; its weights and buffers change.
-        model: the network that is being trained. It stays as it is, and shares no numbers with the average.
-        decay: how much of the average is kept, from 0 (nothing) to 1 (everything). 0.998 suits thousands of steps. For
-            a few hundred take 0.98, or the average remembers the start too long.
+        average: the EMA, a copy of the model made at the start of training. Its weights and buffers change.
+        model: the network being trained. It stays as it is, and shares no tensors with the EMA.
+        decay: how much of the EMA is kept, from 0 (nothing) to 1 (everything). 0.998 suits thousands of steps. For a
+            few hundred steps, use 0.98. Otherwise the EMA remembers the start too long.
 
     Returns:
-        Nothing. The change is made in the weights that `average` already has.
+        Nothing. The function changes the weights that `average` already has.
 
     Example:
-        With a decay of 0.9, an average of 2.0 and a model's weight of 3.0 give an average of 2.1.
+        With a decay of 0.9, an EMA weight of 2.0 and a model weight of 3.0 give a new EMA weight of 2.1.
 
     Good to know:
-        `parameters()` of a network goes through its weights, `buffers()` through its buffers, for both networks in the
-        same order. A method of a tensor whose name ends in an underscore works in place: x.lerp_(y, 0.25) changes x
-        itself. With weights, torch allows that only `with torch.no_grad():`, where no gradients are prepared.
-        x.copy_(y) puts y's numbers into x, whatever their shape.
+        `parameters()` of a network iterates over its weights, and `buffers()` over its buffers, for both networks in
+        the same order. A tensor method whose name ends in an underscore works in place: x.lerp_(y, 0.25) changes x
+        itself. torch allows this for weights only inside `with torch.no_grad():`, where it doesn't prepare gradients.
+        x.copy_(y) copies the numbers of y into x, and works for any shape.
     """
     # TODO 3.3: write your code here, in place of the next line
     raise NotImplementedError
@@ -117,20 +120,21 @@ def train(
     decay: float = 0.998,
     generator: torch.Generator | None = None,
 ) -> Iterator[float]:
-    """Train on one batch after another, and hand out the loss after each step. This is a generator.
+    """Train on one batch after another, and yield the loss after each step. This function is a generator.
 
-    The caller sets the pace, and may look at the network, draw a picture with it or stop between any two steps.
+    The caller sets the pace. Between any two steps, the caller may inspect the network, generate images with it, or
+    stop.
 
     Args:
         model: the network. After each step it is in training mode.
-        optimizer: the optimizer that holds its weights.
+        optimizer: the optimizer that holds the network's weights.
         batches: batches of clean images in [0, 1], each of shape (N, C, H, W): a list, or anything else that a `for`
-            loop takes. They may never end, so take one batch at a time, and only when its step is due. Training ends
-            when they do.
-        average: a copy of the model that holds the running average of its weights; it is updated after each step,
-            before the loss is handed out. None means no averaging.
-        decay: how much of the average is kept at each step; see `update_average`.
-        generator: where random numbers come from; None means torch's own, global one.
+            loop accepts. They may never end, so take one batch at a time, and only when its step is due. Training ends
+            when the batches end.
+        average: the EMA, a copy of the model that holds the exponential moving average of its weights. Update it after
+            each step, before the loss is handed out. None means no EMA.
+        decay: how much of the EMA is kept at each step; see `update_average`.
+        generator: the source of random numbers; None means torch's global generator.
 
     Yields:
         The loss of each step, a float.
@@ -140,9 +144,9 @@ def train(
             print(loss)
 
     Good to know:
-        A function with a `yield` in it is a generator. Calling it runs nothing yet; each time round the caller's `for`
-        loop, its code runs on to the next `yield`, hands out that value, and waits there. (The argument `generator` is
-        something else that happens to share the name: the source of random numbers.)
+        A function that contains `yield` is a generator. Calling it doesn't run any of its code yet. Each time the
+        caller's `for` loop asks for a value, the code runs on to the next `yield`, hands out that value, and waits
+        there. (The argument `generator` is something else with the same name: the source of random numbers.)
     """
     # TODO 3.4: write your code here, in place of the next line
     raise NotImplementedError

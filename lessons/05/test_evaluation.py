@@ -89,8 +89,8 @@ def test_loss_by_noise_level(loss_by_noise_level: Callable[..., Tensor], seed: i
         given, others = list(levels), _random_states()
         with unchanged(images=model.like):
             losses = loss_by_noise_level(model, model.like, given)
-        says = "`levels` belongs to the caller and must stay as it was."
-        expect(given == levels, says, expected="`levels` as it was", got="`levels` changed in place")
+        says = "`levels` belongs to the caller and must not change."
+        expect(given == levels, says, expected="`levels` unchanged", got="`levels` changed in place")
         for name, state in _random_states().items():
             says = "The global random generators of Python and numpy stay as they were."
             expect(state == others[name], says, got=f"{name}'s global generator seeded or used")
@@ -142,7 +142,10 @@ def _expect_called(model: RecordingModel, levels: Sequence[float]) -> list[Tenso
     """Check that the model got all images at each noise level. Returns its inputs, (N, C, H, W) for each level."""
     n, given = len(model.like), torch.stack(model.levels) if model.levels else torch.zeros(0)
     says = "The model gets each image once at each noise level."
-    count = {"expected": f"{n} images at {len(levels)} levels: {n * len(levels)}", "got": str(len(given))}
+    count = {
+        "expected": f"{n * len(levels)} images ({n} at each of {len(levels)} levels)",
+        "got": f"{len(given)} images",
+    }
     expect(len(given) == n * len(levels), says, **count, evidence=given)
     near = [(given - level).abs() <= NEAR for level in levels]
     says = "The model gets each of the noise levels, with all of the images."

@@ -258,7 +258,7 @@ def plot(report: Report) -> Figure:
         beside = [n * 1.06 ** (k - 1) for n in steps]  # because the bars would hide each other
         top.errorbar(beside, best, yerr=torch.stack([best - low, high - best]), capsize=3, **style)
         from_many = [recipe["from_many"] for recipe in recipes]
-        middle.plot(steps, from_many, **(style | {"label": None}))  # because a legend would hide a curve
+        middle.plot(steps, from_many, **(style | {"label": None}))  # the legend of the top plot is enough
         bottom.plot(steps, [recipe["detail"] for recipe in recipes], **style)
     low, _, high = report["real"]
     top.axhspan(low, high, color=INK, alpha=0.25, linewidth=0, label="real images")
@@ -271,7 +271,7 @@ def plot(report: Report) -> Figure:
 
 def _label(top: Any, middle: Any, bottom: Any) -> None:
     top.set(title="Distance from real images", ylabel="relative to real images")
-    middle.set(title=f"Distance from the images of {MANY[0]} steps", ylabel="1 is black from white", yscale="log")
+    middle.set(title=f"Distance from the images of {MANY[0]} steps", ylabel="1: black from white", yscale="log")
     ticks = (0.01, 0.02, 0.05, 0.1, 0.2)
     middle.set_yticks(ticks, map(str, ticks))
     middle.set_yticks([], minor=True)

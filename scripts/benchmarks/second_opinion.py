@@ -1,4 +1,4 @@
-"""How reliable `dino doctor` is: its diagnoses of runs that it isn't compared with.
+"""Measurement of how reliable `dino doctor` is: its diagnoses of runs that it isn't compared with.
 
     python scripts/benchmarks/second_opinion.py
 

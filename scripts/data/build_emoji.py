@@ -112,7 +112,8 @@ ATTRIBUTION = (
     "Noto Emoji, Google, Apache-2.0. Twemoji, Copyright 2014-2021 Twitter, Inc and other contributors, "
     "Copyright 2022-present Jason Sofonia & Justine De Caires, CC-BY 4.0 "
     "(https://creativecommons.org/licenses/by/4.0/). Fluent Emoji, Copyright (c) Microsoft Corporation, MIT. "
-    "Changed: put on white, scaled to 64x64 pixels. Licences: dino/data/NOTICE.md of Dino Diffusion."
+    "Changed: put on white, scaled to 64x64 pixels. "
+    "Licences: dino/data/NOTICE.md of Dino Diffusion."  # codespell:ignore
 )
 
 

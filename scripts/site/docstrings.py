@@ -1,4 +1,4 @@
-"""What the reference adds to the docstrings of the code: the comments beside fields and constants, and links.
+"""Additions of the reference to the docstrings of the code: the comments beside fields and constants, and links.
 
 The code explains a field or a constant in the comment beside it, which mkdocstrings doesn't read. (The extension
 griffe-sphinx reads only `#:` comments, and griffe-fieldz only `dataclasses.field(metadata=...)`.) And a name in

@@ -129,9 +129,9 @@ def on_post_template(output_content: str, config: MkDocsConfig, **_: Any) -> str
     return _finish(output_content, f"{urlsplit(config.site_url or '').path.rstrip('/')}/about.html")
 
 
-def _finish(html: str, about: str) -> str:
+def _finish(html: str, about_page: str) -> str:
     """Link the last word of the footer, and keep the header from asking GitHub for the repository's stars."""
-    html = html.replace("See About.", f'See <a href="{about}">About</a>.')
+    html = html.replace("See About.", f'See <a href="{about_page}">About</a>.')
     return html.replace(' data-md-component="source"', "")
 
 

@@ -1,4 +1,4 @@
-"""Right answers to the exercises, written in many ways, and hostile ones: what the graders are tested with."""
+"""Right answers to the exercises, written in many ways, and malicious ones, to test the graders with."""
 
 from collections.abc import Callable
 from typing import TypeVar

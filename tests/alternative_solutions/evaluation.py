@@ -1,4 +1,4 @@
-"""Right answers to lesson 05, each written differently: the grader must accept them all."""
+"""Right answers to lesson 05, each written in a different way. The grader must accept them all."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ def decorated(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tens
 
 
 @answers("loss_by_noise_level")
-def picture_by_picture(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
+def image_by_image(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     generator = torch.Generator().manual_seed(3)
     sums = torch.zeros(len(levels), dtype=images.dtype)
     for image in images.split(1):
@@ -48,9 +48,9 @@ def all_in_one_call(model: nn.Module, images: Tensor, levels: Sequence[float]) -
     n, many = len(images), len(levels)
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)).to(images).repeat(many, 1, 1, 1)
     clean = images.repeat(many, 1, 1, 1)
-    told = torch.tensor(levels, dtype=images.dtype).repeat_interleave(n).view(-1, 1, 1, 1)
+    given = torch.tensor(levels, dtype=images.dtype).repeat_interleave(n).view(-1, 1, 1, 1)
     with torch.no_grad():
-        denoised = model(clean.lerp(noise, told), told)
+        denoised = model(clean.lerp(noise, given), given)
     return (denoised - clean).square().view(many, -1).mean(1)
 
 
@@ -58,9 +58,9 @@ def all_in_one_call(model: nn.Module, images: Tensor, levels: Sequence[float]) -
 def seeded_again_at_each_level(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
     def one(level: float) -> Tensor:
         noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64).to(images)
-        told = torch.full((len(images), 1, 1, 1), level).to(images)
+        given = torch.full((len(images), 1, 1, 1), level).to(images)
         with torch.no_grad():
-            return torch.mean((images - model(torch.lerp(images, noise, told), told)) ** 2)
+            return torch.mean((images - model(torch.lerp(images, noise, given), given)) ** 2)
 
     return torch.stack(list(map(one, levels)))
 
@@ -93,16 +93,16 @@ def asked_of_a_copy(model: nn.Module, images: Tensor, levels: Sequence[float]) -
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(1), dtype=images.dtype)
     found = {}
     for level in sorted(levels):
-        told = images.new_full((1, 1, 1, 1), level)
+        given = images.new_full((1, 1, 1, 1), level)
         with torch.no_grad():
-            found[level] = F.mse_loss(twin(mix(images, noise, told), told), images)
+            found[level] = F.mse_loss(twin(mix(images, noise, given), given), images)
     return torch.stack([found[level] for level in levels])
 
 
 def _ask(model: nn.Module, images: Tensor, noise: Tensor, level: float) -> Tensor:
-    told = images.new_tensor([[[[level]]]])
+    given = images.new_tensor([[[[level]]]])
     with torch.no_grad():
-        return model(noisy=images + level * (noise - images), noise_level=told).detach()
+        return model(noisy=images + level * (noise - images), noise_level=given).detach()
 
 
 # ---- laplacian_pyramid ----------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def all_sizes_first(images: Tensor, n_levels: int) -> list[Tensor]:
 
 
 @answers("laplacian_pyramid")
-def from_the_first_picture(images: Tensor, n_levels: int) -> list[Tensor]:
+def from_the_first_image(images: Tensor, n_levels: int) -> list[Tensor]:
     sizes = [F.avg_pool2d(images, 2**i) for i in range(n_levels)]
     return [a - F.interpolate(b, scale_factor=2, mode="nearest") for a, b in pairwise(sizes)] + sizes[-1:]
 
@@ -164,7 +164,7 @@ def as_a_tuple_by_blocks(images: Tensor, n_levels: int) -> tuple[Tensor, ...]:
 def by_resizing(images: Tensor, n_levels: int) -> list[Tensor]:
     levels = []
     for _ in range(n_levels - 1):
-        half = F.interpolate(images, scale_factor=0.5, mode="bilinear")  # for exactly one half, the mean of 2 x 2
+        half = F.interpolate(images, scale_factor=0.5, mode="bilinear")  # at exactly one half, the mean of 2 x 2
         levels.append(images - torch.kron(half, torch.ones(2, 2, dtype=half.dtype)))
         images = half
     return [*levels, images]
@@ -249,7 +249,7 @@ def sorted_downwards(points_a: Tensor, points_b: Tensor, directions: Tensor) -> 
 
 @answers("sliced_distance")
 def by_the_area_between(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
-    """The area between the two distribution functions: the same number, from another definition."""
+    """Return the area between the two distribution functions: the same number, from another definition."""
     m, means = len(points_a), []
     for direction in directions.unbind(1):
         both = torch.cat([points_a @ direction, points_b @ direction])
@@ -281,7 +281,7 @@ def refuse(images_a: Tensor, images_b: Tensor) -> None:
 
 
 def sizes(images: Tensor) -> Iterator[Tensor]:
-    """The pyramid's levels, written once more."""
+    """Yield the levels of the pyramid, computed in another way."""
     while True:
         height, width = images.shape[2:]
         if height % 2 or width % 2 or min(height, width) < 2 * COARSEST:
@@ -292,8 +292,8 @@ def sizes(images: Tensor) -> Iterator[Tensor]:
         images = smaller
 
 
-def crowd(level: Tensor, places: Tensor) -> Tensor:
-    """Patches, in another order than the exercise's: the distance doesn't mind."""
+def patches_in_rows(level: Tensor, places: Tensor) -> Tensor:
+    """Return the patches, in another order than in the exercise. The order doesn't change the distance."""
     return torch.cat([level[:, :, y : y + PATCH, x : x + PATCH].flatten(1) for y, x in places.tolist()])
 
 
@@ -312,7 +312,7 @@ def directions_before_places(images_a: Tensor, images_b: Tensor, *, generator: G
         high, wide = (side - PATCH + 1 for side in a.shape[2:])
         flat = torch.randint(high * wide, (N_PATCHES,), generator=generator, device=a.device)
         places = torch.stack([flat // wide, flat % wide], 1)
-        a, b = crowd(a, places), crowd(b, places)
+        a, b = patches_in_rows(a, places), patches_in_rows(b, places)
         deviation = torch.stack([a, b]).std()
         found.append(apart(a, b, directions).item() / max(deviation.item(), 1e-8))
     return sum(found) / len(found)
@@ -326,7 +326,7 @@ def scaled_at_the_end(images_a: Tensor, images_b: Tensor, *, generator: Generato
         n += 1
         scale = torch.tensor([float(side - PATCH + 1) for side in a.shape[2:]])
         places = (torch.rand(N_PATCHES, 2, generator=generator, device=a.device) * scale).long()
-        a, b = crowd(a, places), crowd(b, places)
+        a, b = patches_in_rows(a, places), patches_in_rows(b, places)
         directions = torch.randn(a.shape[1], N_DIRECTIONS, generator=generator, device=a.device, dtype=a.dtype)
         directions /= directions.norm(dim=0, keepdim=True)
         deviation = torch.cat([a.flatten(), b.flatten()]).std(unbiased=False)
@@ -347,7 +347,7 @@ def the_same_directions_at_all_levels(images_a: Tensor, images_b: Tensor, *, gen
         rows = torch.randint(0, high, (N_PATCHES, 1), generator=generator, device=a.device)
         columns = torch.randint(0, wide, (N_PATCHES, 1), generator=generator, device=a.device)
         places = torch.cat([rows, columns], dim=1)
-        both = torch.cat([crowd(a, places), crowd(b, places)])
+        both = torch.cat([patches_in_rows(a, places), patches_in_rows(b, places)])
         both = both / (both.std() + 1e-8)
         found.append(apart(*both.chunk(2), directions))
     return float(sum(found) / len(found))
@@ -380,7 +380,7 @@ def direction_after_direction(images_a: Tensor, images_b: Tensor, *, generator: 
         tops = [
             torch.randint(x - PATCH + 1, (N_PATCHES,), generator=generator, device="cpu") for x in level[0].shape[2:]
         ]
-        a, b = (crowd(x, torch.stack(tops, 1)) for x in level)
+        a, b = (patches_in_rows(x, torch.stack(tops, 1)) for x in level)
         scale = torch.cat((a, b)).std().clamp_min(1e-9)
         parts = []
         for _ in range(8):
@@ -390,7 +390,7 @@ def direction_after_direction(images_a: Tensor, images_b: Tensor, *, generator: 
     return np.mean([distance.item() for distance in distances])  # a float64 of numpy is a float
 
 
-# ---- nearest_neighbors ---------------------------------------------------------------------------------------------
+# ---- nearest_neighbors ----------------------------------------------------------------------------------------------
 
 
 @answers("nearest_neighbors")
@@ -441,14 +441,14 @@ def the_least_again_and_again(samples: Tensor, images: Tensor, k: int = 1) -> tu
 
 
 @answers("nearest_neighbors")
-def turned_round_and_back(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+def negated_and_back(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     apart = torch.linalg.vector_norm(samples[:, None] - images, dim=(2, 3, 4)) / samples[0].numel() ** 0.5
     values, indices = torch.topk(-apart, k)
     return -values, indices
 
 
 @answers("nearest_neighbors")
-def by_numpy_s_sort(samples: Tensor, images: Tensor, k: int = 1) -> list[Tensor]:
+def by_sort_of_numpy(samples: Tensor, images: Tensor, k: int = 1) -> list[Tensor]:
     a, b = samples.numpy()[:, None], images.numpy()[None]
     every = np.sqrt(((a - b) ** 2).mean(axis=(2, 3, 4)))
     order = np.argsort(every, axis=1)[:, :k]

@@ -1,4 +1,4 @@
-"""Right answers to lesson 03, each written differently: the grader must accept them all."""
+"""Right answers to lesson 03, each written in a different way. The grader must accept them all."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -31,10 +31,10 @@ def sum_and_count(model: nn.Module, clean: Tensor, *, generator: Random = None) 
 
 @answers("denoising_loss")
 def image_after_image(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
-    guesses = model(*add_noise(clean, generator=generator))
+    predictions = model(*add_noise(clean, generator=generator))
     total = torch.zeros((), dtype=clean.dtype)
-    for guess, target in zip(guesses, clean):
-        total = total + (guess - target).pow(2).mean()
+    for prediction, target in zip(predictions, clean):
+        total = total + (prediction - target).pow(2).mean()
     return total / len(clean)
 
 
@@ -63,8 +63,8 @@ def by_norm(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Ten
     for image in clean:
         levels.append(draw(1, 1, 1))
         images.append((1 - levels[-1]) * image + levels[-1] * draw(*image.shape))
-    guess = model(torch.stack(images), torch.stack(levels))
-    return torch.einsum("nchw,nchw->", guess - clean, guess - clean) / clean.numel()
+    denoised = model(torch.stack(images), torch.stack(levels))
+    return torch.einsum("nchw,nchw->", denoised - clean, denoised - clean) / clean.numel()
 
 
 @answers("denoising_loss")

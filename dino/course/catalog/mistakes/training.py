@@ -144,7 +144,10 @@ def first_image_only(model: nn.Module, clean: Tensor, *, generator: Random = Non
     return F.mse_loss(model(noisy, level)[0], clean[0])
 
 
-@mistake("denoising_loss", "The prediction is clamped to [0, 1] first, so a prediction far outside gets no push back.")
+@mistake(
+    "denoising_loss",
+    "The prediction is clamped to [0, 1] first, so nothing pushes back a prediction outside that range.",
+)
 def clamped(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level).clamp(0, 1), clean)
@@ -199,7 +202,7 @@ def no_gradients(model: nn.Module, clean: Tensor, *, generator: Random = None) -
         return F.mse_loss(model(noisy, level), clean)
 
 
-@mistake("denoising_loss", "backward() is called inside already. That belongs to the next exercise.")
+@mistake("denoising_loss", "This function already calls backward(). That belongs to the next exercise.")
 def backward_inside(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     loss = F.mse_loss(model(noisy, level), clean)
@@ -973,7 +976,7 @@ Average = nn.Module | None
 
 @mistake(
     "train",
-    "The losses are returned as a list when all the training is done. Hand out each loss when it is there.",
+    "The losses are returned as a list when all the training is done. Hand out each loss right after its step.",
 )
 def list_returned(
     model: nn.Module,
