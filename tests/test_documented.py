@@ -22,7 +22,8 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "scripts").glob("*/*.py")),
 ]  # fmt: skip
 COMMAND = re.compile(
-    r"(?:uv run )?(?:python (?:-m )?)?(dino|scripts/\w+/\w+\.py|scripts\.\w+\.\w+)(?=[ `]|$)((?: [^`#|\n]+)?)"
+    r"(?:uv run )?(?P<program>(?:python -m )?dino|python scripts/\w+/\w+\.py|python -m scripts\.\w+\.\w+)(?=[ `]|$)"
+    r"(?P<arguments>(?: [^`#|\n]+)?)"
 )
 CODE = re.compile(r"^ *```[^\n]*\n(.*?)^ *```|`([^`]+)`|^ {4}([^`\n]+)$", re.MULTILINE | re.DOTALL)
 
@@ -33,7 +34,9 @@ def commands_in(text: str) -> list[tuple[str, list[str]]]:
     for block, inline, indented in CODE.findall(text):
         code = re.sub(r"\\\n\s*", " ", block or indented) or inline.replace("\n", " ")
         commands = (COMMAND.match(line.strip()) for line in code.splitlines())
-        found += [(command[1], shlex.split(command[2])) for command in commands if command]
+        found += [
+            (command["program"].split()[-1], shlex.split(command["arguments"])) for command in commands if command
+        ]
     return [(name, arguments) for name, arguments in found if "..." not in arguments]
 
 

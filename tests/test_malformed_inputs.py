@@ -333,7 +333,7 @@ def test_weights_that_do_not_fit_are_refused_and_the_first_difference_is_named(f
             (lambda _, metadata: metadata.update(step=10**9), "is wrong about the steps of its run or its precision"),
             (lambda _, metadata: metadata.update(precision=ESCAPE), "is wrong about the steps of its run"),
             (lambda _, metadata: metadata.update(optimizer=NESTED), "does not say how far its run is"),
-            (optimizer("class", NESTED), "holds the state of another optimizer: [[[[[[...], [...], [...]"),
+            (optimizer("class", NESTED), "holds the state of another optimizer: [[["),
             (optimizer("class", ESCAPE), r"holds the state of another optimizer: '\x1b[31m\nred"),
             (optimizer("numbers", NESTED), "holds the state of another optimizer"),
             (optimizer("numbers", {ESCAPE: 1}), "the optimizer keeps other numbers"),

@@ -11,6 +11,7 @@ import pytest
 from dino.common.errors import DinoError
 from dino.course import progress
 from dino.course.curriculum import LESSONS, Course, Lesson, mistakes_file
+from dino.course.stubs import stub
 from dino.course.verdict import Verdict
 
 REPOSITORY = Course(Path(__file__).parents[1])
@@ -43,6 +44,8 @@ def course(tmp_path: Path) -> Course:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
 def test_every_project_file_that_a_grader_opens_is_in_the_fingerprint(lesson: Lesson, course: Course) -> None:
+    file = course.lesson_file(lesson)  # one answer is wrong, so that it is compared with the known mistakes
+    file.write_text(stub(REPOSITORY, lesson).replace("raise NotImplementedError", "raise ValueError", 1))
     command = [sys.executable, "-c", LOADED_BY_A_GRADER, str(course.root), lesson.number]
     done = subprocess.run(command, cwd=REPOSITORY.root, capture_output=True, text=True, check=True)
     opened = {
@@ -50,10 +53,7 @@ def test_every_project_file_that_a_grader_opens_is_in_the_fingerprint(lesson: Le
     }
     package = REPOSITORY.root / "dino"
     ours = {path for path in opened if path.is_relative_to(package) or path.is_relative_to(course.root)}
-    ours -= {
-        course.lesson_file(lesson),
-        course.contact_sheet(lesson),
-    }  # the learner's own, and what grading writes
+    ours -= {file, course.contact_sheet(lesson)}  # the learner's own, and what grading writes
     ours = {path for path in ours if path.exists() and not path.name.startswith(".")}  # a temporary is gone by now
     counted = {path.resolve() for path in progress.grading_files(course, lesson)}
     assert {package / f"{lesson.name}.py", mistakes_file(lesson), course.grader(lesson)} <= ours

@@ -20,8 +20,8 @@ from dino.course.curriculum import Course
 from dino.course.setup_check import (
     check_device,
     check_folder,
+    check_images,
     check_libraries,
-    check_pictures,
     check_python,
     check_setup,
     check_torch,
@@ -219,7 +219,7 @@ def test_missing_and_incomplete_pictures_are_reported(
         file.write_bytes(content)
     monkeypatch.setattr(setup_check, "EMBEDDED", file)
     with pytest.raises(DinoError, match=says):
-        check_pictures()
+        check_images()
 
 
 def test_the_folder_is_created_and_left_empty(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from scripts.site.address import Address  # noqa: E402
 from scripts.site.lessons import PageMacros, narrow, stub_of  # noqa: E402
 from scripts.site.links import module_pages, resolve_links  # noqa: E402
 from scripts.site.macros import expand  # noqa: E402
-from scripts.site.paths import DOCS, SiteError  # noqa: E402
+from scripts.site.paths import SiteError  # noqa: E402
 
 pytestmark = pytest.mark.timeout(1800)  # the first build runs every lesson
 
@@ -279,7 +279,8 @@ def test_the_search_finds_noise_level(visitor: Visitor) -> None:
 
 
 WITH_AN_ADDRESS = """
-import sys
+import logging, sys
+logging.basicConfig(level=logging.WARNING)  # prints what --strict fails on
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 config = load_config("mkdocs.yml", strict=True, site_dir=sys.argv[1], site_url="https://someone.github.io/dino/")
@@ -419,7 +420,7 @@ def test_a_formula_that_is_not_latex_is_reported_with_its_page() -> None:
 def test_the_font_has_every_character_of_the_formulas(site: Path) -> None:
     from fontTools.ttLib import TTFont
 
-    font = TTFont(DOCS / "stylesheets" / "stix-two-math.woff2").getBestCmap()
+    font = TTFont(site / "stylesheets" / "stix-two-math.woff").getBestCmap()
     for path in site.rglob("*.html"):
         for formula in re.findall(r"<math.*?</math>", path.read_text(encoding="utf-8"), re.DOTALL):
             text = re.sub(r"<code>.*?</code>|<[^>]*>", "", formula)
@@ -619,10 +620,10 @@ def test_links_that_lead_nowhere_yet_become_plain_words() -> None:
     there, planned = {"a.md", "reference/noise.md"}, {"glossary.md"}
     text = (
         "[level](../glossary.md#noise-level), [a](../a.md), [noise.py](../../dino/noise.py), "
-        "[hints](../../lessons/01/hints.md)\n\n```text\n[x](../glossary.md)\n```\n"
+        "[tests](../../lessons/01/test_noise.py)\n\n```text\n[x](../glossary.md)\n```\n"
     )
     unknown = resolve_links(text, "lessons/b.md", there, planned, Address())
-    assert "level, [a](../a.md), [noise.py](../reference/noise.md), hints (`lessons/01/hints.md`)" in unknown
+    assert "level, [a](../a.md), [noise.py](../reference/noise.md), tests (`lessons/01/test_noise.py`)" in unknown
     assert "```text\n[x](../glossary.md)\n```" in unknown
     known = resolve_links(text, "lessons/b.md", there, planned, KNOWN)
     assert "[noise.py](https://github.com/someone/dino-diffusion/blob/main/dino/noise.py)" in known

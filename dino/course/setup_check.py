@@ -44,7 +44,7 @@ def check_setup(course: Course | None = None) -> list[tuple[str, str, bool]]:
         ("torch", check_torch),
         ("libraries", check_libraries),
         ("device", check_device),
-        ("pictures", check_pictures),
+        ("pictures", check_images),
         ("folder", lambda: check_folder(course or find_course())),
     ]
     return [(what, *_run(check)) for what, check in checks]
@@ -133,7 +133,7 @@ def check_device() -> str:
     return f"{cores} and no GPU; the lessons don't need one"
 
 
-def check_pictures() -> str:
+def check_images() -> str:
     """Check that the embedded emoji are present and complete, as far as the file's ends show."""
     shown = "/".join(EMBEDDED.parts[-3:])
     restore = f"restore it with: git checkout -- {shown}"

@@ -83,7 +83,7 @@ class Tutor:
         if self.verdicts:
             self.writer.line()
             if not self.interrupted:
-                self._report_pictures()
+                self._report_contact_sheets()
             self.record.save()
             self.writer.line(f"  {self.record.summary(list(self.verdicts))}")
         elif not (self.errors or self.interrupted or self.reported_integration):
@@ -120,13 +120,13 @@ class Tutor:
         for what, found, is_fine in checks:
             self._write_beside(f"  set-up {what:<10} ", [found], green=is_fine, red=not is_fine)
 
-    def _report_pictures(self) -> None:
+    def _report_contact_sheets(self) -> None:
         for lesson, verdicts in self.verdicts.items():
             hung = any(verdict.outcome == "stopped" for verdict in verdicts)  # drawing would hang as well
             unwritten = [verdict.exercise for verdict in verdicts if verdict.outcome == "unwritten"]
             with contextlib.suppress(DinoError):  # about the set-up, and reported before
-                picture = self.sandbox().draw(lesson, list(lesson.exercises) if hung else unwritten)
-                shown = f"{self._short(picture)}  (yours on the left)" if isinstance(picture, Path) else picture
+                drawn = self.sandbox().draw(lesson, list(lesson.exercises) if hung else unwritten)
+                shown = f"{self._short(drawn)}  (yours on the left)" if isinstance(drawn, Path) else drawn
                 self.writer.line(f"  picture  {shown}")
 
     def _report_integration(self, facts: dict[str, Any]) -> None:

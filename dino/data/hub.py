@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..common.errors import DinoError, first_line, printable
 from .encoded_image import EncodedImage
@@ -28,8 +28,7 @@ def hub_images(name: str, split: str) -> list[EncodedImage]:
     Raises:
         DinoError: if the data set can't be loaded, or has no column of images.
     """
-    import datasets
-
+    datasets = _import_datasets(name)
     _refuse_reader(name)
     with offline_unless_reachable(), _explaining(name, f", split {printable(split)}"):
         dataset = datasets.load_dataset(name, split=split)
@@ -42,8 +41,7 @@ def check_hub(name: str) -> None:
     Raises:
         DinoError: if there is no network and the data set isn't in the cache, or `name` isn't a data set.
     """
-    import datasets
-
+    datasets = _import_datasets(name)
     _refuse_reader(name)
     with offline_unless_reachable() as offline, _explaining(name):
         if offline:
@@ -134,6 +132,15 @@ def hub_answers() -> bool:
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------
+
+
+def _import_datasets(name: str) -> Any:
+    """Import `datasets`, which a machine that only trains on files may lack."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise DinoError(f"data sets of the hub, such as {name}, need another package: pip install datasets") from error
+    return datasets
 
 
 def _refuse_reader(name: str) -> None:

@@ -1,1 +1,1 @@
-"""Measurements of a model, a run or a machine, written as tables, plots and JSON."""
+"""Reports on a model, a run or a machine, as tables, plots and JSON."""

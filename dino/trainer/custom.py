@@ -49,9 +49,11 @@ class CustomTrainer(Trainer):
     def __init__(self, config: Config, *, parts: Parts, **options: Any) -> None:
         self.parts, self.own_network = parts, parts.translate is not None
         self.own_training = parts.training is not training
-        if self.own_training and distributed.N_PROCESSES * options.get("accumulate", 1) > 1:
+        accumulate = options.get("accumulate", 1)
+        if self.own_training and distributed.N_PROCESSES * accumulate > 1:
             raise DinoError(
-                "your own training step runs in one process and takes its batches whole", settings={"accumulate": False}
+                "your own training step runs in one process and takes its batches whole",
+                settings={"accumulate": False} if accumulate > 1 else {},
             )
         if self.own_network and options.get("compile") is None:
             options["compile"] = False

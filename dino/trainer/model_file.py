@@ -91,7 +91,7 @@ def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet]:
     try:
         config = Config.from_dict(metadata.get("config"), required=("size", "channels", "widths", "depths"))
         if not all(type(count) is int and 0 <= count < 2**63 for count in counts.values()):
-            raise DinoError(f"not all of {short(counts)} are counts")
+            raise DinoError(f"not all are counts: {short(counts)}")
         if 200 * sum(config.depths) < size:  # the header of a Block alone takes some hundred bytes
             with torch.device("meta"):
                 model = config.new_network()

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..common.errors import DinoError
+from .config import Config
 
 
 class NonfiniteGuard:
@@ -44,14 +45,14 @@ class NonfiniteGuard:
         """Count a step of the trainer, in which the optimizer may have taken several steps or none."""
         self.refused += self.broken
 
-    def check(self, step: int, losses: list[Tensor], batch_at: Callable[[int], Tensor], learning_rate: float) -> None:
+    def check(self, step: int, losses: list[Tensor], batch_at: Callable[[int], Tensor], config: Config) -> None:
         """Raise an error that says where numbers stopped being finite. This waits for the device.
 
         Args:
             step: the number of steps done.
             losses: the losses of the latest of these steps.
             batch_at: returns the clean images of the step that follows a number of others.
-            learning_rate: the run's, for the message.
+            config: the run's configuration.
 
         Raises:
             DinoError: if a step was refused, or a weight is NaN or infinite.
@@ -64,9 +65,12 @@ class NonfiniteGuard:
         what = "a weight" if weights_broken else "a gradient" if math.isfinite(loss) else "the loss"
         if refused and not batch_at(step - refused).isfinite().all():
             what = "an image"
+        remedy = f"Start again with a lower learning rate than {config.learning_rate:g}"
+        settings = {"learning_rate": f"{config.learning_rate / 2:g}"}
+        if config.precision != "float32":
+            remedy, settings = f"{remedy}, or in float32", settings | {"precision": "float32"}
         raise DinoError(
             f"at step {step - refused + 1 if refused else step} {what} was not a finite number, so the run stopped "
-            f"before that step. The last save is good. Start again with a lower learning rate than {learning_rate:g}, "
-            "or in float32",
-            settings={"learning_rate": f"{learning_rate / 2:g}", "precision": "float32"},
+            f"before that step. The last save is good. {remedy}",
+            settings=settings,
         )

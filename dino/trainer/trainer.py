@@ -306,6 +306,4 @@ class Trainer:
         Raises:
             DinoError: if a step had to be refused, or a weight is NaN or infinite.
         """
-        self.nonfinite.check(
-            self.step, self.unlogged, lambda step: next(self._batches(step)), self.config.learning_rate
-        )
+        self.nonfinite.check(self.step, self.unlogged, lambda step: next(self._batches(step)), self.config)

@@ -29,9 +29,7 @@ def test_mix(mix: Callable[..., Tensor], seed: int) -> None:
         "At level 0.5 the noisy image is halfway between the clean image and the noise.",
     )
     want = clean + level * (noise - clean)
-    expect_close(
-        noisy, want, "At every level, the weights of the clean image and the noise are 1 - level and level."
-    )
+    expect_close(noisy, want, "At every level, the weights of the clean image and the noise are 1 - level and level.")
     single = mix(clean.float(), noise.float(), level.float())
     expect_tensor(single, "The result of `mix` for float32 images", (N, C, H, W), dtype=torch.float32)
     expect_close(single, want.float(), "In float32, the noisy image is the same up to rounding.")

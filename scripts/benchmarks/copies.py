@@ -1,4 +1,4 @@
-"""Measurement of how reliably `dino evaluate` tells new images from copies, on images that are known to be new or copied.
+"""Measurement of how reliably `dino evaluate` tells new images from copies, on images known to be one or the other.
 
     python scripts/benchmarks/copies.py
 

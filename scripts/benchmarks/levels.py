@@ -1,4 +1,4 @@
-"""Measurement of which noise levels a network learns when: the loss at each noise level, at five stages of a run of the preset quick.
+"""Measurement of the loss at each noise level, at five stages of a run of the preset quick.
 
     python scripts/benchmarks/levels.py
 

@@ -1,6 +1,6 @@
 """Formulas: LaTeX to MathML, which browsers draw themselves, so that a page needs no JavaScript for them.
 
-Not every system has a font for mathematics, so the site has one: docs/stylesheets/stix-two-math.woff2, made by
+Not every system has a font for mathematics, so the site has one: docs/stylesheets/stix-two-math.woff, made by
 `python -m scripts.site.math_font`.
 """
 

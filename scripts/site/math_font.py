@@ -1,9 +1,9 @@
-"""`python -m scripts.site.math_font` makes docs/stylesheets/stix-two-math.woff2, the font of the site's formulas.
+"""`python -m scripts.site.math_font` makes docs/stylesheets/stix-two-math.woff, the font of the site's formulas.
 
 The file has a fiftieth of the size of STIX Two Math (SIL Open Font License), because it holds only the characters that
-a formula may need. The package ziamath has the whole font, and brotli compresses the result. Nothing else needs them:
+a formula may need. The whole font comes with the package ziamath, which nothing else needs:
 
-    uv run --with ziamath --with brotli python -m scripts.site.math_font
+    uv run --with ziamath python -m scripts.site.math_font
 """
 
 from importlib.resources import files
@@ -12,7 +12,7 @@ from fontTools import subset
 
 from scripts.site.paths import DOCS, ROOT
 
-FONT = DOCS / "stylesheets" / "stix-two-math.woff2"
+FONT = DOCS / "stylesheets" / "stix-two-math.woff"
 RANGES = (
     (0x20, 0x7E), (0x391, 0x3C9), (0x3D1, 0x3D6), (0x3F1, 0x3F5),  # ASCII and Greek
     (0x1D434, 0x1D467), (0x1D6E2, 0x1D71B),  # Latin and Greek italics
@@ -22,7 +22,7 @@ SIGNS = "¬¯±·×÷ˆˇ˘˙˜′″‖†…ℎℓℝℕℤ𝔼𝟙←↑→�
 
 def main() -> None:
     """Write the file and print its size."""
-    options = subset.Options(flavor="woff2", name_IDs=["*"], layout_features=[], hinting=False)
+    options = subset.Options(flavor="woff", name_IDs=["*"], layout_features=[], hinting=False)
     source = files("ziamath.fonts") / "STIXTwoMath-Regular.ttf"
     font = subset.load_font(str(source), options)
     subsetter = subset.Subsetter(options)

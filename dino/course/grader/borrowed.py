@@ -26,7 +26,7 @@ class Borrowed(Wrong):
 
 
 @dataclass(frozen=True)
-class _Guard:
+class _RunningAnswer:
     """The lesson and the exercise whose answer is running."""
 
     lesson: Lesson
@@ -37,7 +37,7 @@ class _Guard:
         return Borrowed(f"`{self.exercise}` must be your own work, and it {deed}.")
 
 
-_guard: _Guard | None = None  # of the learner's code that is running, if any is
+_running: _RunningAnswer | None = None  # the answer that is running, if any is
 
 
 @contextlib.contextmanager
@@ -47,16 +47,16 @@ def reference_hidden(lesson: Lesson, exercise: str, reference: types.ModuleType)
     Raises:
         Borrowed: if the code calls the reference, or opens its file or the file of its solution.
     """
-    global _guard
+    global _running
     _install_audit_hook()
-    guard = _Guard(lesson, exercise, reference)
-    stand_ins = list(_stand_ins(guard))  # kept in a list, because an id means nothing once its object is gone
+    answer = _RunningAnswer(lesson, exercise, reference)
+    stand_ins = list(_stand_ins(answer))  # kept in a list, because an id means nothing once its object is gone
     _replace({id(real): stand_in for real, stand_in in stand_ins})
-    _guard = guard
+    _running = answer
     try:
         yield
     finally:
-        _guard = None
+        _running = None
         _replace({id(stand_in): real for real, stand_in in stand_ins})
         sys.modules[reference.__name__] = reference
 
@@ -64,32 +64,32 @@ def reference_hidden(lesson: Lesson, exercise: str, reference: types.ModuleType)
 # ---- stand-ins ------------------------------------------------------------------------------------------------------
 
 
-def _stand_ins(guard: _Guard) -> Iterator[tuple[Any, Any]]:
+def _stand_ins(answer: _RunningAnswer) -> Iterator[tuple[Any, Any]]:
     """Yield the reference, its functions and the classes that are exercises, each with its stand-in."""
-    module = types.ModuleType(guard.reference.__name__)
-    vars(module).update(vars(guard.reference))
-    for name, value in vars(guard.reference).items():
-        is_exercise = name in guard.lesson.exercises
+    module = types.ModuleType(answer.reference.__name__)
+    vars(module).update(vars(answer.reference))
+    for name, value in vars(answer.reference).items():
+        is_exercise = name in answer.lesson.exercises
         if getattr(value, "__module__", "") == module.__name__ and (is_exercise or not inspect.isclass(value)):
-            stand_in = _refusing_class(value, guard) if inspect.isclass(value) else _refusing(value, name, guard)
+            stand_in = _refusing_class(value, answer) if inspect.isclass(value) else _refusing(value, name, answer)
             setattr(module, name, stand_in)
             yield value, stand_in
-    yield guard.reference, module
+    yield answer.reference, module
 
 
-def _refusing(function: Callable[..., Any], name: str, guard: _Guard) -> Callable[..., Any]:
+def _refusing(function: Callable[..., Any], name: str, answer: _RunningAnswer) -> Callable[..., Any]:
     """Return a function that looks like another one and raises `Borrowed`."""
 
     @functools.wraps(function)
     def refuse(*_: Any, **__: Any) -> None:
-        raise guard.refusal(f"calls `{name}` of dino/{guard.lesson.name}.py")
+        raise answer.refusal(f"calls `{name}` of dino/{answer.lesson.name}.py")
 
     return refuse
 
 
-def _refusing_class(real: type, guard: _Guard) -> type:
+def _refusing_class(real: type, answer: _RunningAnswer) -> type:
     """Return a subclass whose every method raises `Borrowed`."""
-    methods = {name: _refusing(value, real.__name__, guard) for name, value in vars(real).items() if callable(value)}
+    methods = {name: _refusing(value, real.__name__, answer) for name, value in vars(real).items() if callable(value)}
     return type(real)(real.__name__, (real,), {"__module__": real.__module__} | methods)
 
 
@@ -114,16 +114,16 @@ def _install_audit_hook() -> None:
     """Watch which files Python opens. A hook can't be removed, so this one does nothing when no answer is running."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and _guard and isinstance(arguments[0], str | bytes):
+        if event == "open" and _running and isinstance(arguments[0], str | bytes):
             path = Path(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100 - `resolve` would follow links
-            if _is_another_answer(path, _guard):
-                raise _guard.refusal(f"opens {'/'.join(path.parts[-3:])}")
+            if _is_another_answer(path, _running):
+                raise _running.refusal(f"opens {'/'.join(path.parts[-3:])}")
 
     sys.addaudithook(refuse)
 
 
-def _is_another_answer(path: Path, guard: _Guard) -> bool:
+def _is_another_answer(path: Path, answer: _RunningAnswer) -> bool:
     """Return whether a file is the source or the bytecode of the reference or the solution of the lesson."""
     folder = path.parent.parent if path.parent.name == "__pycache__" else path.parent
-    is_solution = folder.parts[-2:] == ("solutions", guard.lesson.number)
-    return is_solution or folder / f"{path.name.partition('.')[0]}.py" == Path(str(guard.reference.__file__))
+    is_solution = folder.parts[-2:] == ("solutions", answer.lesson.number)
+    return is_solution or folder / f"{path.name.partition('.')[0]}.py" == Path(str(answer.reference.__file__))
