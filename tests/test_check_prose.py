@@ -68,7 +68,7 @@ def test_quotations_code_and_ordinary_meanings_are_left_alone(
         "class Room: ...",
         "def find_pictures(): ...",
         "x.tensorfile",
-        "colour = 1",
+        "SHIPPED = 1",
         "from . import newness",
         "kid_spread = 1",
     ],

@@ -378,9 +378,7 @@ def test_the_commands_refuse_a_bad_file_in_one_line(run: Path, tmp_path: Path, s
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, STATE}
 
 
-def test_a_report_on_a_file_cannot_control_the_terminal(
-    run: Path, tmp_path: Path, say: Callable[..., Any]
-) -> None:
+def test_a_report_on_a_file_cannot_control_the_terminal(run: Path, tmp_path: Path, say: Callable[..., Any]) -> None:
     shutil.copy(run / WEIGHTS, tmp_path)
     lies = {"precision": f"\ud800{ESCAPE}", "loss": ESCAPE, "dino": ESCAPE, ESCAPE: ESCAPE}
     forge(tmp_path / WEIGHTS, lambda _, metadata: (metadata.update(lies), metadata["config"].update(data="x" * 10**6)))
