@@ -27,6 +27,67 @@ if TYPE_CHECKING:  # importing torch takes two seconds, too long for --help
     from ..trainer.trainer import Trainer
 
 
+# ---- options --------------------------------------------------------------------------------------------------------
+
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="quick, full or original. By default what suits the hardware."),
+]
+TrainingData = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE", help="emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set."
+    ),
+]
+Size = Annotated[int | None, typer.Option(metavar="N", help="Side of the square images, in pixels.")]
+Channels = Annotated[int | None, typer.Option(metavar="N", help="3 for color, 1 for gray.")]
+Images = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="How long to train: the number of images seen, counting repeats. With --resume, a later end.",
+    ),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(metavar="X", min=0, help="Stop after this many minutes. You can --resume the run later."),
+]
+BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Images in one step.")]
+LearningRate = Annotated[float | None, typer.Option(metavar="X", help="How far one step moves the weights.")]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")]
+Accumulate = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, help="Process each batch in N parts, to need less memory. The result is the same."
+    ),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option("--compile/--no-compile", help="Fuse the network's layers. By default on a GPU."),
+]
+RunSeed = Annotated[
+    int | None,
+    typer.Option(metavar="N", callback=checked_seed, help="Determines every random number of the run."),
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="The run folder to write. By default a new one under runs/.")
+]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Resume the run in this folder, with its own settings.")
+]
+Mine = Annotated[
+    bool,
+    typer.Option("--mine", help="Train with your own code from the lessons. All of it must pass."),
+]
+FillIn = Annotated[
+    bool,
+    typer.Option("--fill-in", help="With --mine: use dino's code for lessons that don't pass yet."),
+]
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+
 @app.command(
     epilog="""
 [bold]Examples[/bold]
@@ -47,63 +108,23 @@ Ctrl-C saves and stops, and nothing is lost. The exit status is then 130.
 """
 )
 def train(
-    preset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="quick, full or original. By default what suits the hardware."),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE", help="emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set."
-        ),
-    ] = None,
+    preset: Preset = None,
+    data: TrainingData = None,
     split: Split = None,
-    size: Annotated[int | None, typer.Option(metavar="N", help="Side of the square images, in pixels.")] = None,
-    channels: Annotated[int | None, typer.Option(metavar="N", help="3 for color, 1 for gray.")] = None,
-    images: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="How long to train: the number of images seen, counting repeats. With --resume, a later end.",
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(metavar="X", min=0, help="Stop after this many minutes. You can --resume the run later."),
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images in one step.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(metavar="X", help="How far one step moves the weights.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")] = None,
-    accumulate: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, help="Process each batch in N parts, to need less memory. The result is the same."
-        ),
-    ] = 1,
-    compile: Annotated[
-        bool | None,
-        typer.Option("--compile/--no-compile", help="Fuse the network's layers. By default on a GPU."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", callback=checked_seed, help="Determines every random number of the run."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The run folder to write. By default a new one under runs/.")
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Resume the run in this folder, with its own settings.")
-    ] = None,
-    mine: Annotated[
-        bool,
-        typer.Option("--mine", help="Train with your own code from the lessons. All of it must pass."),
-    ] = False,
-    fill_in: Annotated[
-        bool,
-        typer.Option("--fill-in", help="With --mine: use dino's code for lessons that don't pass yet."),
-    ] = False,
+    size: Size = None,
+    channels: Channels = None,
+    images: Images = None,
+    minutes: Minutes = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    precision: Precision = None,
+    accumulate: Accumulate = 1,
+    compile: Compile = None,
+    seed: RunSeed = None,
+    out: Out = None,
+    resume: Resume = None,
+    mine: Mine = False,
+    fill_in: FillIn = False,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
