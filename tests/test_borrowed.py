@@ -17,17 +17,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_stand_ins_replace_the_reference_everywhere_and_are_gone_afterwards() -> None:
-    names = (sampler, "generate"), (dino, "generate"), (dino, "sampler"), (batched_sampling, "generate")
+    names = (sampler, "generate"), (dino, "generate"), (dino, "sampler"), (batched_sampling, "denoise")
     before = [getattr(module, name) for module, name in names]
     with reference_hidden(find_lesson("04"), "generate", sampler):
         assert sys.modules["dino.sampler"] is not sampler
         assert importlib.import_module("dino.sampler") is dino.sampler is not sampler
         assert sampler.generate is before[0]  # whoever has the real module keeps it
-        for generate in (dino.generate, dino.sampler.generate, batched_sampling.generate):
-            with pytest.raises(
-                Borrowed, match=r"`generate` must be your own work, and it calls `generate` of dino/sam"
-            ):
+        for generate in (dino.generate, dino.sampler.generate):
+            with pytest.raises(Borrowed, match="`generate` must be your own work, and it calls `generate` of dino/sam"):
                 generate(None, 1)
+        with pytest.raises(Borrowed, match="`generate` must be your own work, and it calls `denoise` of dino/sampler"):
+            batched_sampling.denoise(None, torch.zeros(1), [1, 0])
     assert [getattr(module, name) for module, name in names] == before
     assert sys.modules["dino.sampler"] is sampler
 
@@ -37,6 +37,17 @@ def test_public_names_that_were_first_used_by_an_answer_are_real_afterwards() ->
     with reference_hidden(find_lesson("04"), "denoise", sampler):
         assert dino.denoise is not sampler.denoise
     assert dino.denoise is sampler.denoise
+
+
+def test_a_stand_in_that_is_kept_works_like_the_real_one_afterwards() -> None:
+    with reference_hidden(find_lesson("04"), "generate", sampler):
+        kept, module = dino.sampler.noise_schedule, dino.sampler
+    assert torch.equal(kept(4), sampler.noise_schedule(4))
+    with reference_hidden(find_lesson("01"), "mix", noise):
+        assert torch.equal(module.noise_schedule(4), sampler.noise_schedule(4))
+    with reference_hidden(find_lesson("02"), "UNet", denoiser):
+        network = dino.denoiser.UNet
+    assert network(1, (4,), (1,))(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 1, 1)).shape == (1, 1, 4, 4)
 
 
 def test_a_module_that_an_answer_put_in_place_of_the_reference_is_gone_afterwards() -> None:

@@ -275,7 +275,7 @@ CALLING = {  # ways to another answer: the first lines, and an expression for th
     "the file of the reference": ("import dino, runpy", "runpy.run_path(dino.__path__[0] + '/sampler.py')['generate']"),
     "a module that imports it": (
         "import dino.trainer.batched_sampling as trainer",
-        "lambda model, n, **options: trainer.generate(model, n, **options)",
+        "lambda model, n, **options: list(trainer.denoise(model, torch.rand(n, *options['image_shape']), [1, 0]))",
     ),
     "the solution": ("import runpy", f"runpy.run_path({str(SOLUTION)!r})['generate']"),
     "the solution as a module": (
@@ -304,7 +304,7 @@ def test_an_answer_that_finds_another_answer_is_refused(sandbox: Sandbox, write,
 @pytest.mark.parametrize("answer", ["return dino.sampler.denoise(*args)", "yield from dino.sampler.denoise(*args)"])
 def test_a_generator_that_borrows_is_refused_however_late_it_runs(sandbox: Sandbox, write, answer: str) -> None:
     lesson, exercise = find_exercise("denoise")
-    code = f"import dino.sampler\n\n\ndef denoise(model, noisy, schedule, step_size):\n    {answer}"
+    code = f"import dino.sampler\n\n\ndef denoise(model, noisy, schedule, step_size=2.0):\n    {answer}"
     write(lesson, solved_but(lesson, exercise, code.replace("*args", "model, noisy, schedule, step_size")))
     verdict = sandbox.grade(lesson, exercise)
     assert verdict.says == "`denoise` must be your own work, and it calls `denoise` of dino/sampler.py."

@@ -356,7 +356,7 @@ def test_a_folder_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, blobs
     (folder / "log.csv").write_text("step,images\n1,2\n")
     assert "isn't the log of a run" in refused(folder)
     (folder / "log.csv").write_text(log.splitlines()[0] + "\n")
-    assert "has hardly begun" in refused(folder)
+    assert "is too short to diagnose" in refused(folder)
     (folder / "log.csv").write_text(log)
     (folder / "samples" / "holiday.png").write_bytes(b"no picture")
     assert "holiday.png isn't a sample grid" in refused(folder)

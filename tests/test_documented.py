@@ -1,5 +1,6 @@
 """Every command in the README, the docs, the lessons and the docstrings of scripts can be run as it is written."""
 
+import ast
 import importlib
 import inspect
 import re
@@ -28,6 +29,12 @@ COMMAND = re.compile(
 CODE = re.compile(r"^ *```[^\n]*\n(.*?)^ *```|`([^`]+)`|^ {4}([^`\n]+)$", re.MULTILINE | re.DOTALL)
 
 
+def text_of(page: Path) -> str:
+    """Return the text of a page, or the docstring of a program."""
+    text = page.read_text(encoding="utf-8")
+    return text if page.suffix == ".md" else ast.get_docstring(ast.parse(text)) or ""
+
+
 def commands_in(text: str) -> list[tuple[str, list[str]]]:
     """Return each program in code blocks and code spans, with its arguments."""
     found = []
@@ -48,7 +55,7 @@ def test_commands_are_found() -> None:
         ("dino", ["sample", "-n", "4"]), ("dino", ["train", "--mine"]), ("scripts/benchmarks/gpu.py", ["--out", "x"]),
         ("scripts.site.notebooks", ["--check"]),
     ]  # fmt: skip
-    assert sum(len(commands_in(page.read_text(encoding="utf-8"))) for page in PAGES) > 150
+    assert sum(len(commands_in(text_of(page))) for page in PAGES) > 150
 
 
 def module_of(name: str) -> ModuleType:
@@ -69,7 +76,7 @@ def program(name: str) -> typer.Typer:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_on_the_page_can_be_run(page: Path) -> None:
-    for name, arguments in commands_in(page.read_text(encoding="utf-8")):
+    for name, arguments in commands_in(text_of(page)):
         if name.startswith("scripts.site."):  # these programs use argparse, which ignores unknown options before --help
             source = inspect.getsource(module_of(name).main)
             assert all(f'"{argument}"' in source for argument in arguments), f"{name} {shlex.join(arguments)}"

@@ -501,6 +501,7 @@ def test_another_kind_of_file_needs_only_a_function_in_files(tmp_path: Path, mon
     assert error_of(lambda: load_images(path, 8)).endswith("a.zip is a single file. Give a folder or a .parquet file")
     monkeypatch.setitem(sources.FILES, ".zip", zip_images)
     assert levels(load_images(path, 2)) == [1, 2]
+    assert levels(load_images(path.rename(tmp_path / "B.ZIP"), 2)) == [1, 2]
 
 
 def test_a_path_becomes_absolute_and_other_sources_stay_the_same(

@@ -21,7 +21,7 @@ _usual_format = warnings.formatwarning
 def say(label: str, value: object) -> None:
     """Print one line of a report in two columns. Of several processes only the main one prints."""
     if distributed.is_main():
-        typer.echo(f"{label:<10}{printable(str(value), LONGEST)}")
+        typer.echo(f"{label:<9} {printable(str(value), LONGEST)}")
 
 
 def in_one_line(problem: DinoError | DinoWarning) -> str:

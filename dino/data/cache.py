@@ -11,7 +11,7 @@ from ..common.errors import DinoError, DinoWarning, first_line
 from .decoding import Decoded
 from .encoded_image import EncodedImage
 
-CACHE_FORMAT = 2  # raise it when decoding changes, so that images in older caches are decoded anew
+CACHE_FORMAT = 2  # raise it when decoding changes, so that images in older caches are decoded again
 
 
 def cache_folder() -> Path:

@@ -1,10 +1,12 @@
 """The kinds of sources of images, and which kind a source is.
 
-To add a kind, such as a zip file:
+To add a kind, such as a zip file (`tests/test_loading.py` shows one):
 
 1. Write a file like `parquet.py` beside this one, with one function that returns a list of `EncodedImage`s.
 2. Add the function to `FILES`, or call it in `find_images` if the new kind isn't a file.
-3. Mention the new kind in the docstring of `load_images` and in the help of `dino train --data`.
+3. Mention the new kind where users read of the others: the docstring of `load_images`, the help of `--data` in
+   `dino/cli/train.py`, `docs/guides/own-pictures.md`, `docs/reference/data.md` and README. Test it in
+   `tests/test_loading.py`.
 
 Decoding, caching and the held-out images then work as for the other kinds. Import nothing here that imports torch: the
 command line checks a source before it imports torch, so that a mistake is reported at once.
@@ -42,9 +44,9 @@ def find_images(source: str, split: str) -> list[EncodedImage]:
     if path and path.is_dir():
         return folder_images(path)
     if path and path.is_file():
-        if path.suffix not in FILES:
+        if path.suffix.lower() not in FILES:
             raise DinoError(f"{printable(source)} is a single file. Give a folder or a {' or '.join(FILES)} file")
-        return FILES[path.suffix](path)
+        return FILES[path.suffix.lower()](path)
     if is_hub_name(source):
         return hub_images(source, split)
     raise DinoError(

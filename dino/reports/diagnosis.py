@@ -291,7 +291,7 @@ def verdict(run: Run, symptoms: list[Symptom], fits: bool) -> str:
 def rows(report: Report) -> list[tuple[str, ...]]:
     """Return the rows of the table: each number of the run beside its healthy or plausible range."""
     lines: list[tuple[str, ...]] = [
-        ("at the last step", "this run", "healthy" if report["comparable"] else "plausible")
+        ("at the end of the run", "this run", "healthy" if report["comparable"] else "plausible")
     ]
     numbers = {"loss": report["loss"], **(report["sample_stats"] or {})}
     for name, value in numbers.items():
@@ -320,9 +320,9 @@ def facts(report: Report) -> dict[str, str]:
     if report["sample_stats"]:
         early = "" if report["expected"] else f"; before step {SETTLED:,} any ratio is plausible"
         sentences["samples"] = f"each number is a ratio to real images, so 1 means equal{early}"
-        sentences["losses"] = (
-            f"{report['loss_of_mean_image']:.4f} for always predicting the mean image, "
-            f"{report['loss_of_mean_color']:.4f} for the mean color"
+        sentences["baselines"] = (
+            f"always predicting the mean image gives a loss of {report['loss_of_mean_image']:.4f}, "
+            f"and the mean color {report['loss_of_mean_color']:.4f}"
         )
     else:
         sentences["samples"] = (

@@ -3,8 +3,8 @@
     dino evaluate runs/quick-1
 
 The report has the denoising loss on training images and on held-out ones, the distance between generated and real
-images, and whether the generated images are copies. `dino.evaluation` defines the measures. Each number stands beside
-the same number for real images, because alone it says little. docs/guides/evaluation.md explains how to read them.
+images, and whether the generated images are copies. `dino.evaluation` defines the measures. Each number is shown
+next to the same number for real images, because alone it says little. docs/guides/evaluation.md explains how to read them.
 """
 
 from dataclasses import dataclass

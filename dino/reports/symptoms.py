@@ -85,11 +85,8 @@ def read_run(folder: Path) -> Run:
     config, _ = blueprint(folder / STATE, metadata)
     log = read_log(folder / LOG)
     if len(log) < 2:
-        raise DinoError(
-            f"the run in {folder} has hardly begun, and is too short to diagnose",
-            settings={"resume": folder},
-            command="train",
-        )
+        longer = {"resume": folder} | ({"n_images": 2 * config.n_images} if metadata["step"] == config.n_steps else {})
+        raise DinoError(f"the run in {folder} is too short to diagnose. Train longer", settings=longer, command="train")
     real = _real_images(config)
     samples: list[tuple[int, SampleStats]] = []
     loss_of_mean_image = loss_of_mean_color = math.nan

@@ -49,10 +49,9 @@ def reference_hidden(lesson: Lesson, exercise: str, reference: types.ModuleType)
     """
     global _running
     _install_audit_hook()
-    answer = _RunningAnswer(lesson, exercise, reference)
-    stand_ins = list(_stand_ins(answer))  # kept in a list, because an id means nothing once its object is gone
+    stand_ins = list(_stand_ins(lesson, reference))  # keeps them alive, so that nothing else gets their ids
     _replace({id(real): stand_in for real, stand_in in stand_ins})
-    _running = answer
+    _running = _RunningAnswer(lesson, exercise, reference)
     try:
         yield
     finally:
@@ -64,32 +63,37 @@ def reference_hidden(lesson: Lesson, exercise: str, reference: types.ModuleType)
 # ---- stand-ins ------------------------------------------------------------------------------------------------------
 
 
-def _stand_ins(answer: _RunningAnswer) -> Iterator[tuple[Any, Any]]:
+def _stand_ins(lesson: Lesson, reference: types.ModuleType) -> Iterator[tuple[Any, Any]]:
     """Yield the reference, its functions and the classes that are exercises, each with its stand-in."""
-    module = types.ModuleType(answer.reference.__name__)
-    vars(module).update(vars(answer.reference))
-    for name, value in vars(answer.reference).items():
-        is_exercise = name in answer.lesson.exercises
+    module = types.ModuleType(reference.__name__)
+    vars(module).update(vars(reference))
+    for name, value in vars(reference).items():
+        is_exercise = name in lesson.exercises
         if getattr(value, "__module__", "") == module.__name__ and (is_exercise or not inspect.isclass(value)):
-            stand_in = _refusing_class(value, answer) if inspect.isclass(value) else _refusing(value, name, answer)
+            stand_in = _refusing_class(value, lesson) if inspect.isclass(value) else _refusing(value, name, lesson)
             setattr(module, name, stand_in)
             yield value, stand_in
-    yield answer.reference, module
+    yield reference, module
 
 
-def _refusing(function: Callable[..., Any], name: str, answer: _RunningAnswer) -> Callable[..., Any]:
-    """Return a function that looks like another one and raises `Borrowed`."""
+def _refusing(function: Callable[..., Any], name: str, lesson: Lesson) -> Callable[..., Any]:
+    """Return a function that raises `Borrowed` while an answer of the lesson runs, and calls the real one otherwise.
+
+    A module that is imported while an answer runs may keep a stand-in, for example as a default argument.
+    """
 
     @functools.wraps(function)
-    def refuse(*_: Any, **__: Any) -> None:
-        raise answer.refusal(f"calls `{name}` of dino/{answer.lesson.name}.py")
+    def refuse(*args: Any, **options: Any) -> Any:
+        if _running and _running.lesson == lesson:
+            raise _running.refusal(f"calls `{name}` of dino/{lesson.name}.py")
+        return function(*args, **options)
 
     return refuse
 
 
-def _refusing_class(real: type, answer: _RunningAnswer) -> type:
-    """Return a subclass whose every method raises `Borrowed`."""
-    methods = {name: _refusing(value, real.__name__, answer) for name, value in vars(real).items() if callable(value)}
+def _refusing_class(real: type, lesson: Lesson) -> type:
+    """Return a subclass whose every method raises `Borrowed` while an answer of the lesson runs."""
+    methods = {name: _refusing(value, real.__name__, lesson) for name, value in vars(real).items() if callable(value)}
     return type(real)(real.__name__, (real,), {"__module__": real.__module__} | methods)
 
 

@@ -245,7 +245,7 @@ def told_what_is_left(model: nn.Module, clean: Tensor, *, generator: Random = No
 
 
 @mistake("denoising_loss", "Each image gets another image's noise level: the order of the levels is reversed.")
-def levels_turned_round(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
+def levels_reversed(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
     return F.mse_loss(model(noisy, level.flip(0)), clean)
 
@@ -268,7 +268,7 @@ def gradients_cleared(model: nn.Module, clean: Tensor, *, generator: Random = No
     "denoising_loss",
     "Noise is mixed into images that are already noisy, so the noise level that the network gets is too low.",
 )
-def noise_upon_noise(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
+def noise_added_twice(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, _ = add_noise(clean, generator=generator)
     noisy, level = add_noise(noisy, generator=generator)
     return F.mse_loss(model(noisy, level), clean)
@@ -1778,7 +1778,7 @@ def fixed_seed(
 
 
 @mistake("train", "Without a generator, one with a fixed seed is created inside, so every run gets the same noise.")
-def fixed_seed_for_want_of_another(
+def fixed_seed_by_default(
     model: nn.Module,
     optimizer: Optimizer,
     batches: Batches,
@@ -1868,7 +1868,7 @@ def batches_split(
 
 
 @mistake("train", "The batches are taken from the last to the first.")
-def order_turned_round(
+def order_reversed(
     model: nn.Module,
     optimizer: Optimizer,
     batches: Batches,
