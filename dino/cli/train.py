@@ -79,7 +79,7 @@ Mine = Annotated[
     bool,
     typer.Option("--mine", help="Train with your own code from the lessons. All of it must pass."),
 ]
-FillIn = Annotated[
+UseReference = Annotated[
     bool,
     typer.Option("--fill-in", help="With --mine: use dino's code for lessons that don't pass yet."),
 ]
@@ -124,7 +124,7 @@ def train(
     out: Out = None,
     resume: Resume = None,
     mine: Mine = False,
-    fill_in: FillIn = False,
+    fill_in: UseReference = False,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:

@@ -4,7 +4,7 @@
 
 The report has the denoising loss on training images and on held-out ones, the distance between generated and real
 images, and whether the generated images are copies. `dino.evaluation` defines the measures. Each number is shown
-next to the same number for real images, because alone it says little. docs/guides/evaluation.md explains how to read them.
+next to the same number for real images, because alone it says little. docs/guides/evaluation.md explains all of them.
 """
 
 from dataclasses import dataclass
