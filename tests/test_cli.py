@@ -125,7 +125,7 @@ def test_compare_asks_for_a_source_if_the_weights_name_none(
 
     config = {"channels": 3, "widths": [4], "depths": [1], "size": 8}
     save_model(tmp_path / "by-hand.safetensors", UNet(3, (4,), (1,)), {"config": config})
-    assert "Name some. Try --data SOURCE." in refusal(
+    assert "Name some with --data" in refusal(
         "compare", tmp_path / "by-hand.safetensors", capsys=capsys, monkeypatch=monkeypatch
     )
 

@@ -415,11 +415,11 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(tmp_path: Path, pictur
     assert "there is no file" in refused(tmp_path / "nowhere.safetensors")
     for path in sorted(picture_folder.iterdir())[7:]:
         path.unlink()
-    assert "needs at least 8 images, and" in refused(weights, "--data", picture_folder)
+    assert f"needs at least 8 images, and {picture_folder} has 7" in refused(weights, "--data", picture_folder)
     assert "in patches of 7 pixels, and these are 4 pixels a side" in refused(saved(tmp_path, size=4))
     by_hand = tmp_path / "by-hand.safetensors"
     save_model(by_hand, UNet(3, (4, 4), (1, 1)), {"config": CONFIG})
-    assert "Change --data" in refused(by_hand)
+    assert "Name some with --data" in refused(by_hand)
 
 
 def test_a_network_whose_training_failed_is_refused(faces: Tensor, denoiser_of: Any) -> None:

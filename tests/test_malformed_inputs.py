@@ -152,7 +152,7 @@ def test_a_file_of_another_kind_is_refused_by_its_kind(file: Path, run: Path) ->
     other_kind = (run / (STATE if file.name == WEIGHTS else WEIGHTS)).read_bytes()
     for blob, message in (
         (b"<!DOCTYPE html>\n<html><title>404\x1b[2J</title></html>\n" * 99, "is a web page"),
-        (b"\n\n  <html>Symptom in</html>", "is a web page"),
+        (b"\n\n  <html>Sign in</html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "is a Git LFS pointer"),
         (b'{"error": "Repository not found\\u001b[2J"}', "is not a safetensors file"),
         (ESCAPE.encode() * 99, "is not a safetensors file"),
@@ -468,7 +468,7 @@ def test_the_name_of_a_column_is_only_a_name(here: Path, column: str) -> None:
         assert load_images("t.parquet", 8)[0, :, 0, 0].tolist() == list(GOOD)
     for table in (pa.table({column: [1]}), pa.Table.from_arrays([cells, cells], names=[column, column])):
         pq.write_table(table, "t.parquet")
-        with pytest.raises(DinoError, match=r"^t\.parquet .* (no column of images|a readable Parquet)") as caught:
+        with pytest.raises(DinoError, match=r"^t\.parquet .* (no column of images|isn't a readable Parquet)") as caught:
             load_images("t.parquet", 8)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) <= 300

@@ -32,7 +32,5 @@ def real_images(metadata: dict[str, Any], data: str | None, split: str | None) -
     config = metadata["config"]
     source = data or config.get("data")
     if source is None:
-        raise DinoError(
-            "these weights don't say which images they were trained on. Name some", settings={"data": "SOURCE"}
-        )
+        raise DinoError("these weights don't say which images they were trained on. Name some with --data")
     return source, split or config.get("split", "train")
