@@ -37,7 +37,7 @@ def blobs() -> Tensor:
 
 
 @pytest.fixture
-def picture_folder(tmp_path: Path, blobs: Tensor) -> Path:
+def image_folder(tmp_path: Path, blobs: Tensor) -> Path:
     from PIL import Image
 
     folder = tmp_path / "pictures"

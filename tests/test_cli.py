@@ -278,10 +278,10 @@ def test_debug_shows_where_the_error_happened(tmp_path: Path) -> None:
     assert "load_model" in done.stderr
 
 
-def test_unreadable_images_are_named_and_the_rest_is_used(picture_folder: Path, tmp_path: Path) -> None:
-    (picture_folder / "text.png").write_text("not a picture")
+def test_unreadable_images_are_named_and_the_rest_is_used(image_folder: Path, tmp_path: Path) -> None:
+    (image_folder / "text.png").write_text("not a picture")
     done = subprocess.run(
-        [*DINO, "train", "--data", str(picture_folder), "--images", "8", *QUICK_RUN],
+        [*DINO, "train", "--data", str(image_folder), "--images", "8", *QUICK_RUN],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0

@@ -183,10 +183,10 @@ def test_healthy_losses_with_unhealthy_samples_point_to_the_sampler() -> None:
 
 
 def test_the_losses_of_always_predicting_the_mean_are_computed_correctly(
-    tmp_path: Path, blobs: Tensor, picture_folder: Path, denoiser_of: Any
+    tmp_path: Path, blobs: Tensor, image_folder: Path, denoiser_of: Any
 ) -> None:
-    run = read_run(trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder))))
-    real = to_unit(load_images(str(picture_folder), 8, part="training"))
+    run = read_run(trained(tmp_path / "run", blobs, config=replace(TINY, data=str(image_folder))))
+    real = to_unit(load_images(str(image_folder), 8, part="training"))
     both = torch.cat([real, real.flip(-1)])
     for prediction, loss in (both.mean(dim=0, keepdim=True), run.loss_of_mean_image), (
         both.mean(dim=(0, 2, 3), keepdim=True), run.loss_of_mean_color,
@@ -322,9 +322,9 @@ def doctor(*words: str | Path) -> str:
 
 
 def test_the_command_prints_a_diagnosis_and_writes_numbers_page_and_plot(
-    tmp_path: Path, blobs: Tensor, picture_folder: Path
+    tmp_path: Path, blobs: Tensor, image_folder: Path
 ) -> None:
-    folder = trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder)))
+    folder = trained(tmp_path / "run", blobs, config=replace(TINY, data=str(image_folder)))
     printed = doctor(folder)
     assert "with no recorded run, because the settings are not those of the preset quick" in printed
     assert "step 60: nothing looks broken" in printed
@@ -343,7 +343,7 @@ def test_missing_images_are_reported_and_the_rest_is_diagnosed(tmp_path: Path, b
     assert "nothing looks broken" in printed
 
 
-def test_a_folder_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, blobs: Tensor, picture_folder: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, blobs: Tensor, image_folder: Path) -> None:
     def refused(folder: Path) -> str:
         with pytest.raises(DinoError) as error:
             diagnose(folder)
@@ -351,7 +351,7 @@ def test_a_folder_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, blobs
         return str(error.value)
 
     assert "no log.csv" in refused(tmp_path)
-    folder = trained(tmp_path / "run", blobs, config=replace(TINY, data=str(picture_folder)))
+    folder = trained(tmp_path / "run", blobs, config=replace(TINY, data=str(image_folder)))
     log = (folder / "log.csv").read_text()
     (folder / "log.csv").write_text("step,images\n1,2\n")
     assert "isn't the log of a run" in refused(folder)

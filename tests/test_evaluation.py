@@ -390,7 +390,7 @@ def test_a_network_that_generates_its_training_images_is_called_memorized(
 
 
 def test_there_is_no_verdict_on_memorization_where_it_can_not_be_known(
-    tmp_path: Path, few_patches: None, picture_folder: Path
+    tmp_path: Path, few_patches: None, image_folder: Path
 ) -> None:
     training = load_images(SMALL, 16, part="training")
     right = hashlib.sha256(training.numpy().tobytes()).hexdigest()[:12]
@@ -399,23 +399,23 @@ def test_there_is_no_verdict_on_memorization_where_it_can_not_be_known(
     output = command(saved(tmp_path, {"fingerprint": "0" * 12}), "-n", "64").output
     assert "verdict   can't tell" in output
     assert "trained on other images" in output
-    for path in sorted(picture_folder.iterdir())[8:]:
+    for path in sorted(image_folder.iterdir())[8:]:
         path.unlink()
-    output = command(saved(tmp_path, data=str(picture_folder)), "-n", "8").output
+    output = command(saved(tmp_path, data=str(image_folder)), "-n", "8").output
     assert "verdict   can't tell" in output
     assert "at least 4 are needed" in output
 
 
-def test_what_can_not_be_evaluated_is_refused_in_one_line(tmp_path: Path, picture_folder: Path) -> None:
+def test_what_can_not_be_evaluated_is_refused_in_one_line(tmp_path: Path, image_folder: Path) -> None:
     weights = saved(tmp_path)
     (tmp_path / "none").mkdir()
     assert "there are no images" in refused(weights, "--data", tmp_path / "none")
     assert "ends in .json" in refused(weights, "--json", "table.md")
     assert "Try -n 64" in refused(weights, "-n", "63")
     assert "there is no file" in refused(tmp_path / "nowhere.safetensors")
-    for path in sorted(picture_folder.iterdir())[7:]:
+    for path in sorted(image_folder.iterdir())[7:]:
         path.unlink()
-    assert f"needs at least 8 images, and {picture_folder} has 7" in refused(weights, "--data", picture_folder)
+    assert f"needs at least 8 images, and {image_folder} has 7" in refused(weights, "--data", image_folder)
     assert "in patches of 7 pixels, and these are 4 pixels a side" in refused(saved(tmp_path, size=4))
     by_hand = tmp_path / "by-hand.safetensors"
     save_model(by_hand, UNet(3, (4, 4), (1, 1)), {"config": CONFIG})

@@ -113,11 +113,11 @@ def untrained(folder: Path, source: Path) -> Path:
 
 
 def test_the_script_sampling_measures_every_recipe(
-    few_steps: None, tmp_path: Path, picture_folder: Path, capsys: pytest.CaptureFixture[str]
+    few_steps: None, tmp_path: Path, image_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out" / "sampling.json"
     out.parent.mkdir()
-    sampling.main(untrained(tmp_path, picture_folder), n=20, seeds=2, out=out, device="cpu")
+    sampling.main(untrained(tmp_path, image_folder), n=20, seeds=2, out=out, device="cpu")
     assert {path.suffix for path in out.parent.iterdir()} == {".json", ".md", ".png"}
     Image.open(out.with_name("sampling-pictures.png")).verify()
     report = json.loads(out.read_text())
@@ -144,7 +144,7 @@ def test_its_distances_are_those_of_dino_evaluate(few_steps: None, blobs: Tensor
         assert middle == pytest.approx(expected["ratio"])
 
 
-def test_too_few_images_are_refused(few_steps: None, tmp_path: Path, picture_folder: Path) -> None:
+def test_too_few_images_are_refused(few_steps: None, tmp_path: Path, image_folder: Path) -> None:
     with pytest.raises(DinoError, match="groups of 20 images") as error:
-        sampling.main(untrained(tmp_path, picture_folder), n=19, out=tmp_path / "out.json", device="cpu")
+        sampling.main(untrained(tmp_path, image_folder), n=19, out=tmp_path / "out.json", device="cpu")
     assert error.value.settings == {"n": 20}

@@ -351,10 +351,8 @@ def test_other_images_are_refused_on_resume(tmp_path: Path, blobs: Tensor) -> No
         other.load(tmp_path)
 
 
-def test_gray_images_and_other_sizes_train(tmp_path: Path, picture_folder: Path) -> None:
-    config = replace(
-        TINY, data=str(picture_folder), channels=1, size=12, widths=(4, 4, 4), depths=(1, 1, 1), n_images=32
-    )
+def test_gray_images_and_other_sizes_train(tmp_path: Path, image_folder: Path) -> None:
+    config = replace(TINY, data=str(image_folder), channels=1, size=12, widths=(4, 4, 4), depths=(1, 1, 1), n_images=32)
     trainer = Trainer(config)
     train(trainer, tmp_path / "run")
     assert trainer.sample(2).shape == (2, 1, 12, 12)
