@@ -15,6 +15,7 @@ def test_the_default_network_has_the_2_178_819_weights_of_the_original() -> None
     assert n_weights(UNet()) == 2_178_819
 
 
+@pytest.mark.slow
 def test_a_forward_pass_at_64_pixels_is_4_06_gflop_and_with_backward_12_15() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 

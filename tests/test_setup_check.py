@@ -56,6 +56,7 @@ def test_here_everything_is_fine_and_reported_in_a_line_each(tmp_path: Path) -> 
     assert "CPU core" in findings["device"]
 
 
+@pytest.mark.slow
 def test_it_imports_torch_when_it_checks_and_slower_libraries_never(tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -99,6 +99,7 @@ def test_training_updates_the_ema_after_each_step() -> None:
         torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_memorized(blobs: Tensor) -> None:
     clean = to_unit(blobs[:4])
     constant = clean.var(dim=(0, 2, 3), correction=0).mean().item()  # the loss of the best single color
