@@ -72,6 +72,7 @@ print((time.process_time() - start) / torch_only, *{"torchvision", "datasets", "
     assert float(ratio) <= 1.1
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs_in_at_most_six_lines(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     example = next((block for block in blocks if "import dino" in block), None)
