@@ -46,7 +46,7 @@ def run(course: Course) -> Callable[..., subprocess.CompletedProcess[str]]:
             text=True,
             input=say,
             check=False,
-            timeout=120,
+            timeout=240,
         )
 
     return run
@@ -309,7 +309,7 @@ def test_lesson_00_reports_a_broken_torch(course: Course, run, tmp_path: Path) -
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 1
     assert "can't be imported (no libtorch)" in done.stdout
