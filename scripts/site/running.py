@@ -102,22 +102,19 @@ def _run_cells(page: str, sources: list[str]) -> list[NotebookNode]:
 
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run a notebook from top to bottom in a kernel of its own that works in this folder, and fill in its outputs."""
-    from nbclient import NotebookClient
+    from nbconvert.preprocessors import ExecutePreprocessor
     from traitlets.config import Config
 
+    quiet = ["--IPKernelApp.log_level=CRITICAL"]
     with tempfile.TemporaryDirectory(prefix="dino-") as own:
         # Kernels that start at the same time may choose the same TCP port, so each has sockets in a folder of its own.
         # Windows has no such sockets.
         sockets = {"transport": "ipc", "ip": f"{own}/kernel"} if os.name != "nt" else {}
-        client = NotebookClient(
-            notebook,
-            timeout=600,
-            kernel_name="python3",
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            resources={"metadata": {"path": str(folder)}},
-            config=Config(KernelManager=sockets),
-        )
-        return client.execute()
+        config = Config(KernelManager=sockets)
+        runner = ExecutePreprocessor(timeout=600, kernel_name="python3", extra_arguments=quiet, config=config)
+        done, _ = runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
+    executed: NotebookNode = done
+    return executed
 
 
 def _error(cell: NotebookNode) -> NotebookNode | None:
