@@ -132,8 +132,9 @@ def test_a_run_on_own_parts_resumes_bit_for_bit_and_only_with_them(tmp_path: Pat
         pass
     for ours, theirs in zip(second.ema.parameters(), whole.ema.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    with pytest.raises(DinoError, match="trains your own UNet: add --mine"):
+    with pytest.raises(DinoError, match="trains your own UNet") as refused:
         trainer(Parts()).load(tmp_path)
+    assert refused.value.settings == {"mine": True}
 
 
 @pytest.mark.parametrize(

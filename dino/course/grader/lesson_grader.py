@@ -53,6 +53,7 @@ class Grader:
 
     @cached_property
     def _catalog(self) -> types.ModuleType:
+        # By name, because the catalog imports `expect` and would make a cycle.
         return importlib.import_module(f"dino.course.catalog.mistakes.{self.lesson.name}")
 
     def mistakes(self, exercise: str) -> list[Answer]:
