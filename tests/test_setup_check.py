@@ -1,4 +1,4 @@
-"""The set-up check: what it finds on a machine that is fine, and what it reports on one that isn't."""
+"""The setup check: what it finds on a machine that is fine, and what it reports on one that isn't."""
 
 import errno
 import re

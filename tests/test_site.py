@@ -534,7 +534,7 @@ def test_a_figure_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_code_comes_from_the_file_without_its_docstring() -> None:
-    shown = reference.code("trainer.nonfinite.NonfiniteGuard._before_step")
+    shown = reference.code("trainer.nonfinite.NonfiniteCheck._before_step")
     lines = shown.splitlines()
     assert lines[:2] == ['```{ .python title="dino/trainer/nonfinite.py" }', "@torch.no_grad()"]
     assert lines[-2:] == ["    optimizer.found_inf = self.broken.float()", "```"]

@@ -81,7 +81,7 @@ class Sandbox:
         """Grade the learner's answer to one exercise.
 
         Raises:
-            DinoError: if the set-up isn't right.
+            DinoError: if the setup isn't right.
         """
         file = self.course.lesson_file(lesson)
         # Once an exercise has hung, the others of its file are graded without it. Each would wait for it again.
@@ -126,7 +126,7 @@ class Sandbox:
         """Check everything that the course needs. Returns the rows of `setup_check.check_setup`."""
         response, why = self._request(setup=True)
         if response is None:
-            return [("set-up", why, False)]
+            return [("setup", why, False)]
         return [(what, found, is_fine) for what, found, is_fine in response["setup"]]
 
     # ---- the worker -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The set-up check: what the course needs, what was found, and what to do if something is wrong.
+"""The setup check: what the course needs, what was found, and what to do if something is wrong.
 
 Free of torch on import. Libraries that are slow to import are found by their metadata alone.
 """

@@ -118,13 +118,13 @@ class Tutor:
             found = "; ".join(found for what, found, _ in checks if what in ("torch", "device"))
             checks = [("is fine", f"torch {found}", True)]
         for what, found, is_fine in checks:
-            self._write_beside(f"  set-up {what:<10} ", [found], green=is_fine, red=not is_fine)
+            self._write_beside(f"  setup {what:<10} ", [found], green=is_fine, red=not is_fine)
 
     def _report_contact_sheets(self) -> None:
         for lesson, verdicts in self.verdicts.items():
             hung = any(verdict.outcome == "stopped" for verdict in verdicts)  # drawing would hang as well
             unwritten = [verdict.exercise for verdict in verdicts if verdict.outcome == "unwritten"]
-            with contextlib.suppress(DinoError):  # about the set-up, and reported before
+            with contextlib.suppress(DinoError):  # about the setup, and reported before
                 drawn = self.sandbox().draw(lesson, list(lesson.exercises) if hung else unwritten)
                 shown = f"{self._short(drawn)}  (yours on the left)" if isinstance(drawn, Path) else drawn
                 self.writer.line(f"  picture  {shown}")

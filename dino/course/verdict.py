@@ -17,7 +17,7 @@ class Verdict:
     - `stopped`: the answer hung, or ended Python.
     - `unwritten`: the exercise, or a part of it, is still a stub.
     - `unloaded`: the file can't be loaded.
-    - `ungraded`: the set-up isn't right.
+    - `ungraded`: the setup isn't right.
     """
 
     number: str  # "3.2"

@@ -15,7 +15,7 @@ from ..common.errors import DinoError
 from .config import Config
 
 
-class NonfiniteGuard:
+class NonfiniteCheck:
     """Keeps a fused optimizer from the first step whose gradients are not all finite, and from every later step.
 
     A NaN in the images, the weights or the loss reaches the gradients, so it is enough to look at the gradients.

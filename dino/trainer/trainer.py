@@ -35,7 +35,7 @@ from . import checkpoint, distributed, tensor_file
 from . import device as devices
 from .config import Config
 from .model_file import save_model
-from .nonfinite import NonfiniteGuard
+from .nonfinite import NonfiniteCheck
 from .tensor_file import STATE, WEIGHTS
 
 
@@ -108,7 +108,7 @@ class Trainer:
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.weights, self.ema_weights = list(self.model.parameters()), list(self.ema.parameters())
         self.optimizer = torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
-        self.nonfinite = NonfiniteGuard(self.optimizer, self.weights)
+        self.nonfinite = NonfiniteCheck(self.optimizer, self.weights)
 
         # Progress.
         self.step = 0

@@ -35,13 +35,13 @@ class Diagnosis:
         if is_stub(error, self.grader.file):
             return verdict.of("unwritten", unwritten(error, exercise))
         known = None if isinstance(error, Flood | Borrowed) else self.recognize(exercise, failure)
-        told = self._wrong(verdict, error) if isinstance(error, Wrong) else self._broken(verdict, error)
+        plain = self._wrong(verdict, error) if isinstance(error, Wrong) else self._broken(verdict, error)
         if known is None:
-            return told
+            return plain
         if isinstance(error, Wrong):
-            return told.of(told.outcome, known.says, rule=told.says, mistake=known.__name__)
-        facts = ", ".join(filter(None, (told.says, told.facts)))
-        return told.of(told.outcome, known.says, facts=facts, mistake=known.__name__)
+            return plain.of(plain.outcome, known.says, rule=plain.says, mistake=known.__name__)
+        facts = ", ".join(filter(None, (plain.says, plain.facts)))
+        return plain.of(plain.outcome, known.says, facts=facts, mistake=known.__name__)
 
     def _wrong(self, verdict: Verdict, error: Wrong) -> Verdict:
         facts = [f"expected {error.expected}"] * bool(error.expected) + [f"got {error.got}"] * bool(error.got)
