@@ -1,6 +1,7 @@
 """Fixtures for all tests: a separate cache, and small images to train on."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from hypothesis import settings
 from torch import Tensor, nn
 
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest` sets it, and the messages of dino depend on it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup; tests press Ctrl-C in the processes they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("dino", deadline=None)  # the first call into torch takes much longer than the next ones
 settings.load_profile("dino")
 

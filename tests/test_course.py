@@ -103,7 +103,9 @@ def test_the_committed_lessons_are_the_stubs_of_the_solutions(lesson: Lesson) ->
     )
     if found.returncode:
         pytest.skip("this copy of the course is no git repository")
-    assert found.stdout.decode() == stub(REPOSITORY, lesson)
+    assert found.stdout.decode() == stub(REPOSITORY, lesson), (
+        f"run dino reset {lesson.number}, then commit {path}: this test reads the committed file"
+    )
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
