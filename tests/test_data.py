@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dino.data.embedded import EMBEDDED
+from dino.data.embedded import SETS
 from scripts.data import build_emoji
 
+EMBEDDED = SETS["emoji"].file
 DATA = EMBEDDED.parent
 GROUPS = {
     "faces", "people", "animals", "food", "travel", "activities", "objects", "symbols", "flags", "keycaps",

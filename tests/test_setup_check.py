@@ -218,7 +218,7 @@ def test_missing_and_incomplete_pictures_are_reported(
     file = tmp_path / "emoji.parquet"
     if content is not None:
         file.write_bytes(content)
-    monkeypatch.setattr(setup_check, "EMBEDDED", file)
+    monkeypatch.setitem(setup_check.SETS, "emoji", setup_check.SETS["emoji"]._replace(file=file))
     with pytest.raises(DinoError, match=says):
         check_images()
 
@@ -246,7 +246,7 @@ def test_one_problem_hides_no_other(
     versions: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions["tqdm"] = None
-    monkeypatch.setattr(setup_check, "EMBEDDED", 42)  # for example, a bug of ours
+    monkeypatch.setattr(setup_check, "SETS", 42)  # for example, a bug of ours
     rows = {what: (found, fine) for what, found, fine in check_setup(Course(tmp_path))}
     assert [what for what, (_, fine) in rows.items() if not fine] == ["libraries", "pictures"]
     assert rows["libraries"][0].startswith("tqdm is missing; ")

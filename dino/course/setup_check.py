@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.errors import DinoError, first_line
-from ..data.embedded import EMBEDDED
+from ..data.embedded import SETS
 from .curriculum import Course, find_course
 
 if TYPE_CHECKING:
@@ -134,21 +134,27 @@ def check_device() -> str:
 
 
 def check_images() -> str:
-    """Check that the embedded emoji are present and complete, as far as the file's ends show."""
-    shown = "/".join(EMBEDDED.parts[-3:])
+    """Check that the embedded images are present and complete, as far as the ends of their files show."""
+    total = sum(_check_file(embedded.file) for embedded in SETS.values())
+    return f"the embedded {' and '.join(SETS)} are complete ({total / 1e6:.0f} MB)"
+
+
+def _check_file(file: Path) -> int:
+    """Check that a Parquet file is present and complete, and return its size in bytes."""
+    shown = "/".join(file.parts[-3:])
     restore = f"restore it with: git checkout -- {shown}"
     try:
-        with EMBEDDED.open("rb") as file:
-            begins, size = file.read(64), file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 4))
-            ends = file.read()
+        with file.open("rb") as opened:
+            begins, size = opened.read(64), opened.seek(0, os.SEEK_END)
+            opened.seek(max(0, size - 4))
+            ends = opened.read()
     except OSError as error:
         raise DinoError(f"{shown} can't be read ({error.strerror or type(error).__name__}); {restore}") from error
     if begins.startswith(b"version https://git-lfs"):
         raise DinoError(f"{shown} is a git-lfs pointer, and not the file itself; fetch it with: git lfs pull")
     if not begins.startswith(b"PAR1") or ends != b"PAR1":  # every Parquet file begins and ends with these bytes
         raise DinoError(f"{shown} is damaged ({size:,} bytes); {restore}")
-    return f"the embedded emoji are complete ({size / 1e6:.0f} MB)"
+    return size
 
 
 def check_folder(course: Course) -> str:

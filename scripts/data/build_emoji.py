@@ -8,27 +8,28 @@ The set holds every emoji of Unicode without skin tones, in three styles: Noto (
 licenses. The same packages and the same versions of Pillow and pyarrow give the same file, byte for byte.
 """
 
-import io
 import json
 import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 from PIL import Image
 from tqdm import tqdm
 
-from dino.data.embedded import EMBEDDED
+from dino.data.embedded import SETS
+
+from .image_table import encode, make_table, write_table
 
 SIZE = 64
+TEXT = ("name", "group", "subgroup", "style")  # columns
 
 NOTO, TWEMOJI, FLUENT = "emoji-datasource-google", "emoji-datasource-twitter", "@lobehub/fluent-emoji-3d"
 PACKAGES = {NOTO: "16.0.0", TWEMOJI: "16.0.0", FLUENT: "1.1.0"}
@@ -101,10 +102,6 @@ FLUENT_UNPUBLISHED_CODES = frozenset(
 # and are not scaled. Fluent's drawings are 256 pixels wide with a margin of 16 by design, and would fill 56 of 64.
 # Cutting off 12 at each side makes it 62, so that the size of a drawing doesn't give its style away.
 FLUENT_WINDOW = 256 - 2 * 12
-
-# Lossless WebP is a quarter smaller than PNG here. Its "quality" is only the effort: 100 would save 2 % more and take
-# ten times as long.
-WEBP: dict[str, Any] = {"format": "WEBP", "lossless": True, "method": 6, "quality": 80}
 
 # Stored in the Parquet file's metadata, so that a copy of the file alone still names the authors. Change the text, even
 # its spelling, only when the file is rebuilt for another reason: every version of the file stays in every clone.
@@ -254,13 +251,6 @@ def find_window(drawn: Image.Image) -> tuple[int, int, int, int]:
     return x, y, x + side, y + side
 
 
-def encode(image: Image.Image) -> bytes:
-    """Return an image as the bytes of a lossless WebP file."""
-    file = io.BytesIO()
-    image.save(file, **WEBP)
-    return file.getvalue()
-
-
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 
@@ -296,28 +286,6 @@ def is_blank(image: Image.Image) -> bool:
     return len(image.getcolors(2) or ()) == 1
 
 
-def make_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    """Return the rows as an Arrow table. Its metadata declares to Hugging Face `datasets` that `image` holds images."""
-    text = ("name", "group", "subgroup", "style")
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
-    features |= {column: {"dtype": "string", "_type": "Value"} for column in text}
-    schema = pa.schema(
-        {
-            "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
-            **{column: pa.string() for column in text},
-        },
-        metadata={"huggingface": json.dumps({"info": {"features": features}}), "attribution": ATTRIBUTION},
-    )
-    return pa.Table.from_pylist(list(rows), schema=schema)
-
-
-def write_table(table: pa.Table, out: Path) -> None:
-    """Write a Parquet file. Dictionaries and statistics are for text only: for images they would hold copies."""
-    text = [column for column in table.column_names if column != "image"]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, out, compression="zstd", use_dictionary=text, write_statistics=text)
-
-
 def build(packages: Path, out: Path) -> pa.Table:
     """Build the set from `packages` (a node_modules folder), write it to `out` and return it.
 
@@ -325,7 +293,7 @@ def build(packages: Path, out: Path) -> pa.Table:
         BuildError: if a package is missing or has another version, or an emoji has an unknown category.
     """
     check_packages(packages)
-    table = make_table(make_rows(packages))
+    table = make_table(make_rows(packages), TEXT, ATTRIBUTION)
     write_table(table, out)
     return table
 
@@ -347,7 +315,7 @@ def summarize(table: pa.Table) -> str:
 
 def main(
     packages: Annotated[Path | None, typer.Option(help="A node_modules folder, instead of npm.")] = None,
-    out: Annotated[Path, typer.Option(help="The Parquet file to write.")] = EMBEDDED,
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")] = SETS["emoji"].file,
 ) -> None:
     """Rebuild the embedded images from the public packages."""
     try:
