@@ -73,14 +73,18 @@ def batches(
     Yields:
         Clean images in [0, 1], float32, shape (batch_size, C, H, W). Papers write x_0.
     """
-    n = len(images_uint8)
     for k in count(start):
-        first, last = k * batch_size, (k + 1) * batch_size
-        passes = range(first // n, (last - 1) // n + 1)
-        order = torch.cat([_order_of_pass(n, seed, number, images_uint8.device) for number in passes])
-        chosen = order[first - passes[0] * n :][:batch_size]
+        chosen = batch_indices(len(images_uint8), batch_size, k, seed=seed, device=images_uint8.device)
         clean = to_unit(images_uint8[chosen])
         yield random_flip(clean, generator=seeded(clean.device, seed, "flips", k))
+
+
+def batch_indices(n: int, batch_size: int, k: int, *, seed: int, device: torch.device) -> Tensor:
+    """Return which of n images are in batch number k of `batches`: shape (batch_size,), int64, on the device."""
+    first, last = k * batch_size, (k + 1) * batch_size
+    passes = range(first // n, (last - 1) // n + 1)
+    order = torch.cat([_order_of_pass(n, seed, number, device) for number in passes])
+    return order[first - passes[0] * n :][:batch_size]
 
 
 def seeded(device: torch.device | str, *key: int | str) -> torch.Generator:

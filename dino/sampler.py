@@ -65,7 +65,10 @@ def remix(noisy: Tensor, guess: Tensor, noise_level: Tensor, next_level: Tensor)
 
 @torch.no_grad()  # gradients are off inside a generator's step, and not for the caller between two steps
 def denoise(
-    model: nn.Module, noisy: Tensor, schedule: Tensor | Sequence[float], step_size: float = 2.0
+    model: nn.Module,
+    noisy: Tensor,
+    schedule: Tensor | Sequence[float],
+    step_size: float | Sequence[float] | Tensor = 2.0,
 ) -> Iterator[Step]:
     """Take noisy images down the levels of a schedule. This is a generator, so the caller can watch, animate or stop.
 
@@ -73,16 +76,17 @@ def denoise(
         model: a denoiser, called as `model(noisy, noise_level)`.
         noisy: images at the first level of the schedule, shape (N, C, H, W): pure noise if that level is 1.
         schedule: falling noise levels in [0, 1], all above 0 except perhaps the last.
-        step_size: see `extrapolate`.
+        step_size: see `extrapolate`. One for all steps, or one for each step.
 
     Yields:
         A `Step` after each step.
     """
     levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)  # each (1, 1, 1, 1), for the whole batch
+    sizes = torch.as_tensor(step_size, dtype=torch.float64).expand(len(levels) - 1).tolist()
     previous = None
-    for noise_level, next_level in pairwise(levels):
+    for (noise_level, next_level), size in zip(pairwise(levels), sizes, strict=True):
         denoised = model(noisy, noise_level)
-        guess = extrapolate(denoised, previous, step_size)
+        guess = extrapolate(denoised, previous, size)
         noisy = remix(noisy, guess, noise_level, next_level)
         previous = denoised
         yield Step(next_level, noisy, denoised)
@@ -94,7 +98,8 @@ def generate(
     *,
     image_shape: Sequence[int],
     n_steps: int = 100,
-    step_size: float = 2.0,
+    step_size: float | Sequence[float] | Tensor = 2.0,
+    schedule: Tensor | Sequence[float] | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Draw new images.
@@ -104,7 +109,8 @@ def generate(
         n_images: how many images.
         image_shape: the shape (C, H, W) of one image.
         n_steps: number of sampling steps, each of which calls the model once. More steps are finer and slower.
-        step_size: see `extrapolate`.
+        step_size: see `extrapolate`. One for all steps, or one for each step.
+        schedule: noise levels from 1 down to 0, instead of `n_steps` even steps.
         generator: where the noise comes from, on the model's device. It determines the images.
 
     Returns:
@@ -118,7 +124,7 @@ def generate(
     was_training = model.training
     model.eval()
     try:
-        for step in denoise(model, noise, noise_schedule(n_steps), step_size):
+        for step in denoise(model, noise, noise_schedule(n_steps) if schedule is None else schedule, step_size):
             noisy = step.noisy
     finally:
         model.train(was_training)

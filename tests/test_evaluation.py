@@ -37,7 +37,7 @@ from dino.reports import evaluate, fid, memorization
 from dino.reports.evaluate import LEVELS, RealImages, distances, measure
 from dino.reports.memorization import closest_pairs, nearest
 from dino.sampler import generate
-from dino.trainer.batched_sampling import generate_batched
+from dino.trainer.batched_sampling import Steps, generate_batched
 from dino.trainer.model_file import save_model
 
 FACES = "emoji:faces"
@@ -302,11 +302,12 @@ def test_the_closest_pairs_come_first_and_partners_are_mirrored_where_that_is_cl
 
 def test_batched_sampling_equals_generating_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     model = UNet(1, (4, 4), (1, 1)).eval()
-    options = {"image_shape": (1, 8, 8), "n_steps": 3, "step_size": 1.5}
     random = seeded(7)
+    options = {"image_shape": (1, 8, 8), "n_steps": 3, "step_size": 1.5}
     parts = [generate(model, n, generator=random, **options) for n in (64, 64, 5)]
     way: list[Any] = []
-    drawn = generate_batched(model, 133, seed=7, path=way, **options)
+    steps = Steps.of(3, "even", 1.5)
+    drawn = generate_batched(model, 133, image_shape=(1, 8, 8), steps=steps, seed=7, path=way)
     assert torch.equal(drawn, torch.cat(parts))
     assert [step.noise_level.item() for step in way] == pytest.approx([1, 2 / 3, 1 / 3, 0])
     assert torch.equal(way[0].noisy, torch.rand(64, 1, 8, 8, generator=seeded(7))[:16])
@@ -426,7 +427,7 @@ def test_a_network_whose_training_failed_is_refused(faces: Tensor, denoiser_of: 
     broken = nn.Sequential(denoiser_of(lambda noisy, level: noisy * math.nan), nn.Linear(1, 1))
     broken.forward = lambda noisy, level: broken[0](noisy, level)  # type: ignore[method-assign]
     with pytest.raises(DinoError, match="not finite"):
-        measure(broken, {}, RealImages(FACES, faces[:70], faces[70:80]), n=40, n_steps=2)
+        measure(broken, {}, RealImages(FACES, faces[:70], faces[70:80]), n=40, steps=Steps.of(2))
 
 
 def test_the_work_done_is_no_more_than_necessary(faces: Tensor, few_patches: None) -> None:
@@ -434,7 +435,7 @@ def test_the_work_done_is_no_more_than_necessary(faces: Tensor, few_patches: Non
     with FlopCounterMode(display=False) as one:
         model(torch.rand(1, 3, 32, 32), torch.rand(1, 1, 1, 1))
     with FlopCounterMode(display=False) as all_of_it:
-        measure(model, {}, real, n=70, n_steps=3)
+        measure(model, {}, real, n=70, steps=Steps.of(3))
     convolution = torch.ops.aten.convolution
     predictions = 70 * 3 + 10 * (256 + 87)  # sampling; ten levels of at most 256 images of each part
     counts = all_of_it.get_flop_counts()["Global"]

@@ -27,7 +27,7 @@ from torch import Tensor
 from dino.common.errors import DinoError, DinoWarning
 from dino.data import decoding, sources
 from dino.data.cache import cache_folder
-from dino.data.embedded import OPTIONAL_GROUPS, embedded_images
+from dino.data.embedded import SETS, embedded_images
 from dino.data.encoded_image import EncodedImage
 from dino.data.loading import load_images
 from dino.images import center_square
@@ -798,7 +798,7 @@ def test_the_faces_are_loaded_whole() -> None:
 
 def test_flags_symbols_and_keycaps_are_left_out_unless_asked_for() -> None:
     assert len(chosen("")) == 3964
-    for group in OPTIONAL_GROUPS:
+    for group in SETS["emoji"].optional:
         assert chosen(group)
         assert not chosen(group) & chosen("")
     assert not chosen("noto") - chosen("")

@@ -12,7 +12,7 @@ from dino.data.loading import fingerprint, load_images
 from dino.evaluation import loss_by_noise_level
 from dino.images import to_unit
 from dino.reports.evaluate import LEVELS
-from dino.trainer.batched_sampling import generate_batched
+from dino.trainer.batched_sampling import Steps, generate_batched
 from dino.trainer.model_file import PRETRAINED, image_shape, load_model, save_model
 from dino.trainer.run_folder import find_weights
 
@@ -73,7 +73,7 @@ def test_its_images_are_plausible_and_all_different() -> None:
     model, metadata = load_model(PRETRAINED)
     real = to_unit(load_images(metadata["config"]["data"], metadata["config"]["size"], part="training"))
     torch.manual_seed(0)
-    samples = generate_batched(model, 16, image_shape=image_shape(metadata), n_steps=20)
+    samples = generate_batched(model, 16, image_shape=image_shape(metadata), steps=Steps.of(20))
     for name, value in sample_stats(samples, real)._asdict().items():
         low, high = PLAUSIBLE[name]
         assert low < value < high, name

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from dino import training
 from dino.common.errors import DinoError
-from dino.data.loading import load_images
+from dino.data.loading import LabeledImages, load_images, load_labeled_images
 from dino.trainer import run, run_folder, tensor_file
 from dino.trainer.config import Config
 from dino.trainer.custom import CustomTrainer, Parts
@@ -37,6 +37,18 @@ TINY = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
     warmup=10, anneal=True, precision="float32", seed=3,
 )  # fmt: skip
+
+
+MUON = replace(TINY, optimizer="muon", matrix_learning_rate=0.02, max_words=64, drop_words=0.3)
+VOCABULARY = ("left", "red", "right", "big")
+
+
+@pytest.fixture
+def labeled(blobs: Tensor) -> LabeledImages:
+    """The blobs with words: each is left or right, and may be red or big."""
+    words = torch.randint(0, 2, (len(blobs), 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    words[:, 2] = 1 - words[:, 0]
+    return LabeledImages(blobs, words, VOCABULARY)
 
 
 def train(trainer: Trainer, folder: Path, until: int | None = None) -> None:
@@ -53,14 +65,18 @@ def losses(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("stop_at", [1, 25, 37])
-def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(tmp_path: Path, blobs: Tensor, stop_at: int) -> None:
-    whole = Trainer(TINY, images=blobs)
+@pytest.mark.parametrize("kind", ["adamw", "muon and words"])
+def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(
+    tmp_path: Path, blobs: Tensor, labeled: LabeledImages, kind: str, stop_at: int
+) -> None:
+    config, images = (TINY, blobs) if kind == "adamw" else (MUON, labeled)
+    whole = Trainer(config, images=images)
     train(whole, tmp_path / "whole")
-    first = Trainer(TINY, images=blobs)
+    first = Trainer(config, images=images)
     train(first, tmp_path / "parts", until=stop_at)
     assert first.step == stop_at
     torch.rand(100)  # the global random state may change in between
-    second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=blobs)
+    second = Trainer(run_folder.saved_config(tmp_path / "parts"), images=images)
     second.load(tmp_path / "parts")
     assert second.step == stop_at
     train(second, tmp_path / "parts")
@@ -432,3 +448,120 @@ def test_a_missing_device_is_refused() -> None:
 def test_a_run_trains_on_all_images_except_those_held_out() -> None:
     trainer = Trainer(replace(TINY, data="emoji:faces,noto"), device="cpu")
     assert torch.equal(trainer.images, load_images("emoji:faces,noto", 8, part="training"))
+
+
+# ---- words and Muon -------------------------------------------------------------------------------------------------
+
+
+def conditions(trainer: Trainer, n: int) -> list[Tensor]:
+    """The conditions that the network gets in the first n steps."""
+    seen: list[Tensor] = []
+    trainer.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[2]))
+    for _ in zip(range(n), trainer.steps(), strict=False):
+        pass
+    return seen
+
+
+def test_every_image_comes_with_its_own_words_also_when_it_is_mirrored(blobs: Tensor, labeled: LabeledImages) -> None:
+    """An image tells which one it is, and its mirror image too."""
+    images = torch.full((40, 3, 8, 8), 255, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(40, dtype=torch.uint8)  # the mark is in the left corner, or mirrored in the right
+    trainer = Trainer(replace(MUON, drop_words=0.0), images=labeled._replace(images=images))
+    told = conditions(trainer, 5)
+    n_mirrored = 0
+    for step, (clean, condition) in enumerate(zip(trainer._batches(0), told, strict=False)):
+        assert condition.shape == (16, 4)
+        for image, words in zip(clean, condition, strict=True):
+            left, right = round(image[0, 0, 0].item() * 255), round(image[0, 0, 7].item() * 255)
+            number, is_mirrored = (left, False) if left < 255 else (right, True)
+            n_mirrored += is_mirrored
+            expected = labeled.words[number].tolist()
+            if is_mirrored:
+                expected[0], expected[2] = expected[2], expected[0]
+            assert words.tolist() == expected, f"step {step}: image {number}, mirrored: {is_mirrored}"
+    assert 20 < n_mirrored < 60
+
+
+def test_a_share_of_the_words_is_dropped(labeled: LabeledImages) -> None:
+    told = torch.cat(conditions(Trainer(replace(MUON, drop_words=0.3), images=labeled), 60))
+    assert 0.24 < (told == 0).all(1).float().mean().item() < 0.36
+    assert (torch.cat(conditions(Trainer(replace(MUON, drop_words=0.0), images=labeled), 5)).sum(1) > 0).all()
+
+
+def test_with_words_a_batch_in_parts_gives_the_same_run(labeled: LabeledImages) -> None:
+    runs = [Trainer(replace(MUON, optimizer="adamw"), images=labeled, accumulate=parts) for parts in (1, 3)]
+    for trainer in runs:
+        for _ in zip(range(10), trainer.steps(), strict=False):
+            pass
+    for one, other in zip(runs[0].weights, runs[1].weights, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_a_model_with_words_is_saved_with_them_and_draws_with_and_without(
+    tmp_path: Path, labeled: LabeledImages
+) -> None:
+    trainer = Trainer(replace(MUON, n_images=160), images=labeled)
+    train(trainer, tmp_path)
+    model, metadata = load_model(tmp_path)
+    assert tuple(metadata["config"]["vocabulary"]) == VOCABULARY
+    assert run_folder.describe(tmp_path)["can be asked for"] == "left, red, right, big"
+    noisy, level = torch.rand(2, 3, 8, 8), torch.full((1, 1, 1, 1), 0.7)
+    assert torch.equal(model(noisy, level), trainer.ema(noisy, level))
+    asked = model(noisy, level, torch.eye(4)[:2])
+    assert torch.equal(asked, trainer.ema(noisy, level, torch.eye(4)[:2]))
+    assert not torch.equal(asked, model(noisy, level))
+
+
+def test_no_words_are_learned_if_none_are_wanted_or_there_are_none(image_folder: Path) -> None:
+    for data, max_words in (("dinos:100", 0), (str(image_folder), 64)):
+        trainer = Trainer(replace(TINY, data=data, max_words=max_words))
+        assert trainer.config.vocabulary == ()
+        assert next(trainer.model.parameters()).shape[1] == 4, "three colors and the noise level"
+
+
+def test_a_run_finds_the_words_of_its_source() -> None:
+    trainer = Trainer(replace(TINY, data="dinos:200", max_words=64))
+    expected = load_labeled_images("dinos:200", 8, part="training")
+    assert trainer.config.vocabulary == expected.vocabulary
+    assert torch.equal(trainer.words, expected.words)
+
+
+def test_muon_moves_the_inner_convolutions_and_both_rates_follow_the_schedule(labeled: LabeledImages) -> None:
+    trainer = Trainer(MUON, images=labeled)
+    assert type(trainer.optimizer).__name__ == "Muon"
+    for _ in trainer.steps():
+        rates = [group["lr"] for group in trainer.optimizer.param_groups]
+        share = MUON.schedule_at(trainer.step - 1)
+        assert rates == pytest.approx([0.02 * share, 1e-3 * share])
+
+
+def test_muon_learns(labeled: LabeledImages, tmp_path: Path) -> None:
+    config = replace(MUON, n_images=200 * 16)
+    train(Trainer(config, images=labeled), tmp_path)
+    values = [float(loss) for _, loss in losses(tmp_path)]
+    assert values[-1] < 0.6 * values[0]
+
+
+def test_a_nonfinite_number_stops_muon_before_that_step(labeled: LabeledImages) -> None:
+    trainer = Trainer(MUON, images=labeled)
+    for _ in zip(range(5), trainer.steps(), strict=False):
+        pass
+    before = [weight.detach().clone() for weight in trainer.weights]
+    trainer._train_step(trainer.model, torch.full((16, 3, 8, 8), math.nan), torch.zeros(16, 4), torch.Generator())
+    trainer.step += 1
+    trainer.nonfinite.count()
+    assert all(torch.equal(old, new) for old, new in zip(before, trainer.weights, strict=True))
+    with pytest.raises(DinoError, match="not a finite number"):
+        trainer.check_finite()
+
+
+def test_a_learners_step_and_flips_train_with_words_like_dinos(labeled: LabeledImages) -> None:
+    """The learner's files know nothing of words."""
+    config = replace(MUON, optimizer="adamw")
+    own = SimpleNamespace(train_step=training.train_step, update_average=training.update_average)
+    ours, theirs = Trainer(config, images=labeled), CustomTrainer(config, images=labeled, parts=Parts(training=own))
+    for trainer in (ours, theirs):
+        for _ in zip(range(10), trainer.steps(), strict=False):
+            pass
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)

@@ -7,7 +7,7 @@ import typer
 
 from .app import app
 from .loading import load, real_images
-from .options import Data, Debug, Device, Seed, Split, Steps, StepSize, Weights
+from .options import Data, Debug, Device, Seed, Spacing, Split, Steps, StepSize, Weights
 from .output import say
 
 
@@ -26,7 +26,8 @@ def compare(
     split: Split = None,
     n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many images on each side.")] = 36,
     steps: Steps = 100,
-    step_size: StepSize = 2.0,
+    spacing: Spacing = "even",
+    step_size: StepSize = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
@@ -35,18 +36,27 @@ def compare(
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
-    """Show real images on the left and generated ones on the right."""
+    """Show real images on the left and generated ones on the right.
+
+    A model that knows words is asked for what the real image in the same place shows.
+    """
     import torch
 
     from ..common.grids import comparison, save_image
-    from ..data.loading import load_images
+    from ..data.loading import load_labeled_images
     from ..images import seeded, to_unit
-    from ..trainer.batched_sampling import generate_batched
-    from ..trainer.model_file import image_shape
+    from ..trainer.batched_sampling import Steps as Schedule
+    from ..trainer.batched_sampling import Wishes, generate_batched
+    from ..trainer.model_file import image_shape, vocabulary
 
     model, metadata, folder = load(weights, device)
     shape, (source, part) = image_shape(metadata), real_images(metadata, data, split)
-    real = load_images(source, shape[-1], channels=shape[0], split=part)
-    chosen = torch.randperm(len(real), generator=seeded("cpu", seed, "compare"))[:n]
-    images = generate_batched(model, n, image_shape=shape, n_steps=steps, step_size=step_size, seed=seed)
-    say("wrote", save_image(comparison(to_unit(real[chosen]), images), out or folder / "compare.png"))
+    words = vocabulary(metadata)
+    real = load_labeled_images(source, shape[-1], vocabulary=words, channels=shape[0], split=part)
+    chosen = torch.randperm(len(real.images), generator=seeded("cpu", seed, "compare"))[:n]
+    condition = real.words[chosen[torch.arange(n) % len(chosen)]].float() if words else None
+    images = generate_batched(
+        model, n, image_shape=shape, steps=Schedule.of(steps, spacing, step_size), seed=seed,
+        wishes=Wishes(condition),
+    )  # fmt: skip
+    say("wrote", save_image(comparison(to_unit(real.images[chosen]), images), out or folder / "compare.png"))

@@ -7,7 +7,7 @@ import typer
 
 from .app import app
 from .loading import load, real_images
-from .options import Data, Debug, Device, Seed, Split, Steps, StepSize, Weights
+from .options import GUIDANCE, Data, Debug, Device, Guidance, Seed, Spacing, Split, Steps, StepSize, Weights
 from .output import command_line, say
 
 
@@ -35,7 +35,9 @@ def evaluate(
         ),
     ] = None,
     steps: Steps = 100,
-    step_size: StepSize = 2.0,
+    spacing: Spacing = "even",
+    step_size: StepSize = None,
+    guidance: Guidance = GUIDANCE,
     seed: Seed = 0,
     json: Annotated[
         Path | None,
@@ -52,12 +54,14 @@ def evaluate(
     """Measure how well a model denoises, how real its images look, and whether they are copies of training images."""
     from ..reports.evaluate import RealImages, facts, markdown, measure, write
     from ..reports.report import check_name
+    from ..trainer.batched_sampling import Steps as Schedule
 
     if json:
         check_name(json)
     model, metadata, folder = load(weights, device)
     real = RealImages.of(*real_images(metadata, data, split), metadata)
-    report, pairs = measure(model, metadata, real, n=n, n_steps=steps, step_size=step_size, seed=seed, fid=fid)
+    schedule = Schedule.of(steps, spacing, step_size)
+    report, pairs = measure(model, metadata, real, n=n, steps=schedule, guidance=guidance, seed=seed, fid=fid)
     report |= {"command": command_line()}
     typer.echo(f"\n{markdown(report)}\n")
     for label, fact in facts(report).items():

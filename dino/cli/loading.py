@@ -8,9 +8,10 @@ from .output import say
 
 if TYPE_CHECKING:
     from ..denoiser import UNet
+    from ..steering import ConditionalDenoiser
 
 
-def load(weights: Path | None, device: str) -> "tuple[UNet, dict[str, Any], Path]":
+def load(weights: Path | None, device: str) -> "tuple[UNet | ConditionalDenoiser, dict[str, Any], Path]":
     """Return the model to draw with, the metadata of its file, and the folder to write to. Prints the model's name."""
     from ..trainer.device import choose_device
     from ..trainer.model_file import PRETRAINED, load_model

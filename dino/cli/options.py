@@ -13,6 +13,13 @@ def checked_seed(seed: int | None) -> int | None:
     return seed
 
 
+def checked_spacing(spacing: str) -> str:
+    """Refuse an unknown spacing of the steps."""
+    if spacing not in ("warped", "even"):
+        raise typer.BadParameter("steps are warped or even")
+    return spacing
+
+
 # Every option has a metavar, because its type and range in words would fill half of a narrow terminal.
 Weights = Annotated[
     Path | None,
@@ -29,13 +36,27 @@ Data = Annotated[
 Split = Annotated[str | None, typer.Option(metavar="NAME", help="The split of a Hugging Face data set.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps ...")]
 Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Sampling steps: more is finer and slower.")]
+Spacing = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=checked_spacing,
+        help="even, or warped: small steps at first, where it is decided what the image shows.",
+    ),
+]
 StepSize = Annotated[
-    float,
+    float | None,
     typer.Option(
         metavar="X",
         min=0,
-        help="How far to extrapolate from the previous prediction through the new one: 1 is the new one itself.",
+        help="How far to extrapolate from the previous prediction through the new one: 1 is the new one itself. By "
+        "default 2 for even steps, and for warped ones what is exact for each step.",
     ),
 ]
+Guidance = Annotated[
+    float,
+    typer.Option(metavar="X", help="How strictly to follow the words: 0 ignores them, 1 is neutral, more exaggerates."),
+]
+GUIDANCE = 2.0  # `dino.steering.GUIDANCE`
 Seed = Annotated[int, typer.Option(metavar="N", callback=checked_seed, help="Determines every random number.")]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]

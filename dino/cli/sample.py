@@ -1,19 +1,54 @@
-"""`dino sample`: draw new images."""
+"""`dino sample`: draw new images, and ask for what they show."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.errors import DinoError
 from .app import app
 from .loading import load
-from .options import Debug, Device, Seed, Steps, StepSize, Weights
+from .options import GUIDANCE, Debug, Device, Guidance, Seed, Spacing, Steps, StepSize, Weights
 from .output import say
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
     from ..sampler import Step
+    from ..trainer.batched_sampling import Wishes
 
 N_FRAMES = 51  # of an animation, at most
+N_IMAGES = 36  # without --ask
+N_PER_ROW = 8  # images for each --ask
+# What the pretrained model is asked for if nobody asks for anything.
+GREETING = (
+    "green stegosaurus", "purple triceratops with a scarf", "red tyrannosaurus", "blue brontosaurus, sleepy",
+    "orange parasaurolophus with a hat", "teal pteranodon, striped",
+)  # fmt: skip
+
+# ---- options --------------------------------------------------------------------------------------------------------
+
+Ask = Annotated[
+    list[str] | None,
+    typer.Option("--ask", metavar="WORDS", help="What to draw. Give it several times for one row each."),
+]
+Keep = Annotated[
+    Path | None, typer.Option(metavar="IMAGE", help="Keep a part of this image, and draw the rest. Needs --mask.")
+]
+Mask = Annotated[Path | None, typer.Option(metavar="IMAGE", help="With --keep: white where the image is kept.")]
+Vary = Annotated[Path | None, typer.Option(metavar="IMAGE", help="Draw variations of this image.")]
+From = Annotated[
+    float | None,
+    typer.Option(
+        "--from",
+        metavar="X",
+        help="With --vary: the noise level to start from, 0 to 1. Less stays closer to the image.",
+    ),
+]
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
 
 
 @app.command(
@@ -24,18 +59,29 @@ dino sample                              [dim]a grid from the newest run[/dim]
 
 dino sample pretrained -n 64             [dim]from the model that comes with dino[/dim]
 
-dino sample runs/quick-1 -n 16 --seed 7  [dim]sixteen others[/dim]
+dino sample --ask "green stegosaurus with a hat" --ask "sleepy blue triceratops"  [dim]a row each[/dim]
 
 dino sample runs/quick-1 --animate       [dim]a GIF from noise to pictures[/dim]
 
-dino sample model.safetensors --strip    [dim]one picture, step by step[/dim]
+dino sample --keep dino.png --mask mask.png  [dim]draw what the mask leaves black[/dim]
+
+dino sample --vary drawing.png --from 0.8    [dim]redraw a drawing[/dim]
 """
 )
 def sample(
     weights: Weights = None,
-    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many images.")] = 36,
+    ask: Ask = None,
+    n: Annotated[
+        int | None, typer.Option("-n", metavar="N", min=1, help="How many images; with --ask, in each row.")
+    ] = None,
+    guidance: Guidance = GUIDANCE,
+    keep: Keep = None,
+    mask: Mask = None,
+    vary: Vary = None,
+    noise_level: From = None,
     steps: Steps = 100,
-    step_size: StepSize = 2.0,
+    spacing: Spacing = "even",
+    step_size: StepSize = None,
     seed: Seed = 0,
     animate: Annotated[
         bool, typer.Option("--animate", help="Also write a GIF of the images coming out of the noise.")
@@ -52,25 +98,101 @@ def sample(
     debug: Debug = False,
 ) -> None:
     """Draw new images with a trained model."""
-    from ..common.grids import animation, grid, save_image
+    _check(keep, mask, vary, noise_level)
+    from ..common.grids import animation, grid, labeled_grid, save_image
+    from ..trainer.batched_sampling import Steps as Schedule
     from ..trainer.batched_sampling import generate_batched
     from ..trainer.model_file import image_shape
     from ..trainer.strips import STRIP_COLUMNS, sampling_strip
 
     model, metadata, folder = load(weights, device)
-    out = out or folder / "generated.png"
+    shape, out = image_shape(metadata), out or folder / "generated.png"
+    requests = _requests(ask, metadata, is_free=n is None and not keep and not vary)
+    each = n or (N_PER_ROW if requests else N_IMAGES)
+    wishes = _wishes(model, metadata, requests, each, guidance)
+    wishes = _from_images(wishes, shape, device_of(model), keep, mask, vary, noise_level)
     path: list[Step] = []
     images = generate_batched(
-        model, n, image_shape=image_shape(metadata), n_steps=steps, step_size=step_size, seed=seed,
-        path=path if animate or strip else None,
+        model, each * max(1, len(requests)), image_shape=shape, steps=Schedule.of(steps, spacing, step_size),
+        wishes=wishes, seed=seed, path=path if animate or strip else None,
     )  # fmt: skip
-    say("wrote", save_image(grid(images), out))
+
+    def laid_out(images: "Tensor") -> "Image":
+        return labeled_grid(images, requests) if requests else grid(images)
+
+    say("wrote", save_image(laid_out(images), out))
     if animate:
         frames = [grid(step.noisy) for step in _at_most(path, N_FRAMES)]
         say("wrote", animation(frames, out.with_name(f"{out.stem}-animation.gif")))
     if strip:
         rows = grid(sampling_strip(path), columns=STRIP_COLUMNS)
         say("wrote", save_image(rows, out.with_name(f"{out.stem}-strip.png")))
+
+
+def _check(keep: Path | None, mask: Path | None, vary: Path | None, noise_level: float | None) -> None:
+    """Refuse options that contradict each other, before torch is imported."""
+    if (keep is None) != (mask is None):
+        raise DinoError("--keep and --mask go together: an image, and a mask that is white where to keep it")
+    if keep and vary:
+        raise DinoError("--keep and --vary can't be used together. Leave one out")
+    if noise_level is not None and not vary:
+        raise DinoError("--from goes with --vary: it says how much noise to mix into that image")
+    if noise_level is not None and not 0 < noise_level <= 1:
+        raise DinoError(f"--from is a noise level, more than 0 and at most 1, not {noise_level:g}")
+
+
+def device_of(model: "nn.Module") -> Any:
+    """Return the device of a model's weights."""
+    return next(model.parameters()).device
+
+
+def _requests(ask: list[str] | None, metadata: dict[str, Any], *, is_free: bool) -> list[str]:
+    """Return what to ask for, one request for each row. The pretrained model is asked for something by default."""
+    from ..data.embedded import SETS
+    from ..trainer.model_file import vocabulary
+
+    if ask is None and is_free and set(vocabulary(metadata)) >= {"stegosaurus", "green", "hat"} and "dinos" in SETS:
+        return list(GREETING)
+    return ask or []
+
+
+def _wishes(model: "nn.Module", metadata: dict[str, Any], requests: list[str], each: int, guidance: float) -> "Wishes":
+    """Return the condition of each image: `each` images for each request."""
+    import torch
+
+    from ..data.words import parse_request
+    from ..trainer.batched_sampling import Wishes
+    from ..trainer.model_file import vocabulary
+
+    if not requests:
+        return Wishes(guidance=guidance)
+    words = vocabulary(metadata)
+    asked = [parse_request(request, words) for request in requests]
+    rows = torch.tensor([[float(word in row) for word in words] for row in asked])
+    return Wishes(rows.repeat_interleave(each, dim=0), guidance)
+
+
+def _from_images(
+    wishes: "Wishes",
+    shape: tuple[int, int, int],
+    device: Any,
+    keep: Path | None,
+    mask: Path | None,
+    vary: Path | None,
+    noise_level: float | None,
+) -> "Wishes":
+    """Add the images to keep or to vary."""
+    from ..data.loading import load_image
+    from ..images import to_unit
+
+    def read(path: Path, channels: int) -> "Tensor":
+        return to_unit(load_image(path, shape[-1], channels=channels))[None].to(device)
+
+    if keep and mask:
+        wishes = wishes._replace(known=read(keep, shape[0]), mask=read(mask, 1) > 0.5)
+    if vary:
+        wishes = wishes._replace(start=read(vary, shape[0]), noise_level=noise_level or 0.7)
+    return wishes
 
 
 def _at_most(path: "list[Step]", n: int) -> "list[Step]":

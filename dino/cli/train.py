@@ -31,12 +31,12 @@ if TYPE_CHECKING:  # importing torch takes two seconds, too long for --help
 
 Preset = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="quick, full or original. By default what suits the hardware."),
+    typer.Option(metavar="NAME", help="quick, full, original or dinos. By default what suits the hardware."),
 ]
 TrainingData = Annotated[
     str | None,
     typer.Option(
-        metavar="SOURCE", help="emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set."
+        metavar="SOURCE", help="dinos, emoji, emoji:faces ..., a folder, a .parquet file, or a Hugging Face data set."
     ),
 ]
 Size = Annotated[int | None, typer.Option(metavar="N", help="Side of the square images, in pixels.")]
@@ -55,6 +55,14 @@ Minutes = Annotated[
 BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Images in one step.")]
 LearningRate = Annotated[float | None, typer.Option(metavar="X", help="How far one step moves the weights.")]
 Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")]
+Optimizer = Annotated[str | None, typer.Option(metavar="NAME", help="muon or adamw.")]
+MaxWords = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=0, help="How many of the words that describe the images to learn, if they have words."
+    ),
+]
+NoWords = Annotated[bool, typer.Option("--no-words", help="Learn no words: the model can't be asked for anything.")]
 Accumulate = Annotated[
     int,
     typer.Option(
@@ -94,7 +102,7 @@ UseReference = Annotated[
 
 dino train                           [dim]what suits this machine[/dim]
 
-dino train --data emoji:animals      [dim]other emoji[/dim]
+dino train --data emoji:animals      [dim]emoji instead of dinosaurs[/dim]
 
 dino train --data ~/photos           [dim]your own pictures[/dim]
 
@@ -117,7 +125,10 @@ def train(
     minutes: Minutes = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    optimizer: Optimizer = None,
     precision: Precision = None,
+    max_words: MaxWords = None,
+    no_words: NoWords = False,
     accumulate: Accumulate = 1,
     compile: Compile = None,
     seed: RunSeed = None,
@@ -132,17 +143,19 @@ def train(
 
     Settings that no option changes are those of the preset.
     """
+    from ..data.embedded import DEFAULT
     from ..data.sources import absolute, check
 
     if fill_in and not mine:
         raise DinoError("--fill-in goes with --mine: it says what to do about lessons that don't pass")
-    check(data or "emoji")  # before torch is imported, which takes seconds
+    check(data or DEFAULT)  # before torch is imported, which takes seconds
     from ..trainer.device import choose_device
 
     place, parts = choose_device(device, distributed.LOCAL_RANK), _own_parts(fill_in) if mine else None
     given: dict[str, Any] = {
         "data": absolute(data), "split": split, "size": size, "channels": channels, "n_images": images,
-        "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision, "seed": seed,
+        "batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer, "precision": precision,
+        "max_words": 0 if no_words else max_words, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     config, name = _settings(preset, given, resume, out, place)
@@ -212,6 +225,9 @@ def _introduce(trainer: "Trainer", folder: Path) -> None:
     others = f", {distributed.N_PROCESSES} processes" if distributed.N_PROCESSES > 1 else ""
     say("device", f"{trainer.device}, {config.precision}{others}")
     say("images", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
+    if words := config.vocabulary:
+        shown = ", ".join(words[:8]) + (", ..." if len(words) > 8 else "")
+        say("words", f"{len(words)} that describe the images: {shown}")
     say("network", f"{sum(p.numel() for p in trainer.model.parameters()):,} weights")
     if trainer.compiles:
         say("compiling", "the network for this device first, which can take a minute")
@@ -278,7 +294,8 @@ def _summarize(trainer: "Trainer", folder: Path, parts: "Parts | None") -> None:
         say("wrote", path)
     if trainer.step < trainer.config.n_steps:
         say("paused", f"the time is up. Resume with: {_resume_command(folder)}")
-    say("next", f"draw with it: {shell_command('dino', 'sample', folder, '--animate')}")
+    ask = ["--ask", " ".join(trainer.config.vocabulary[:2])] if trainer.config.vocabulary else []
+    say("next", f"draw with it: {shell_command('dino', 'sample', folder, *ask, '--animate')}")
     if parts:
         from ..common.grids import save_image
         from ..course.card import card

@@ -1,6 +1,7 @@
 """Image grids, and image files. All images are in [0, 1], shape (N, C, H, W), on any device."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # imported where it is used, because it costs a learner a sec
     from PIL.Image import Image
 
 CELL = 64  # pixels; an image is enlarged if it fits at least twice into a square of this side
+MARGIN = 8  # pixels on either side of a label
 GAP = 2  # pixels between the images of a grid
 
 
@@ -34,6 +36,29 @@ def grid(images: Tensor, columns: int | None = None) -> "Image":
     pixels = pixels.repeat_interleave(zoom, dim=-2).repeat_interleave(zoom, dim=-1)
     columns = columns or math.ceil(math.sqrt(len(images)))
     return to_pil_image(make_grid(pixels, nrow=columns, padding=GAP, pad_value=255))
+
+
+def labeled_grid(images: Tensor, labels: Sequence[str]) -> "Image":
+    """Lay images out in a grid with one row for each label, and the label on the left of its row.
+
+    Args:
+        images: in [0, 1], (N, C, H, W), the same number for each label.
+        labels: wrapped if they are long.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    rows = grid(images, columns=len(images) // len(labels))
+    pitch = (rows.height - GAP) // len(labels)
+    font = ImageFont.load_default(size=max(11, pitch / 6))
+    lines = [textwrap.wrap(label, 18) for label in labels]
+    width = 2 * MARGIN + math.ceil(max(font.getlength(line) for wrapped in lines for line in wrapped))
+    both = Image.new("RGB", (width + rows.width, rows.height), "white")
+    both.paste(rows, (width, 0))
+    draw = ImageDraw.Draw(both)
+    for k, wrapped in enumerate(lines):
+        place = (width - MARGIN, GAP + (k + 0.5) * pitch)
+        draw.multiline_text(place, "\n".join(wrapped), fill="#444444", font=font, anchor="rm", align="right")
+    return both
 
 
 def split_grid(image: "Image", size: int, channels: int = 3) -> Tensor:

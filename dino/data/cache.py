@@ -11,7 +11,7 @@ from ..common.errors import DinoError, DinoWarning, first_line
 from .decoding import Decoded
 from .encoded_image import EncodedImage
 
-CACHE_FORMAT = 2  # raise it when decoding changes, so that images in older caches are decoded again
+CACHE_FORMAT = 3  # raise it when decoding changes, so that images in older caches are decoded again
 
 
 def cache_folder() -> Path:
@@ -46,7 +46,8 @@ def read_cache(path: Path) -> Decoded | None:
     try:
         with safe_open(path, framework="pt") as file:
             skipped = (file.metadata() or {}).get("skipped", "[]")
-            return Decoded(file.get_tensor("images"), file.get_tensor("held_out"), json.loads(skipped))
+            images, held_out, kept = (file.get_tensor(name) for name in ("images", "held_out", "kept"))
+            return Decoded(images, held_out, json.loads(skipped), kept)
     except (OSError, SafetensorError, ValueError):
         return None
 
@@ -62,8 +63,8 @@ def write_cache(path: Path, decoded: Decoded) -> None:
 
     try:
         with replacing(path) as temporary:
-            tensors = {"images": decoded.images, "held_out": decoded.held_out}
+            tensors = {"images": decoded.images, "held_out": decoded.held_out, "kept": decoded.kept}
             save_file(tensors, temporary, metadata={"skipped": json.dumps(decoded.skipped)})
     except (DinoError, OSError, SafetensorError) as error:
         # The level of the line that called `load_images`.
-        warnings.warn(DinoWarning(f"the decoded images were not cached: {first_line(error)}"), stacklevel=3)
+        warnings.warn(DinoWarning(f"the decoded images were not cached: {first_line(error)}"), stacklevel=4)

@@ -25,6 +25,7 @@ class Decoded(NamedTuple):
     images: Tensor  # uint8, (N, C, H, W)
     held_out: Tensor  # bool, (N,): which images are held out
     skipped: list[str]  # names, each with the reason
+    kept: Tensor  # bool, one for each encoded image: which of them are among `images`
 
 
 def decode_all(encoded_images: list[EncodedImage], size: int, channels: int) -> Decoded:
@@ -62,6 +63,7 @@ def decode_all(encoded_images: list[EncodedImage], size: int, channels: int) -> 
         torch.stack([image for image, _ in decoded]) if decoded else none,
         torch.tensor([held_out for _, held_out in decoded], dtype=torch.bool),
         [result for result in results if isinstance(result, str)],
+        torch.tensor([not isinstance(result, str) for result in results], dtype=torch.bool),
     )
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..common.errors import DinoError, first_line, printable
+from .embedded import DEFAULT
 from .encoded_image import EncodedImage
+from .parquet import with_label_names
+from .words import words_of_row
 
 if TYPE_CHECKING:  # imported where it is used, because it costs up to three seconds
     import datasets
@@ -73,7 +76,20 @@ def dataset_images(dataset: "datasets.Dataset") -> list[EncodedImage]:
 
         return read
 
-    return [EncodedImage(f"row {i}", reader(i)) for i in range(len(encoded))]
+    words = _words(dataset)
+    return [EncodedImage(f"row {i}", reader(i), words[i]) for i in range(len(encoded))]
+
+
+def _words(dataset: "datasets.Dataset") -> list[tuple[str, ...]]:
+    """Return the words of each row, from its columns of texts and labels."""
+    import datasets
+
+    features = dataset.features
+    labels = {name: kind.names for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)}
+    texts = [name for name, kind in features.items() if getattr(kind, "dtype", None) in ("string", "large_string")]
+    if not labels and not texts:
+        return [()] * len(dataset)
+    return [words_of_row(with_label_names(row, labels)) for row in dataset.select_columns([*labels, *texts])]
 
 
 def _read_downloaded(path: str) -> bytes:
@@ -166,6 +182,6 @@ def _explaining(name: str, part: str = "") -> Iterator[None]:
             raise DinoError(
                 f"there is no folder {name} here, and the data set {name} can't be downloaded without a network. "
                 "Use the embedded set instead",
-                settings={"data": "emoji"},
+                settings={"data": DEFAULT},
             ) from error
         raise DinoError(f"could not load the data set {name}{part}: {printable(first_line(error))}") from error

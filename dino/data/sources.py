@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..common.errors import DinoError, printable
-from .embedded import embedded_images, is_embedded
+from .embedded import DEFAULT, embedded_images, is_embedded
 from .encoded_image import EncodedImage
 from .folder import folder_images
 from .hub import check_hub, hub_images, is_hub_name
@@ -51,7 +51,7 @@ def find_images(source: str, split: str) -> list[EncodedImage]:
         return hub_images(source, split)
     raise DinoError(
         f"there is no folder or file {printable(source)}. Check the path, or use the embedded set",
-        settings={"data": "emoji"},
+        settings={"data": DEFAULT},
     )
 
 

@@ -18,11 +18,12 @@ from tqdm.auto import tqdm
 
 from ..common.errors import DinoError, printable
 from ..common.grids import grid, save_image
-from ..data.loading import Part, fingerprint, load_images
+from ..data.loading import Part, fingerprint, load_labeled_images
 from ..evaluation import PATCH, loss_by_noise_level, sliced_wasserstein
 from ..images import seeded, to_unit
-from ..trainer.batched_sampling import generate_batched
-from ..trainer.model_file import image_shape
+from ..steering import GUIDANCE, asking
+from ..trainer.batched_sampling import Steps, Wishes, generate_batched
+from ..trainer.model_file import image_shape, vocabulary
 from .fid import distances as fid_and_kid
 from .fid import metrics as fid_metrics
 from .memorization import PAIRS_PER_ROW, closest_pairs, memorization
@@ -52,12 +53,20 @@ class RealImages:
     source: str  # as `load_images` takes it
     training: Tensor  # the images that a network learns from
     held_out: Tensor  # the images that it doesn't learn from, about a tenth
+    training_words: Tensor | None = None  # what they show, (N, n_words), in the network's vocabulary if it has one
+    held_out_words: Tensor | None = None
     no_verdict: str = ""  # the reason why memorization can't be judged, or "" if it can
 
     @property
     def all(self) -> Tensor:
         """Both parts, the training images first."""
         return torch.cat([self.training, self.held_out])
+
+    @property
+    def all_words(self) -> Tensor | None:
+        """The words of both parts, or None if the network has no vocabulary."""
+        words = [part for part in (self.training_words, self.held_out_words) if part is not None]
+        return torch.cat(words) if words else None
 
     @classmethod
     def of(cls, source: str, split: str, metadata: dict[str, Any]) -> "RealImages":
@@ -73,7 +82,13 @@ class RealImages:
         channels, size, _ = image_shape(metadata)
         if size < PATCH:
             raise DinoError(f"images are compared in patches of {PATCH} pixels, and these are {size} pixels a side")
-        training, held_out = (load_images(source, size, channels=channels, split=split, part=part) for part in PARTS)
+        words = vocabulary(metadata)
+        parts = [
+            load_labeled_images(source, size, vocabulary=words, channels=channels, split=split, part=part)
+            for part in PARTS
+        ]
+        training, held_out = (part.images for part in parts)
+        shown = [part.words.float() if words else None for part in parts]
         n, trained_on = len(training) + len(held_out), metadata.get("fingerprint")
         if n < MIN_REAL:
             raise DinoError(f"a comparison needs at least {MIN_REAL} images, and {printable(source)} has {n}")
@@ -83,7 +98,7 @@ class RealImages:
         # Weights that weren't saved by the trainer have no fingerprint. What their metadata says is taken as true.
         if trained_on not in (None, fingerprint(training)):
             no_verdict = "these weights were trained on other images, or on the held-out images too"
-        return cls(source, training, held_out, no_verdict)
+        return cls(source, training, held_out, shown[0], shown[1], no_verdict)
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
@@ -95,8 +110,8 @@ def measure(
     real: RealImages,
     *,
     n: int | None = None,
-    n_steps: int = 100,
-    step_size: float = 2.0,
+    steps: Steps | None = None,
+    guidance: float = GUIDANCE,
     seed: int = 0,
     fid: bool = False,
 ) -> tuple[Report, Tensor]:
@@ -106,7 +121,8 @@ def measure(
         model, metadata: as `load_model` returns them.
         real: as from `RealImages.of`.
         n: how many images to generate. By default as many as there are real images, and at most `N_GENERATED`.
-        n_steps, step_size: as in `dino.sampler.generate`.
+        steps: how to sample, as for `generate_batched`.
+        guidance: see `dino.steering.guide`. A network that knows words is asked for what real images show.
         seed: determines the generated images, and which images are compared.
         fid: whether to measure FID and KID too, with the library torchmetrics.
 
@@ -122,7 +138,12 @@ def measure(
     device = next(model.parameters()).device
     metrics = fid_metrics(device) if fid else None  # before the long work, so that a missing library is reported first
     shape = real.training.shape[1:]
-    samples = generate_batched(model, n, image_shape=shape, n_steps=n_steps, step_size=step_size, seed=seed).to(device)
+    steps, words = steps or Steps.of(), real.all_words
+    if words is not None:
+        words = words[torch.randperm(len(words), generator=seeded("cpu", seed, "words"))[torch.arange(n) % len(words)]]
+    samples = generate_batched(
+        model, n, image_shape=shape, steps=steps, wishes=Wishes(words, guidance), seed=seed
+    ).to(device)  # fmt: skip
     if not samples.isfinite().all():
         raise DinoError("the network generates numbers that are not finite. Use weights from before training failed")
     report = environment(device) | {
@@ -130,7 +151,13 @@ def measure(
         "data": real.source,
         "images": {"training": len(real.training), "held_out": len(real.held_out), "generated": n},
         "size": shape[-1],
-        "sampling": {"steps": n_steps, "step_size": step_size, "seed": seed},
+        "sampling": {
+            "steps": steps.n_steps,
+            "spacing": steps.spacing,
+            "step_size": steps.fixed_size,
+            "guidance": None if words is None else guidance,
+            "seed": seed,
+        },
         "loss": losses(model, real, seed),
         "distance": distances(samples, real.all, group, seed),
         "memorization": (
@@ -159,11 +186,17 @@ def check_enough(n: int, group: int) -> None:
 def losses(model: nn.Module, real: RealImages, seed: int = 0) -> Report:
     """Return the denoising loss at each of `LEVELS`, on training images and on held-out images."""
     device, by_part = next(model.parameters()).device, {}
-    for name, part in (("training", real.training), ("held_out", real.held_out)):
+    for name, part, words in (
+        ("training", real.training, real.training_words),
+        ("held_out", real.held_out, real.held_out_words),
+    ):
         chosen = torch.randperm(len(part), generator=seeded("cpu", seed, "loss"))[:N_FOR_LOSS]
         clean = to_unit(part[chosen]).to(device)
+        denoiser = model if words is None else asking(model, words[chosen].to(device))
         levels = tqdm(LEVELS, f"denoising, {name.replace('_', ' ')}", leave=False, disable=None)
-        by_part[name] = [loss_by_noise_level(model, clean, [level]).item() for level in levels] if len(clean) else None
+        by_part[name] = (
+            [loss_by_noise_level(denoiser, clean, [level]).item() for level in levels] if len(clean) else None
+        )
     return {"levels": list(LEVELS), **by_part}
 
 
@@ -229,8 +262,8 @@ def facts(report: Report) -> dict[str, str]:
     draws = f"90% of {len(distance['draws']['real'])} draws of {distance['group']}"
     sentences = {
         "images": f"{n['training']:,} training and {n['held_out']:,} held out of {printable(report['data'])}, "
-        f"{report['size']} x {report['size']}; {n['generated']:,} generated in {sampling['steps']} steps of size "
-        f"{sampling['step_size']:g}",
+        f"{report['size']} x {report['size']}; {n['generated']:,} generated in {sampling['steps']} "
+        f"{_steps(sampling['spacing'], sampling['step_size'])}{_guided(sampling['guidance'])}",
         "loss": "the mean squared error of one prediction, at each noise level",
         "distance": f"{distance['ratio']:.2f} times the distance between real images ({draws}: "
         f"{_range(distance['generated_interval'])}; real images: {_range(distance['real_interval'])})",
@@ -252,6 +285,15 @@ def facts(report: Report) -> dict[str, str]:
             f"{n['generated']:,} images; fewer images make FID higher"
         )
     return sentences | {"beware": BEWARE}
+
+
+def _steps(spacing: str, step_size: float | None) -> str:
+    size = "exact size" if step_size is None else f"size {step_size:g}"
+    return f"warped steps of {size}" if spacing == "warped" else f"steps of {size}"
+
+
+def _guided(guidance: float | None) -> str:
+    return "" if guidance is None else f", with guidance {guidance:g}"
 
 
 def _range(interval: list[float]) -> str:

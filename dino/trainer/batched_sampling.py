@@ -1,15 +1,80 @@
 """Sampling any number of images in batches, with a progress bar. `dino sample`, `compare` and `evaluate` use it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..few_steps import step_sizes, warped_schedule
+from ..noise import mix
 from ..sampler import Step, denoise, noise_schedule
+from ..steering import GUIDANCE, asking, keeping
 
 BATCH = 64  # images, so that thousands fit in memory
 N_RECORDED = 16  # the first images, of which every step can be kept
+
+
+class Steps(NamedTuple):
+    """The noise levels that sampling visits, and the step size of each step."""
+
+    schedule: Tensor  # (n_steps + 1,)
+    step_size: float | Tensor  # one for all, or (n_steps,)
+    spacing: str = "even"
+
+    @classmethod
+    def of(cls, n_steps: int = 100, spacing: str = "even", step_size: float | None = None) -> "Steps":
+        """Return a schedule.
+
+        Args:
+            n_steps: how many steps.
+            spacing: "even" as in lesson 04, or "warped", with which ten steps are enough.
+            step_size: one for all steps. By default 2 for even steps, and the exact sizes for warped ones.
+        """
+        if spacing == "even":
+            return cls(noise_schedule(n_steps), 2.0 if step_size is None else step_size, spacing)
+        schedule = warped_schedule(n_steps)
+        return cls(schedule, step_sizes(schedule) if step_size is None else step_size, spacing)
+
+    @property
+    def n_steps(self) -> int:
+        """The number of calls of the model for an image."""
+        return len(self.schedule) - 1
+
+    @property
+    def fixed_size(self) -> float | None:
+        """The step size of all steps, or None if each has the exact one."""
+        return None if isinstance(self.step_size, Tensor) else self.step_size
+
+
+class Wishes(NamedTuple):
+    """Wishes for what images show.
+
+    Attributes:
+        condition: the words, (n, n_words) or (1, n_words), or None if nothing is asked for.
+        guidance: see `dino.steering.guide`.
+        known, mask: an image (1, C, H, W) to keep where the mask (1, 1, H, W) is True, or None.
+        start: images (1, C, H, W) to vary, or None to begin with noise.
+        noise_level: how much noise is mixed into them, in (0, 1].
+    """
+
+    condition: Tensor | None = None
+    guidance: float = GUIDANCE
+    known: Tensor | None = None
+    mask: Tensor | None = None
+    start: Tensor | None = None
+    noise_level: float = 1.0
+
+    def denoiser(self, model: nn.Module, first: int, n: int) -> nn.Module:
+        """Return the denoiser that draws images number `first` to `first + n - 1`."""
+        if self.condition is not None:
+            device = next(model.parameters()).device
+            rows = self.condition if len(self.condition) == 1 else self.condition[first : first + n]
+            model = asking(model, rows.to(device), self.guidance)
+        if self.known is not None and self.mask is not None:
+            model = keeping(model, self.known, self.mask)
+        return model
 
 
 def generate_batched(
@@ -17,8 +82,8 @@ def generate_batched(
     n: int,
     *,
     image_shape: Sequence[int],
-    n_steps: int = 100,
-    step_size: float = 2.0,
+    steps: Steps | None = None,
+    wishes: Wishes = Wishes(),  # noqa: B008 - it can't be changed
     seed: int = 0,
     path: list[Step] | None = None,
 ) -> Tensor:
@@ -30,23 +95,28 @@ def generate_batched(
         model: ready to draw, as from `load_model`.
         n: how many images.
         image_shape: (C, H, W).
-        n_steps, step_size: as in `generate`.
+        steps: how to sample. By default 100 even steps of size 2.
+        wishes: what the images shall show.
         seed: determines the noise, and with it the images.
         path: a list to which each step of the first `N_RECORDED` images is appended, beginning with their noise.
 
     Returns:
         (n, C, H, W), in [0, 1], on the CPU.
     """
-    device = next(model.parameters()).device
+    device, (schedule, step_size, _) = next(model.parameters()).device, steps or Steps.of()
     generator = torch.Generator(device).manual_seed(seed)
+    level = torch.full((1, 1, 1, 1), wishes.noise_level, device=device)
     parts: list[Tensor] = []
-    with tqdm(total=n * n_steps, unit=" predictions", unit_scale=True, leave=False, disable=None) as bar:
+    with tqdm(total=n * (len(schedule) - 1), unit=" predictions", unit_scale=True, leave=False, disable=None) as bar:
         for first in range(0, n, BATCH):
             noisy = torch.rand((min(BATCH, n - first), *image_shape), generator=generator, device=device)
+            if wishes.start is not None:
+                noisy = mix(wishes.start, noisy, level)
+            denoiser = wishes.denoiser(model, first, len(noisy))
             recorded = path if first == 0 else None
             if recorded is not None:
-                recorded.append(_record(Step(torch.ones(1, 1, 1, 1), noisy, torch.full_like(noisy, 0.5))))
-            for step in denoise(model, noisy, noise_schedule(n_steps), step_size):
+                recorded.append(_record(Step(level, noisy, torch.full_like(noisy, 0.5))))
+            for step in denoise(denoiser, noisy, wishes.noise_level * schedule, step_size):
                 noisy = step.noisy
                 if recorded is not None:
                     recorded.append(_record(step))

@@ -15,8 +15,11 @@ from unicodedata import category
 
 from ..common.errors import DinoError
 from ..data.decoding import MAX_SIZE
+from ..data.words import MAX_WORD
 from ..denoiser import UNet
+from ..steering import ConditionalDenoiser
 
+MAX_WORDS = 1_024
 MAX_BATCH = 65_536  # a larger number is taken for a typo
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, surrogates and line separators
 
@@ -41,11 +44,16 @@ class Config:
     depths: tuple[int, ...] = (2, 2, 2, 2, 2)  # Blocks in a Stage at each resolution; as many numbers as widths
     n_images: int = 861_440  # the run's length; an image counts each time it is seen
     batch_size: int = 16  # images in one step, over all devices
-    learning_rate: float = 3e-4  # how far one step moves the weights, at its peak
+    optimizer: str = "adamw"  # or "muon", which is AdamW for biases and the outer layers only
+    learning_rate: float = 3e-4  # how far one step of AdamW moves the weights, at its peak
+    matrix_learning_rate: float = 0.01  # how far one step of Muon moves the weights, at its peak
     warmup: int = 0  # steps over which the learning rate rises to its peak
     anneal: bool = False  # whether the learning rate falls to 0 along a half cosine, from the first step to the last
     ema_half_life: int = 5_540  # images after which a weight counts half in the EMA (exponential moving average)
     precision: str = "auto"  # "float32", "bfloat16", or "auto": whichever is faster on the device
+    max_words: int = 0  # how many words to learn, of those that describe the images
+    drop_words: float = 0.1  # the share of the images whose words are hidden, for guidance
+    vocabulary: tuple[str, ...] = ()  # the words that the network knows; `Trainer` finds them in the data
     seed: int = 0  # determines every random number of the run
 
     def __post_init__(self) -> None:
@@ -54,7 +62,7 @@ class Config:
             raise DinoError(
                 f"widths and depths must have the same length, and have {len(self.widths)} and {len(self.depths)}"
             )
-        for name in ("n_images", "batch_size", "learning_rate", "ema_half_life"):
+        for name in ("n_images", "batch_size", "learning_rate", "matrix_learning_rate", "ema_half_life"):
             if not getattr(self, name) > 0:
                 raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
         if self.batch_size > MAX_BATCH:
@@ -64,6 +72,12 @@ class Config:
                 raise DinoError(f"{name} must be one line without control characters, not {short(getattr(self, name))}")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise DinoError(f"precision is auto, float32 or bfloat16, not {short(self.precision)}")
+        if self.optimizer not in ("adamw", "muon"):
+            raise DinoError(f"the optimizer is adamw or muon, not {short(self.optimizer)}")
+        if not 0 <= self.max_words <= MAX_WORDS:
+            raise DinoError(f"the number of words is 0 to {MAX_WORDS:,}, not {self.max_words:,}")
+        if not 0 <= self.drop_words <= 1:
+            raise DinoError(f"the share of dropped words is 0 to 1, not {self.drop_words}")
 
     def _check_size(self) -> None:
         step = 2 ** (len(self.widths) - 1)
@@ -80,19 +94,25 @@ class Config:
         return math.ceil(self.n_images / self.batch_size)
 
     def new_network(self, unet: Callable[..., Any] = UNet) -> Any:
-        """Return a new network with random weights.
+        """Return a new network with random weights: a UNet, in a `ConditionalDenoiser` if there is a vocabulary.
 
         Args:
             unet: dino's UNet, or a class that takes the same arguments.
         """
-        return unet(self.channels, self.widths, self.depths)
+        n_words = len(self.vocabulary)
+        network = unet(self.channels + n_words, self.widths, self.depths)
+        return ConditionalDenoiser(network, n_words) if n_words else network
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of the step that follows `step` others: 0 for the first one."""
+        return self.learning_rate * self.schedule_at(step)
+
+    def schedule_at(self, step: int) -> float:
+        """Return the share of the peak learning rate that is used in the step that follows `step` others."""
         scale = min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal:
             scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
-        return self.learning_rate * scale
+        return scale
 
     def ema_decay_at(self, step: int) -> float:
         """Return the EMA's decay at step number `step` (1 for the first): the share of itself that it keeps, in (0, 1).
@@ -121,7 +141,7 @@ class Config:
             )
         chosen = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         for name, value in chosen.items():
-            if not _fits(value, getattr(cls, name)):
+            if not (_is_vocabulary(value) if name == "vocabulary" else _fits(value, getattr(cls, name))):
                 raise DinoError(f"{name} should be {getattr(cls, name)!r} or the like, and is {short(value)}")
             if isinstance(value, list):
                 chosen[name] = tuple(value)
@@ -132,6 +152,14 @@ class Config:
                 f"depths {short(config.depths)}"
             )
         return config
+
+
+def _is_vocabulary(value: Any) -> bool:
+    """Return whether a value from a file is a list of different words, such as `load_labeled_images` finds."""
+    if not isinstance(value, (list, tuple)) or len(value) > MAX_WORDS:
+        return False
+    words = [word for word in value if isinstance(word, str) and word.isalnum() and len(word) <= MAX_WORD]
+    return len(set(words)) == len(value)
 
 
 def _fits(value: Any, default: Any) -> bool:

@@ -15,6 +15,7 @@ from .. import denoiser, images, sampler, training
 from ..common.errors import DinoError
 from ..denoiser import UNet
 from ..images import batches
+from ..steering import asking
 from . import distributed
 from .config import Config
 from .trainer import Trainer
@@ -59,6 +60,7 @@ class CustomTrainer(Trainer):
             options["compile"] = False
         super().__init__(config, **options)
         self.generate = parts.sampler.generate
+        self._random_flip = parts.images.random_flip
 
     def _new_network(self) -> nn.Module:
         network: nn.Module = self.config.new_network(self.parts.denoiser.UNet)
@@ -71,11 +73,15 @@ class CustomTrainer(Trainer):
         changes = {"to_unit": own.to_unit, "random_flip": own.random_flip}
         return batches(self.images, config.batch_size, seed=config.seed, start=start, **changes)
 
-    def _train_step(self, network: nn.Module, clean: Tensor, generator: torch.Generator) -> Tensor:
+    def _train_step(
+        self, network: nn.Module, clean: Tensor, condition: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
         if not self.own_training:
-            return super()._train_step(network, clean, generator)
+            return super()._train_step(network, clean, condition, generator)
+        # A learner's step knows nothing of words.
+        model = network if condition is None else asking(network, condition)
         with self.autocast():
-            loss = self.parts.training.train_step(network, self.optimizer, clean, generator=generator)
+            loss = self.parts.training.train_step(model, self.optimizer, clean, generator=generator)
         return torch.tensor(loss, device=self.device)
 
     def _update_ema(self, decay: float) -> None:
@@ -87,6 +93,7 @@ class CustomTrainer(Trainer):
     def _portable_network(self) -> nn.Module:
         if self.parts.translate is None:
             return self.ema
-        plain: UNet = self.config.new_network().to(self.device)
-        self.parts.translate(self.ema, plain)
+        plain = self.config.new_network().to(self.device)
+        inner = "unet" if self.config.vocabulary else ""
+        self.parts.translate(self.ema.get_submodule(inner), plain.get_submodule(inner))
         return plain

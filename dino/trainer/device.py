@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 import torch
@@ -92,14 +92,12 @@ def keep_freed_memory() -> None:
 # ---- compiling ------------------------------------------------------------------------------------------------------
 
 
-def compiled(
-    network: nn.Module, example: tuple[Tensor, Tensor], autocast: torch.autocast, *, graphs: bool
-) -> nn.Module:
+def compiled(network: nn.Module, example: Sequence[Tensor], autocast: torch.autocast, *, graphs: bool) -> nn.Module:
     """Return the network with its layers fused by torch.compile, or unchanged, with a warning, if that fails.
 
     Args:
         network: to be compiled.
-        example: noisy images and noise levels of the shapes that the network will get.
+        example: noisy images, noise levels and perhaps conditions, of the shapes that the network will get.
         autocast: the context to run it in.
         graphs: whether to launch each pass as one CUDA graph. It pays for small batches. A graph overwrites the
             gradients of the one before, so it can't be used where gradients add up.

@@ -15,6 +15,7 @@ from torch import nn
 
 from ..common.errors import DinoError, first_line
 from ..denoiser import UNet
+from ..steering import ConditionalDenoiser
 from .config import Config
 from .device import choose_device, to_fast_layout
 from .tensor_file import WEIGHTS, check_fit, read, write
@@ -28,7 +29,7 @@ def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: 
 
     Args:
         path: the file.
-        model: a `UNet`.
+        model: a `UNet`, or a `ConditionalDenoiser` with one inside.
         metadata: a description, fit for JSON. Its "config" must hold "size", "channels", "widths" and "depths".
         half: whether to round the numbers to 16 bits, which halves the file and is enough to draw with.
 
@@ -41,7 +42,9 @@ def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: 
     write(path, "weights", weights, metadata)
 
 
-def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[UNet, dict[str, Any]]:
+def load_model(
+    path: Path | str, device: torch.device | str = "cpu"
+) -> tuple[UNet | ConditionalDenoiser, dict[str, Any]]:
     """Load a network that is ready to draw.
 
         model, metadata = dino.load_model("pretrained")
@@ -51,7 +54,8 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> tuple[UN
         device: where to put the network: "cpu", "cuda", "auto" and the like.
 
     Returns:
-        The network, in float32 and in eval mode; and the metadata of its file, a dict.
+        The network, in float32 and in eval mode: a `UNet`, or a `ConditionalDenoiser` if it has learned words. And the
+        metadata of its file, a dict.
 
     Raises:
         DinoError: if there is no such file or device, the file is damaged, or its metadata describes another network
@@ -80,7 +84,12 @@ def image_shape(metadata: dict[str, Any]) -> tuple[int, int, int]:
     return channels, size, size
 
 
-def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet]:
+def vocabulary(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words that a network knows, from the metadata of its file. Empty for most networks."""
+    return tuple(metadata["config"].get("vocabulary", ()))
+
+
+def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | ConditionalDenoiser]:
     """Return the configuration in a file's metadata, and its network on the meta device, where it takes no memory.
 
     Raises:

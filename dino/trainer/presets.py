@@ -18,6 +18,22 @@ PRESETS = {
         anneal=True,
         ema_half_life=3_000,
     ),
+    # Cartoon dinosaurs that can be asked for, with a faster optimizer. About three minutes on two CPU cores.
+    "dinos": Config(
+        data="dinos",
+        size=32,
+        widths=(16, 32, 64, 128),
+        depths=(1, 1, 2, 2),
+        n_images=48_000,
+        batch_size=32,
+        optimizer="muon",
+        learning_rate=1.5e-3,
+        matrix_learning_rate=0.01,
+        warmup=100,
+        anneal=True,
+        ema_half_life=1_500,
+        max_words=64,
+    ),
     # The original's network and image size, in batches that keep one GPU busy. The learning rate grows with the square
     # root of the batch size, as is usual for Adam.
     "full": Config(batch_size=64, learning_rate=6e-4, warmup=300, anneal=True, ema_half_life=10_000),

@@ -195,7 +195,7 @@ def finish(trainer: Trainer, folder: Path) -> list[Path]:
     from PIL import Image
 
     grids = [Image.open(path) for path in sorted((folder / SAMPLES).glob("*.png"))]
-    real = to_unit(trainer.images[:64])
+    real = to_unit(trainer.images[trainer.examples(min(64, len(trainer.images)))])
     some = real[:: max(1, len(real) // 4)][:4]
     with trainer.autocast():
         generator = seeded(trainer.device, trainer.config.seed, "levels")

@@ -141,6 +141,8 @@ def describe(path: Path) -> dict[str, str]:
         f"widths {list(config.widths)}, depths {list(config.depths)}",
         "draws": f"{config.size} x {config.size} images, {'color' if config.channels == 3 else 'gray'}",
     }
+    if config.vocabulary:
+        words["can be asked for"] = printable(", ".join(config.vocabulary), 2_000)
     if "images_seen" not in metadata:
         return words  # saved by hand, so nothing is known of its training
     seen, n, loss = metadata["images_seen"], metadata.get("n_training_images"), metadata.get("loss")

@@ -28,13 +28,16 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from .. import sampler
 from ..common.errors import DinoError
 from ..common.version import VERSION
-from ..data.loading import check_images, fingerprint, load_images
-from ..images import batches, seeded
+from ..data.loading import LabeledImages, check_images, fingerprint, load_labeled_images, without_words
+from ..data.words import mirrored_columns
+from ..images import batch_indices, batches, random_flip, seeded
 from ..noise import add_noise
+from ..steering import GUIDANCE, asking, drop_conditions
 from . import checkpoint, distributed, tensor_file
 from . import device as devices
 from .config import Config
 from .model_file import save_model
+from .muon import muon_for
 from .nonfinite import NonfiniteCheck
 from .tensor_file import STATE, WEIGHTS
 
@@ -47,7 +50,8 @@ class Trainer:
     Args:
         config: the run's configuration.
         device: see `choose_device`.
-        images: training images to use instead of those of `config.data`: uint8, (N, C, size, size), N at least 1.
+        images: training images to use instead of those of `config.data`: uint8, (N, C, size, size), N at least 1; or
+            `LabeledImages`, if they have words.
         accumulate: the number of parts in which a batch goes through the network, so that it fits into memory.
         compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
 
@@ -56,16 +60,17 @@ class Trainer:
             split into that many parts.
 
     Attributes:
-        config: as given, with the precision that was chosen if it was "auto".
+        config: as given, with the precision that was chosen if it was "auto", and with the vocabulary of the images.
         device: where networks, optimizer and images live.
         accumulate: as given.
         step: the number of steps done.
         images: the training images, uint8, (N, C, size, size), on the device.
+        words: which image has which word of the vocabulary, uint8, (N, n_words), on the device.
         fingerprint: of the images, as `dino.data.loading.fingerprint` returns it.
         model: the network that is trained.
         ema: a network that holds the exponential moving average of its weights. Samples are drawn with this one.
         weights, ema_weights: the parameters of `model` and `ema`, in the same order.
-        optimizer: AdamW with amsgrad.
+        optimizer: AdamW with amsgrad, or Muon.
         nonfinite: keeps the optimizer from taking steps with nonfinite numbers.
         precision: the dtype of the convolutions, torch.float32 or torch.bfloat16.
         compiles: whether the network is fused by torch.compile.
@@ -74,6 +79,7 @@ class Trainer:
     """
 
     own_network = own_training = False
+    _random_flip: Callable[..., Tensor] = staticmethod(random_flip)
     generate: Callable[..., Tensor] = staticmethod(sampler.generate)
 
     def __init__(
@@ -81,7 +87,7 @@ class Trainer:
         config: Config,
         *,
         device: torch.device | str = "auto",
-        images: Tensor | None = None,
+        images: Tensor | LabeledImages | None = None,
         accumulate: int = 1,
         compile: bool | None = None,
     ) -> None:
@@ -93,13 +99,17 @@ class Trainer:
         distributed.check_shards(config.batch_size, accumulate)
         self.accumulate = accumulate
 
-        # The training images.
+        # The training images, and their words.
         images = self._load_images() if images is None else images
+        images, words, vocabulary = images if isinstance(images, LabeledImages) else without_words(images)
         check_images(images, config.channels, config.size)
         self.fingerprint = fingerprint(images)
         if not distributed.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different images in {config.data}. Give all machines the same images")
-        self.images = images.to(self.device)
+        self.images, self.words = images.to(self.device), words.to(self.device)
+        self.config = replace(self.config, vocabulary=vocabulary, max_words=len(vocabulary))
+        self._mirrored = torch.tensor(mirrored_columns(vocabulary), dtype=torch.int64, device=self.device)
+        self._left_right = torch.tensor([0.0, 1.0], device=self.device)  # two columns that a flip exchanges
 
         # The network, its EMA and the optimizer.
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
@@ -107,7 +117,7 @@ class Trainer:
             self.model = devices.to_fast_layout(self._new_network(), self.device)
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.weights, self.ema_weights = list(self.model.parameters()), list(self.ema.parameters())
-        self.optimizer = torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
+        self.optimizer = self._new_optimizer()
         self.nonfinite = NonfiniteCheck(self.optimizer, self.weights)
 
         # Progress.
@@ -115,10 +125,19 @@ class Trainer:
         self.unlogged: list[Tensor] = []
         devices.prepare(self.device)
 
-    def _load_images(self) -> Tensor:
+    def _load_images(self) -> LabeledImages:
         config = self.config
         with distributed.one_first():
-            return load_images(config.data, config.size, channels=config.channels, split=config.split, part="training")
+            return load_labeled_images(
+                config.data, config.size, vocabulary=config.vocabulary or None, max_words=config.max_words,
+                channels=config.channels, split=config.split, part="training",
+            )  # fmt: skip
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        if config.optimizer == "muon":
+            return muon_for(self.model, matrix_lr=config.matrix_learning_rate, lr=config.learning_rate)
+        return torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
 
     def _new_network(self) -> nn.Module:
         network: nn.Module = self.config.new_network()
@@ -151,31 +170,51 @@ class Trainer:
             for clean in self._batches(self.step):
                 if self.step >= config.n_steps:
                     return
-                self._set_learning_rate(config.learning_rate_at(self.step))
-                loss = self._train_step(network, clean, seeded(self.device, config.seed, "noise", self.step))
+                self._set_learning_rates(config.schedule_at(self.step))
+                generator = seeded(self.device, config.seed, "noise", self.step)
+                loss = self._train_step(network, clean, self._condition(self.step), generator)
                 self.step += 1
                 self.nonfinite.count()
                 self._update_ema(config.ema_decay_at(self.step))
                 self.unlogged.append(loss)
                 yield loss
 
-    def _set_learning_rate(self, learning_rate: float) -> None:
+    def _set_learning_rates(self, share: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = share * group.setdefault("initial_lr", group["lr"])
 
     def _batches(self, start: int) -> Iterator[Tensor]:
         return batches(self.images, self.config.batch_size, seed=self.config.seed, start=start)
 
-    def _train_step(self, network: nn.Module, clean: Tensor, generator: torch.Generator) -> Tensor:
+    def _condition(self, step: int) -> Tensor | None:
+        """Return the words of the batch that follows `step` others, (batch_size, n_words), or None without words."""
+        config = self.config
+        if not config.vocabulary:
+            return None
+        chosen = batch_indices(
+            len(self.images), config.batch_size, step, seed=config.seed, device=self.images.device
+        )  # fmt: skip
+        words = self.words[chosen].float()
+        # Which images the batch mirrored: the same flips, of two columns that differ, show it.
+        flips = seeded(self.device, config.seed, "flips", step)
+        columns = self._random_flip(self._left_right.expand(len(words), 1, 1, 2), generator=flips)
+        is_mirrored = columns[:, :, 0, 0] == 1
+        words = torch.where(is_mirrored, words[:, self._mirrored], words)
+        return drop_conditions(words, config.drop_words, generator=seeded(self.device, config.seed, "words", step))
+
+    def _train_step(
+        self, network: nn.Module, clean: Tensor, condition: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
         """Take a step like `training.train_step`, on this process's shard of the batch and its noise, in parts."""
         self.optimizer.zero_grad()
         noisy, noise_level = add_noise(clean, generator=generator)
-        shards = [distributed.shard(each).tensor_split(self.accumulate) for each in (noisy, noise_level, clean)]
+        whole = [clean, noisy, noise_level] if condition is None else [clean, noisy, noise_level, condition]
+        shards = [distributed.shard(each).tensor_split(self.accumulate) for each in whole]
         losses = []
-        for number, (noisy, noise_level, clean) in enumerate(zip(*shards, strict=True), start=1):
+        for number, (clean, *inputs) in enumerate(zip(*shards, strict=True), start=1):
             with distributed.sharing_gradients(network, number == self.accumulate):
                 with self.autocast():
-                    denoised = network(noisy, noise_level)
+                    denoised = network(*inputs)
                 loss = F.mse_loss(denoised, clean) * (len(clean) / self.config.batch_size)
                 # Gradients are averaged over the processes, and their sum is needed.
                 (loss * distributed.N_PROCESSES).backward()
@@ -193,7 +232,9 @@ class Trainer:
         if self.compiles:
             n = math.ceil(self.config.batch_size / parts)
             shape = (n, self.config.channels, self.config.size, self.config.size)
-            example = torch.rand(shape, device=self.device), torch.rand(n, 1, 1, 1, device=self.device)
+            example = [torch.rand(shape, device=self.device), torch.rand(n, 1, 1, 1, device=self.device)]
+            if self.config.vocabulary:
+                example.append(torch.rand(n, len(self.config.vocabulary), device=self.device))
             graphs = self.device.type == "cuda" and n < devices.SMALL_BATCH and parts == 1
             network = devices.compiled(network, example, self.autocast(), graphs=graphs)
         return distributed.synchronized(network, self.device)
@@ -211,12 +252,20 @@ class Trainer:
     def sample(self, n: int, *, n_steps: int = 25) -> Tensor:
         """Draw `n` images with the EMA: (n, C, size, size), in [0, 1], on the device.
 
-        Every call starts from the same noise, so that a run's grids make an animation.
+        If there are words, the images are asked to show what the `examples` show. Every call starts from the same
+        noise, so that a run's grids make an animation.
         """
         shape = (self.config.channels, self.config.size, self.config.size)
+        denoiser = self.ema
+        if self.config.vocabulary:
+            denoiser = asking(self.ema, self.words[self.examples(n)].float(), GUIDANCE)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
-            return self.generate(self.ema, n, image_shape=shape, n_steps=n_steps, generator=generator)
+            return self.generate(denoiser, n, image_shape=shape, n_steps=n_steps, generator=generator)
+
+    def examples(self, n: int) -> Tensor:
+        """Return the indices of n training images, evenly spread, for a grid: int64, (n,), on the device."""
+        return torch.arange(n, device=self.device) * len(self.images) // n
 
     # ---- saving and loading -----------------------------------------------------------------------------------------
 

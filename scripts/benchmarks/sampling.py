@@ -41,7 +41,7 @@ from dino.images import seeded, to_unit
 from dino.reports import evaluate
 from dino.reports.report import Report, check_name, environment, table, write
 from dino.sampler import denoise
-from dino.trainer.batched_sampling import BATCH, generate_batched
+from dino.trainer.batched_sampling import BATCH, Steps, generate_batched
 from dino.trainer.device import choose_device
 from dino.trainer.model_file import image_shape, load_model
 from dino.trainer.run_folder import find_weights
@@ -116,8 +116,8 @@ def draw_all(model: nn.Module, shape: tuple[int, int, int], n: int, seed: int) -
     """Draw images with every recipe from the same noise: each (n, C, H, W), in [0, 1]."""
     drawn = {}
     for recipe in tqdm([*product(STEPS, STEP_SIZES), MANY], "drawing", unit=" recipes", leave=False, disable=None):
-        n_steps, step_size = recipe
-        drawn[recipe] = generate_batched(model, n, image_shape=shape, n_steps=n_steps, step_size=step_size, seed=seed)
+        steps = Steps.of(recipe[0], "even", recipe[1])
+        drawn[recipe] = generate_batched(model, n, image_shape=shape, steps=steps, seed=seed)
     return drawn
 
 
@@ -194,7 +194,7 @@ def convergence(model: nn.Module, real: Tensor, many: Tensor) -> dict[str, float
     """
     (n_steps, step_size), device = MANY, next(model.parameters()).device
     few = many[:BATCH]  # a whole batch of `generate_batched`, so that the noise is the same
-    half = generate_batched(model, len(few), image_shape=few.shape[1:], n_steps=n_steps // 2, step_size=step_size)
+    half = generate_batched(model, len(few), image_shape=few.shape[1:], steps=Steps.of(n_steps // 2, "even", step_size))
     clean = to_unit(real[torch.randperm(len(real), generator=seeded("cpu", "steadiness"))[:BATCH]])
     prediction = model(clean.to(device), torch.zeros(1, 1, 1, 1, device=device)).cpu()
     return {

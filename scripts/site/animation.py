@@ -5,7 +5,7 @@ The pretrained model samples sixteen images. Noise can hardly be compressed, so 
 
 from dino.common.grids import grid
 from dino.sampler import Step
-from dino.trainer.batched_sampling import generate_batched
+from dino.trainer.batched_sampling import Steps, generate_batched
 from dino.trainer.model_file import image_shape, load_model
 from scripts.site.paths import DOCS, ROOT
 
@@ -19,7 +19,7 @@ def main() -> None:
     model, metadata = load_model("pretrained")
     path: list[Step] = []
     shape = image_shape(metadata)
-    generate_batched(model, ROWS * COLUMNS, image_shape=shape, n_steps=STEPS, seed=SEED, path=path)
+    generate_batched(model, ROWS * COLUMNS, image_shape=shape, steps=Steps.of(STEPS), seed=SEED, path=path)
     kept = [path[round(k * (len(path) - 1) / (N_FRAMES - 1))] for k in range(N_FRAMES)]
     frames = [grid(step.noisy, columns=COLUMNS) for step in kept]
     animation, still = DOCS / "images" / "animation.webp", DOCS / "images" / "animation-still.webp"
