@@ -70,6 +70,22 @@ def drop_conditions(condition: Tensor, share: float, *, generator: torch.Generat
     return condition * kept
 
 
+def hide_words(condition: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """Hide some of the words of some images, so that the network can also be asked for less than everything.
+
+    Half of the images keep all of their words. Each of the others keeps a share of them, between none and all.
+
+    Args:
+        condition: shape (N, n_words).
+        generator: where the random numbers come from, on the device of `condition`. By default torch's global one.
+
+    Returns:
+        The conditions, shape (N, n_words).
+    """
+    share = 2 * torch.rand(len(condition), 1, generator=generator, device=condition.device)
+    return condition * (torch.rand(condition.shape, generator=generator, device=condition.device) < share)
+
+
 def guide(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:
     """Go from the prediction without the words through the prediction with them: classifier-free guidance.
 

@@ -468,7 +468,7 @@ def test_every_image_comes_with_its_own_words_also_when_it_is_mirrored(blobs: Te
     images[:, 0, 0, 0] = torch.arange(40, dtype=torch.uint8)  # the mark is in the left corner, or mirrored in the right
     trainer = Trainer(replace(MUON, drop_words=0.0), images=labeled._replace(images=images))
     told = conditions(trainer, 5)
-    n_mirrored = 0
+    n_mirrored = n_complete = 0
     for step, (clean, condition) in enumerate(zip(trainer._batches(0), told, strict=False)):
         assert condition.shape == (16, 4)
         for image, words in zip(clean, condition, strict=True):
@@ -478,14 +478,21 @@ def test_every_image_comes_with_its_own_words_also_when_it_is_mirrored(blobs: Te
             expected = labeled.words[number].tolist()
             if is_mirrored:
                 expected[0], expected[2] = expected[2], expected[0]
-            assert words.tolist() == expected, f"step {step}: image {number}, mirrored: {is_mirrored}"
+            assert all(asked <= has for asked, has in zip(words.tolist(), expected, strict=True)), (
+                f"step {step}: image {number}, mirrored: {is_mirrored}"
+            )
+            n_complete += words.tolist() == expected
+    assert n_complete > 40, "half of the images keep all of their words"
     assert 20 < n_mirrored < 60
 
 
 def test_a_share_of_the_words_is_dropped(labeled: LabeledImages) -> None:
-    told = torch.cat(conditions(Trainer(replace(MUON, drop_words=0.3), images=labeled), 60))
-    assert 0.24 < (told == 0).all(1).float().mean().item() < 0.36
-    assert (torch.cat(conditions(Trainer(replace(MUON, drop_words=0.0), images=labeled), 5)).sum(1) > 0).all()
+    free = []
+    for share in (0.0, 0.5):
+        told = torch.cat(conditions(Trainer(replace(MUON, drop_words=share), images=labeled), 60))
+        free.append((told == 0).all(1).float().mean().item())
+    assert free[0] < 0.35
+    assert free[1] - 0.5 == pytest.approx(0.5 * free[0], abs=0.06)
 
 
 def test_with_words_a_batch_in_parts_gives_the_same_run(labeled: LabeledImages) -> None:

@@ -294,7 +294,8 @@ def _summarize(trainer: "Trainer", folder: Path, parts: "Parts | None") -> None:
         say("wrote", path)
     if trainer.step < trainer.config.n_steps:
         say("paused", f"the time is up. Resume with: {_resume_command(folder)}")
-    ask = ["--ask", " ".join(trainer.config.vocabulary[:2])] if trainer.config.vocabulary else []
+    shown = [word for word, has in zip(trainer.config.vocabulary, trainer.words[0].tolist(), strict=True) if has]
+    ask = ["--ask", " ".join(reversed(shown[-2:]))] if shown else []  # the rarest, which say most
     say("next", f"draw with it: {shell_command('dino', 'sample', folder, *ask, '--animate')}")
     if parts:
         from ..common.grids import save_image

@@ -32,7 +32,7 @@ from ..data.loading import LabeledImages, check_images, fingerprint, load_labele
 from ..data.words import mirrored_columns
 from ..images import batch_indices, batches, random_flip, seeded
 from ..noise import add_noise
-from ..steering import GUIDANCE, asking, drop_conditions
+from ..steering import GUIDANCE, asking, drop_conditions, hide_words
 from . import checkpoint, distributed, tensor_file
 from . import device as devices
 from .config import Config
@@ -200,7 +200,8 @@ class Trainer:
         columns = self._random_flip(self._left_right.expand(len(words), 1, 1, 2), generator=flips)
         is_mirrored = columns[:, :, 0, 0] == 1
         words = torch.where(is_mirrored, words[:, self._mirrored], words)
-        return drop_conditions(words, config.drop_words, generator=seeded(self.device, config.seed, "words", step))
+        generator = seeded(self.device, config.seed, "words", step)
+        return drop_conditions(hide_words(words, generator=generator), config.drop_words, generator=generator)
 
     def _train_step(
         self, network: nn.Module, clean: Tensor, condition: Tensor | None, generator: torch.Generator
