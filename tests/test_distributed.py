@@ -21,20 +21,25 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
+from dino.data.loading import LabeledImages
 from dino.trainer import distributed
 from dino.trainer.config import Config
 from dino.trainer.run import train
 from dino.trainer.trainer import Trainer
 
 torch.set_num_threads(1)
-folder = Path(sys.argv[1])
+folder, kind, *runs = Path(sys.argv[1]), *sys.argv[2:]
 config = Config(
     data="blobs", size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 17, batch_size=17, learning_rate=1e-3,
     warmup=10, anneal=True, precision="float32", seed=3,
 )
 images = load_file(folder / "blobs")["blobs"]
+if kind == "muon and words":
+    config = replace(config, optimizer="muon", matrix_learning_rate=0.01, drop_words=0.2)
+    words = (images.flatten(1).sum(1, keepdim=True) % torch.tensor([2, 3, 5]) == 0).byte()
+    images = LabeledImages(images, words, ("left", "right", "big"))
 with distributed.exit_at_once(), distributed.joined(torch.device("cpu")):
-    for name, accumulate, *stops in (word.split(":") for word in sys.argv[2:]):
+    for name, accumulate, *stops in (word.split(":") for word in runs):
         for stop in [*map(int, stops), config.n_steps]:
             trainer = Trainer(config, device="cpu", images=images, accumulate=int(accumulate))
             if stop != min([*map(int, stops), config.n_steps]):
@@ -50,18 +55,22 @@ with distributed.exit_at_once(), distributed.joined(torch.device("cpu")):
 """
 
 
-def run_driver(tmp_path: Path, *runs: str, n: int) -> None:
+def run_driver(tmp_path: Path, kind: str, *runs: str, n: int) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
-    command = [*(launcher if n > 1 else [sys.executable]), str(tmp_path / "driver.py"), str(tmp_path), *runs]
+    command = [*(launcher if n > 1 else [sys.executable]), str(tmp_path / "driver.py"), str(tmp_path), kind, *runs]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_two_processes_train_like_one_up_to_rounding_and_resume_bit_for_bit(tmp_path: Path, blobs: Tensor) -> None:
+@pytest.mark.parametrize("kind", ["adamw", "muon and words"])
+def test_two_processes_train_like_one_up_to_rounding_and_resume_bit_for_bit(
+    tmp_path: Path, blobs: Tensor, kind: str
+) -> None:
     save_file({"blobs": blobs}, tmp_path / "blobs")
-    run_driver(tmp_path, "one:1", "parts of one:4", "parts of one, resumed:4:31", n=1)  # batches of 17 split unevenly
-    run_driver(tmp_path, "two:1", "two, resumed:1:1:25:38", "parts of two:3", "parts of two, resumed:3:29", n=2)
+    # Batches of 17 split unevenly.
+    run_driver(tmp_path, kind, "one:1", "parts of one:4", "parts of one, resumed:4:31", n=1)
+    run_driver(tmp_path, kind, "two:1", "two, resumed:1:1:25:38", "parts of two:3", "parts of two, resumed:3:29", n=2)
     one = load_file(tmp_path / "one" / "state.safetensors")
     for name in ("two", "parts of one", "parts of two"):
         other = load_file(tmp_path / name / "state.safetensors")

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROOT = Path(__file__).parent.parent
+MUON = ("--optimizer", "muon")
 PATIENCE = 60  # seconds; as long as a child of the fork server lives
 
 
@@ -169,6 +170,14 @@ def whole(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return child.folder
 
 
+@pytest.fixture(scope="module")
+def whole_muon(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run without faults whose optimizer is Muon."""
+    child = server.begin(tmp_path_factory.mktemp("whole") / "run", *MUON, save_every=1000)
+    assert child.wait() == 0, child.errors
+    return child.folder
+
+
 def loaded(folder: Path, images: Tensor | None = None) -> Trainer:
     config = run_folder.saved_config(folder)
     trainer = Trainer(config, images=images, device="cpu")
@@ -206,12 +215,22 @@ def resume(folder: Path, whole: Path) -> None:
 # ---- killed ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("seed", "options", "whole_run"),
+    [*((seed, (), "whole") for seed in range(4)), (4, MUON, "whole_muon")],
+    ids=[*map(str, range(4)), "muon"],
+)
 def test_a_run_killed_six_times_at_random_moments_ends_the_same(
-    server: ForkServer, tmp_path: Path, whole: Path, seed: int
+    server: ForkServer,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    seed: int,
+    options: tuple[str, ...],
+    whole_run: str,
 ) -> None:
+    whole: Path = request.getfixturevalue(whole_run)
     moments, kills, folder = random.Random(seed), 0, tmp_path / "run-0"
-    child = server.begin(folder)
+    child = server.begin(folder, *options)
     child.wait_for_save()
     while kills < 6:
         time.sleep(moments.uniform(0, 0.5))
@@ -225,7 +244,7 @@ def test_a_run_killed_six_times_at_random_moments_ends_the_same(
         if status == 0:  # the run was faster than the kill: start another one
             assert (folder / STATE).read_bytes() == (whole / STATE).read_bytes()
             folder = tmp_path / f"run-{kills}"
-            child = server.begin(folder)
+            child = server.begin(folder, *options)
             child.wait_for_save()
         else:
             child = server.begin(folder, resume=True)
@@ -475,6 +494,19 @@ def test_a_nonfinite_number_stops_the_run_before_that_step(
     assert child.saved == saved
     assert steps_saved(child.folder) == (saved, saved)
     resume(child.folder, whole)
+
+
+@pytest.mark.parametrize(("what", "message"), [("image", "an image"), ("loss", "the loss"), ("gradient", "a gradient")])
+def test_a_nonfinite_number_stops_muon_before_that_step(
+    server: ForkServer, tmp_path: Path, whole_muon: Path, what: str, message: str
+) -> None:
+    child = server.begin(tmp_path / "run", *MUON, at=11, poison=what, value="nan", save_every=1000)
+    assert f"at step 12 {message} was not a finite number" in child.refusal()
+    memory = load_file(child.log.with_suffix(".memory"))
+    for name, tensor in stopped_at(11, whole_muon).items():
+        assert torch.equal(memory[name], tensor), name
+    assert steps_saved(child.folder) == (8, 8)
+    resume(child.folder, whole_muon)
 
 
 @pytest.mark.parametrize(("save_every", "saved"), [(0, 13), (1000, 8)])

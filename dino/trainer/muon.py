@@ -2,8 +2,7 @@
 
 A gradient is large in a few directions of a matrix and tiny in all others, so a plain step hardly moves the others.
 Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) takes the nearest matrix whose singular values are all 1,
-and steps along that. On this course's networks, a third of the images then give the loss that AdamW reaches
-(docs/guides/recipe.md).
+and steps along that.
 """
 
 from collections import defaultdict
@@ -54,6 +53,8 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002 - torch's signature
         """Move all weights that have a gradient."""
+        if self.found_inf is not None and self.found_inf.device.type == "cpu" and self.found_inf > 0:
+            return  # on a GPU this would wait, so `_allowed` keeps the weights there
         muon, adamw = self.param_groups
         self._step_muon(muon)
         self._step_adamw(adamw)
