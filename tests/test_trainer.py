@@ -402,7 +402,7 @@ def test_impossible_settings_are_refused(name: str) -> None:
 
 
 def test_the_presets_are_as_documented() -> None:
-    assert set(PRESETS) == {"quick", "full", "original"}
+    assert set(PRESETS) == {"quick", "full", "original", "dinos"}
     original, full, quick = PRESETS["original"], PRESETS["full"], PRESETS["quick"]
     assert (original.batch_size, original.learning_rate, original.precision) == (16, 3e-4, "float32")
     assert original.n_images == 861_440

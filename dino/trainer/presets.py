@@ -18,6 +18,11 @@ PRESETS = {
         anneal=True,
         ema_half_life=3_000,
     ),
+    # The original's network and image size, in batches that keep one GPU busy. The learning rate grows with the square
+    # root of the batch size, as is usual for Adam.
+    "full": Config(batch_size=64, learning_rate=6e-4, warmup=300, anneal=True, ema_half_life=10_000),
+    # The settings of the original Dino Diffusion: one hour of training on one GPU of its day.
+    "original": Config(batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
     # Cartoon dinosaurs that can be asked for, with a faster optimizer. About three minutes on two CPU cores.
     "dinos": Config(
         data="dinos",
@@ -34,11 +39,6 @@ PRESETS = {
         ema_half_life=1_500,
         max_words=64,
     ),
-    # The original's network and image size, in batches that keep one GPU busy. The learning rate grows with the square
-    # root of the batch size, as is usual for Adam.
-    "full": Config(batch_size=64, learning_rate=6e-4, warmup=300, anneal=True, ema_half_life=10_000),
-    # The settings of the original Dino Diffusion: one hour of training on one GPU of its day.
-    "original": Config(batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
 }
 
 
