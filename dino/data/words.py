@@ -5,6 +5,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..common.errors import DinoError, DinoWarning, printable
@@ -54,9 +55,11 @@ SYNONYMS = {
 }  # fmt: skip
 
 
-def split_words(text: str) -> list[str]:
+@lru_cache(maxsize=10_000)  # the values of a column repeat
+def split_words(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case, without those that say nothing about an image, such as "with"."""
-    return [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in EMPTY_WORDS and len(word) <= MAX_WORD]
+    words = re.findall(r"[^\W_]+", text.lower())
+    return tuple(word for word in words if word not in EMPTY_WORDS and len(word) <= MAX_WORD)
 
 
 def words_of_row(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -101,9 +104,9 @@ def to_multi_hot(images: "Sequence[EncodedImage]", vocabulary: Sequence[str]) ->
 
     columns = {word: column for column, word in enumerate(vocabulary)}
     table = torch.zeros(len(images), len(vocabulary), dtype=torch.uint8)
-    for row, image in zip(table, images, strict=True):
-        known = [columns[word] for word in image.words if word in columns]
-        row[known] = 1
+    places = [(row, columns[word]) for row, image in enumerate(images) for word in image.words if word in columns]
+    if places:
+        table[tuple(torch.tensor(places).T)] = 1
     return table
 
 

@@ -93,7 +93,8 @@ def measure(path: Path, n: int, n_seeds: int) -> Report:
     recipes: list[Recipe] = [*product(("even",), N_STEPS, SIZES), *product(("warped",), N_STEPS, SIZES)]
     if importlib.util.find_spec("diffusers"):
         recipes += [("DPM-Solver++", n_steps, None) for n_steps in N_STEPS]
-    found: dict[Recipe | str, list[float]] = {recipe: [] for recipe in ("real", *recipes)}
+    found: dict[Recipe | str, list[float]] = {recipe: [] for recipe in recipes}
+    found["real"] = []
     with tqdm(total=n_seeds * len(recipes), unit=" recipes", disable=None) as bar:
         for seed in range(n_seeds):
             chosen = torch.randperm(len(real.images), generator=seeded("cpu", seed, "words"))
