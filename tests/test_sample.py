@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from dino import steering
+from dino.cli import options as cli_options
 from dino.cli.main import app
 from dino.common.grids import GAP
 from dino.trainer.config import Config
@@ -118,7 +120,7 @@ def test_variations_depend_on_the_level(weights: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("given", "says"),
     [
         (("--keep", "a.png"), "--keep and --mask go together"),
         (("--mask", "a.png"), "--keep and --mask go together"),
@@ -129,8 +131,12 @@ def test_variations_depend_on_the_level(weights: Path, tmp_path: Path) -> None:
         (("--vary", "missing.png"), "missing.png can't be read as an image"),
     ],
 )
-def test_contradicting_options_are_refused_in_one_line(weights: Path, options: tuple[str, ...], says: str) -> None:
-    assert says in refusal(sample(weights, *options))
+def test_contradicting_options_are_refused_in_one_line(weights: Path, given: tuple[str, ...], says: str) -> None:
+    assert says in refusal(sample(weights, *given))
+
+
+def test_the_command_line_knows_the_default_guidance_without_importing_torch() -> None:
+    assert cli_options.GUIDANCE == steering.GUIDANCE
 
 
 def test_an_unknown_spacing_is_refused(weights: Path) -> None:

@@ -226,7 +226,7 @@ def test_the_ema_and_the_learning_rate_depend_on_images_not_on_steps(blobs: Tens
     rates = []
     for step in range(60):
         trainer.step = step
-        rates.append(trainer.config.learning_rate_at(trainer.step))
+        rates.append(trainer.config.learning_rate * trainer.config.schedule_at(trainer.step))
     assert rates[0] == pytest.approx(1e-4)
     assert max(rates) == pytest.approx(1e-3, rel=0.1)
     assert rates[-1] < 2e-6
@@ -238,8 +238,10 @@ def test_every_step_uses_its_own_learning_rate_and_ema_decay(blobs: Tensor) -> N
     rates = set()
     for _, _ in zip(range(40), trainer.steps(), strict=False):
         trainer.step -= 1
-        assert trainer.optimizer.param_groups[0]["lr"] == trainer.config.learning_rate_at(trainer.step)
-        rates.add(trainer.config.learning_rate_at(trainer.step))
+        assert trainer.optimizer.param_groups[0]["lr"] == trainer.config.learning_rate * trainer.config.schedule_at(
+            trainer.step
+        )
+        rates.add(trainer.config.learning_rate * trainer.config.schedule_at(trainer.step))
         trainer.step += 1
         decay = 0.5 ** (16 / min(200, trainer.step * 16 / 10))
         expected = [

@@ -13,7 +13,7 @@ from .output import say
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from ..sampler import Step
     from ..trainer.batched_sampling import Wishes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 N_FRAMES = 51  # of an animation, at most
 N_IMAGES = 36  # without --ask
 N_PER_ROW = 8  # images for each --ask
-# What the pretrained model is asked for if nobody asks for anything.
+# What a model of dinosaurs is asked for if nobody asks for anything.
 GREETING = (
     "green stegosaurus", "purple triceratops with a scarf", "red tyrannosaurus", "blue brontosaurus, sleepy",
     "orange parasaurolophus with a hat", "teal pteranodon, striped",
@@ -109,8 +109,8 @@ def sample(
     shape, out = image_shape(metadata), out or folder / "generated.png"
     requests = _requests(ask, metadata, is_free=n is None and not keep and not vary)
     each = n or (N_PER_ROW if requests else N_IMAGES)
-    wishes = _wishes(model, metadata, requests, each, guidance)
-    wishes = _from_images(wishes, shape, device_of(model), keep, mask, vary, noise_level)
+    wishes = _wishes(metadata, requests, each, guidance)
+    wishes = _from_images(wishes, shape, next(model.parameters()).device, keep, mask, vary, noise_level)
     path: list[Step] = []
     images = generate_batched(
         model, each * max(1, len(requests)), image_shape=shape, steps=Schedule.of(steps, spacing, step_size),
@@ -141,22 +141,16 @@ def _check(keep: Path | None, mask: Path | None, vary: Path | None, noise_level:
         raise DinoError(f"--from is a noise level, more than 0 and at most 1, not {noise_level:g}")
 
 
-def device_of(model: "nn.Module") -> Any:
-    """Return the device of a model's weights."""
-    return next(model.parameters()).device
-
-
 def _requests(ask: list[str] | None, metadata: dict[str, Any], *, is_free: bool) -> list[str]:
-    """Return what to ask for, one request for each row. The pretrained model is asked for something by default."""
-    from ..data.embedded import SETS
+    """Return what to ask for, one request for each row. A model of dinosaurs is asked for some by default."""
     from ..trainer.model_file import vocabulary
 
-    if ask is None and is_free and set(vocabulary(metadata)) >= {"stegosaurus", "green", "hat"} and "dinos" in SETS:
+    if ask is None and is_free and set(vocabulary(metadata)) >= {"stegosaurus", "green", "hat"}:
         return list(GREETING)
     return ask or []
 
 
-def _wishes(model: "nn.Module", metadata: dict[str, Any], requests: list[str], each: int, guidance: float) -> "Wishes":
+def _wishes(metadata: dict[str, Any], requests: list[str], each: int, guidance: float) -> "Wishes":
     """Return the condition of each image: `each` images for each request."""
     import torch
 

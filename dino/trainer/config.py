@@ -103,10 +103,6 @@ class Config:
         network = unet(self.channels + n_words, self.widths, self.depths)
         return ConditionalDenoiser(network, n_words) if n_words else network
 
-    def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of the step that follows `step` others: 0 for the first one."""
-        return self.learning_rate * self.schedule_at(step)
-
     def schedule_at(self, step: int) -> float:
         """Return the share of the peak learning rate that is used in the step that follows `step` others."""
         scale = min(1.0, (step + 1) / max(1, self.warmup))

@@ -18,9 +18,8 @@ from tqdm.auto import tqdm
 
 from dino.common.plots import STYLE
 from dino.data.loading import load_labeled_images
-from dino.evaluation import sliced_wasserstein
 from dino.few_steps import step_sizes, warped_schedule
-from dino.images import seeded, to_unit
+from dino.images import seeded
 from dino.reports.evaluate import GROUP, N_DRAWS
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
@@ -28,6 +27,8 @@ from dino.steering import asking
 from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
 from dino.trainer.model_file import image_shape, load_model, vocabulary
 from dino.trainer.run_folder import find_weights
+
+from .sampling import distances, interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,42 +94,21 @@ def measure(path: Path, n: int, n_seeds: int) -> Report:
     recipes: list[Recipe] = [*product(("even",), N_STEPS, SIZES), *product(("warped",), N_STEPS, SIZES)]
     if importlib.util.find_spec("diffusers"):
         recipes += [("DPM-Solver++", n_steps, None) for n_steps in N_STEPS]
-    found: dict[Recipe | str, list[float]] = {recipe: [] for recipe in recipes}
-    found["real"] = []
+    measured = []
     with tqdm(total=n_seeds * len(recipes), unit=" recipes", disable=None) as bar:
         for seed in range(n_seeds):
             chosen = torch.randperm(len(real.images), generator=seeded("cpu", seed, "words"))
             words = real.words[chosen[torch.arange(n) % len(chosen)]].float() if known else None
+            drawn = {}
             for recipe in recipes:
-                drawn = draw(model, recipe, shape, words, n, seed)
-                found[recipe] += distances(drawn, real.images, seed)
+                drawn[recipe] = draw(model, recipe, shape, words, n, seed)
                 bar.update()
-            found["real"] += distances(None, real.images, seed)
-    unit = torch.tensor(found["real"]).median().item()
-    rows = [
-        {"recipe": list(recipe), "distance": (torch.tensor(found[recipe]) / unit).quantile(QUANTILES).tolist()}
-        for recipe in recipes
-    ]
+            measured.append(distances(drawn, real.images, min(GROUP, len(real.images) // 2), seed))
+    rows = [{"recipe": list(recipe), "distance": interval(measured, recipe)} for recipe in recipes]
     return environment(torch.device("cpu")) | {
         "model": str(path), "data": config["data"], "size": shape[-1], "images": n, "seeds": n_seeds,
-        "real": (torch.tensor(found["real"]) / unit).quantile(QUANTILES).tolist(), "rows": rows,
+        "real": interval(measured, "real"), "rows": rows,
     }  # fmt: skip
-
-
-QUANTILES = torch.tensor([0.05, 0.5, 0.95])
-
-
-def distances(drawn: Tensor | None, real: Tensor, seed: int) -> list[float]:
-    """Return the distances of drawn images to groups of real ones, or those between real groups."""
-    group, found = min(GROUP, len(real) // 2), []
-    for k in range(N_DRAWS):
-        generator = seeded("cpu", seed, "groups", k)
-        chosen = torch.randperm(len(real), generator=generator)[: 2 * group]
-        one, other = to_unit(real[chosen]).split(group)
-        if drawn is not None:
-            other = drawn[torch.randperm(len(drawn), generator=generator)[:group]]
-        found.append(sliced_wasserstein(one, other, generator=seeded("cpu", seed, "patches", k)))
-    return found
 
 
 # ---- printing and writing -------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def draw_all(model: nn.Module, shape: tuple[int, int, int], n: int, seed: int) -
     return drawn
 
 
-def distances(drawn: dict[Recipe, Tensor], real: Tensor, group: int, seed: int) -> dict[Any, list[float]]:
+def distances(drawn: dict[Any, Tensor], real: Tensor, group: int, seed: int) -> dict[Any, list[float]]:
     """Return the distance of each recipe's images from real ones in each draw, and that of "real" images.
 
     The numbers are those of `dino.reports.evaluate.distances`. Here every recipe takes part in every draw, and real
@@ -132,7 +132,7 @@ def distances(drawn: dict[Recipe, Tensor], real: Tensor, group: int, seed: int) 
         generator = seeded("cpu", seed, "groups", k)
         some = torch.randperm(len(real), generator=generator)[: 2 * group]
         one, other = to_unit(real[some.to(real.device)]).split(group)
-        chosen = torch.randperm(len(drawn[MANY]), generator=generator)[:group]
+        chosen = torch.randperm(len(next(iter(drawn.values()))), generator=generator)[:group]
         for name in found:
             images = other if name == "real" else drawn[name][chosen].to(real.device)
             found[name].append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
@@ -140,7 +140,7 @@ def distances(drawn: dict[Recipe, Tensor], real: Tensor, group: int, seed: int) 
     return {name: [value / unit for value in values] for name, values in found.items()}
 
 
-def interval(measured: list[dict[Any, list[float]]], name: Recipe | str) -> list[float]:
+def interval(measured: list[dict[Any, list[float]]], name: Any) -> list[float]:
     """Return the 5th percentile, the median and the 95th percentile of the draws of all repetitions."""
     draws = torch.tensor([value for each in measured for value in each[name]])
     found: list[float] = draws.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
