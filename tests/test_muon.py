@@ -16,7 +16,7 @@ def matrices(n: int, rows: int, columns: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize(("rows", "columns"), [(16, 144), (64, 160), (64, 16), (1, 9), (128, 1152)])
 def test_singular_values_come_near_1_and_directions_stay(rows: int, columns: int) -> None:
     given = matrices(3, rows, columns)
-    found = orthogonalize(given, 5)
+    (found,) = orthogonalize([given], 5)
     assert found.shape == given.shape
     values = torch.linalg.svdvals(found)
     assert values.min() > 0.3
@@ -33,14 +33,33 @@ def test_it_equals_the_iteration_as_it_is_usually_written() -> None:
     for _ in range(4):
         square = x @ x.mT
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    assert torch.allclose(orthogonalize(given, 4), x, atol=1e-4)
+    assert torch.allclose(orthogonalize([given], 4)[0], x, atol=1e-4)
 
 
 def test_zeros_stay_zeros_and_scale_does_not_matter() -> None:
-    assert torch.equal(orthogonalize(torch.zeros(1, 4, 9)), torch.zeros(1, 4, 9))
     given = matrices(1, 4, 9)
-    assert torch.allclose(orthogonalize(given), orthogonalize(1e-4 * given), atol=1e-4)
+    zeros, found, found_small = orthogonalize([torch.zeros(1, 4, 9), given, 1e-4 * given])
+    assert torch.equal(zeros, torch.zeros(1, 4, 9))
+    assert torch.allclose(found, found_small, atol=1e-4)
 
+
+def test_stacks_of_one_height_do_not_disturb_each_other() -> None:
+    stacks = [matrices(2, 6, 20), matrices(1, 6, 30), matrices(3, 40, 6), matrices(1, 7, 9)]
+    for stack, found in zip(stacks, orthogonalize(stacks), strict=True):
+        assert torch.allclose(found, orthogonalize([stack])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("layout_of_gradient", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_of_weights_does_not_matter(
+    layout: torch.memory_format, layout_of_gradient: torch.memory_format
+) -> None:
+    gradient = matrices(6, 4, 9).view(6, 4, 3, 3)
+    expected = -0.1 * orthogonalize([gradient.flatten(1)[None]])[0].view_as(gradient)
+    weight = nn.Parameter(torch.zeros(6, 4, 3, 3).to(memory_format=layout))
+    weight.grad = (2 * gradient).contiguous(memory_format=layout_of_gradient)
+    Muon([weight], [], matrix_lr=0.1, lr=0.0).step()
+    assert torch.allclose(weight.detach(), expected, atol=1e-4)
 
 def test_inner_convolutions_are_matrices_and_everything_else_is_not() -> None:
     network = ConditionalDenoiser(UNet(3 + 5, (8, 16), (1, 1)), 5)

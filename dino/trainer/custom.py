@@ -15,9 +15,9 @@ from .. import denoiser, images, sampler, training
 from ..common.errors import DinoError
 from ..denoiser import UNet
 from ..images import batches
-from ..steering import asking
+from ..steering import ConditionalDenoiser, asking
 from . import distributed
-from .config import Config
+from .config import Config, leave_out_unused_outputs
 from .trainer import Trainer
 
 
@@ -93,7 +93,11 @@ class CustomTrainer(Trainer):
     def _portable_network(self) -> nn.Module:
         if self.parts.translate is None:
             return self.ema
-        plain = self.config.new_network().to(self.device)
-        inner = "unet" if self.config.vocabulary else ""
-        self.parts.translate(self.ema.get_submodule(inner), plain.get_submodule(inner))
-        return plain
+        config, n_words = self.config, len(self.config.vocabulary)
+        plain = UNet(config.channels + n_words, config.widths, config.depths).to(self.device)
+        if not n_words:
+            self.parts.translate(self.ema, plain)
+            return plain
+        self.parts.translate(self.ema.get_submodule("unet"), plain)
+        leave_out_unused_outputs(plain, config.channels)
+        return ConditionalDenoiser(plain, n_words)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.adamw import adamw
 
 
 class Muon(Optimizer):
@@ -54,7 +55,7 @@ class Muon(Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002 - torch's signature
         """Move all weights that have a gradient."""
         if self.found_inf is not None and self.found_inf.device.type == "cpu" and self.found_inf > 0:
-            return  # on a GPU this would wait, so `_allowed` keeps the weights there
+            return  # on a GPU this would wait, so the updates are masked there
         muon, adamw = self.param_groups
         self._step_muon(muon)
         self._step_adamw(adamw)
@@ -70,38 +71,50 @@ class Muon(Optimizer):
 
         shapes = defaultdict(list)  # matrices of one shape go through each multiplication together
         for weight, update in zip(weights, ahead, strict=True):
-            shapes[weight.shape].append((weight, update))
-        for shape, pairs in shapes.items():
-            updates = torch.stack([update for _, update in pairs])
-            updates = orthogonalize(updates.flatten(2), group["iterations"]).view_as(updates)
-            rows, columns = shape[0], shape[1:].numel()
-            for (weight, _), update in zip(pairs, self._allowed(updates), strict=True):
-                weight.add_(update, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+            last = is_channels_last(weight)
+            shapes[weight.shape].append((as_matrix(weight, channels_last=last), as_matrix(update, channels_last=last)))
+        stacks = [torch.stack([update for _, update in pairs]) for pairs in shapes.values()]
+        for pairs, updates in zip(shapes.values(), orthogonalize(stacks, group["iterations"]), strict=True):
+            if self.found_inf is not None:
+                updates = torch.where(self.found_inf > 0, 0.0, updates)
+            rows, columns = updates.shape[1:]
+            scale = max(1.0, rows / columns) ** 0.5
+            torch._foreach_add_([matrix for matrix, _ in pairs], list(updates), alpha=-group["lr"] * scale)
 
     def _step_adamw(self, group: dict[str, Any]) -> None:
         weights = [weight for weight in group["params"] if weight.grad is not None]
+        if not weights:
+            return
         beta1, beta2 = group["betas"]
-        for weight in weights:
-            mean, square = self._slot(weight, "mean"), self._slot(weight, "square")
-            state = self.state[weight]
-            state["step"] = state.get("step", 0) + 1
-            mean.lerp_(weight.grad, 1 - beta1)
-            square.lerp_(weight.grad.square(), 1 - beta2)
-            scale = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
-            update = mean / scale / (1 - beta1 ** state["step"]) + weight * group["weight_decay"]
-            weight.add_(self._allowed(update), alpha=-group["lr"])
+        adamw(
+            weights, [weight.grad for weight in weights],
+            [self._slot(weight, "exp_avg") for weight in weights],
+            [self._slot(weight, "exp_avg_sq") for weight in weights],
+            [], [self._slot(weight, "step", torch.zeros(())) for weight in weights],
+            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+            amsgrad=False, maximize=False, fused=True, found_inf=self.found_inf,
+        )  # fmt: skip
 
-    def _slot(self, weight: Tensor, name: str) -> Tensor:
-        """Return a tensor that belongs to a weight: zeros, the first time."""
+    def _slot(self, weight: Tensor, name: str, like: Tensor | None = None) -> Tensor:
+        """Return a tensor that belongs to a weight: zeros like the weight or like another tensor, the first time."""
         state = self.state[weight]
         if name not in state:
-            state[name] = torch.zeros_like(weight)
+            state[name] = torch.zeros_like(weight if like is None else like, device=weight.device)
         slot: Tensor = state[name]
         return slot
 
-    def _allowed(self, update: Tensor) -> Tensor:
-        """Return an update, or zeros if no weight may move. Nothing waits for the device to find out."""
-        return update if self.found_inf is None else torch.where(self.found_inf > 0, 0.0, update)
+
+def as_matrix(weight: Tensor, *, channels_last: bool) -> Tensor:
+    """Return a weight of shape (out, in, 3, 3) as a matrix, (out, 9 in), with its columns in the order of its memory.
+
+    Muon does the same for every order of the columns, and in this order nothing has to be copied.
+    """
+    return (weight.permute(0, 2, 3, 1) if channels_last else weight).flatten(1)
+
+
+def is_channels_last(weight: Tensor) -> bool:
+    """Return whether a weight keeps the numbers of one input position together."""
+    return weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
 
 
 # The odd polynomial a x + b x^3 + c x^5, applied to a singular value again and again, brings it near 1. Its slope at 0
@@ -109,31 +122,55 @@ class Muon(Optimizer):
 A, B, C = 3.4445, -4.7750, 2.0315
 
 
-def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
+def orthogonalize(stacks: Sequence[Tensor], iterations: int = 5) -> list[Tensor]:
     """Return the nearest matrices with all singular values about 1: U V^T for matrices U S V^T.
 
     Newton-Schulz iterations do this with multiplications alone. A step multiplies X by a I + b X X^T + c (X X^T)^2.
     All these factors are polynomials of the first X X^T, which is square and small. So they are multiplied among
-    themselves, and with the matrix itself only in the end. That takes less than half of the arithmetic.
+    themselves, and with the matrix itself only in the end. That takes less than half of the arithmetic, and all
+    squares of one size go through it together, whatever the matrices' other side is.
 
     Args:
-        matrices: shape (N, rows, columns), float32.
+        stacks: matrices of one shape each: (N, rows, columns), float32.
+        iterations: how many.
+
+    Returns:
+        The same shapes.
+    """
+    wide = [x if x.shape[1] <= x.shape[2] else x.mT for x in stacks]
+    sizes = defaultdict(list)
+    for index, x in enumerate(wide):
+        sizes[x.shape[1]].append(index)
+    found = list(stacks)
+    for indices in sizes.values():
+        factors = inverse_square_root(torch.cat([wide[i] @ wide[i].mT for i in indices]), iterations)
+        for i, factor in zip(indices, factors.split([len(wide[i]) for i in indices]), strict=True):
+            found[i] = factor @ wide[i]
+    return [x if x.shape == like.shape else x.mT for x, like in zip(found, stacks, strict=True)]
+
+
+def inverse_square_root(grams: Tensor, iterations: int) -> Tensor:
+    """Return about (X X^T)^(-1/2), given X X^T: the factor that makes all singular values of X about 1.
+
+    Args:
+        grams: shape (N, rows, rows).
         iterations: how many.
 
     Returns:
         The same shape.
     """
-    if matrices.shape[1] > matrices.shape[2]:
-        return orthogonalize(matrices.mT, iterations).mT
-    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-12)
-    gram = x @ x.mT
-    identity = torch.eye(gram.shape[1], device=gram.device, dtype=gram.dtype)
-    product = identity.expand_as(gram)
-    for _ in range(iterations):
-        factor = A * identity + B * gram + C * (gram @ gram)
-        product = factor @ product
-        gram = factor @ gram @ factor
-    return product @ x
+    # The trace is the sum of the squared singular values. Divided by it, none is above 1.
+    traces = grams.diagonal(dim1=1, dim2=2).sum(1)[:, None, None] + 1e-24
+    grams = grams / traces
+    product = None
+    for iteration in range(iterations):
+        factor = torch.baddbmm(grams, grams, grams, beta=B, alpha=C)
+        factor.diagonal(dim1=1, dim2=2).add_(A)
+        product = factor if product is None else factor @ product
+        if iteration < iterations - 1:
+            grams = factor @ grams @ factor
+    assert product is not None
+    return product / traces.sqrt()
 
 
 def muon_for(network: nn.Module, *, matrix_lr: float, lr: float) -> Muon:
