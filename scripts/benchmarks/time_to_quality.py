@@ -5,26 +5,32 @@
 The recipes race side by side, one thread each, on the same images, and with the same noise at each step. The quality is
 the denoising loss of the EMA on held-out images, averaged over ten noise levels. The target is the last loss of the
 first recipe. Only training counts as time, measured on the processor that does it.
+
+Finished runs are kept beside the report, so an interrupted race goes on where it stopped.
 """
 
 import json
+import math
 import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+import torch.nn.functional as F
 import typer
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dino.common.plots import STYLE
 from dino.data.loading import load_labeled_images
 from dino.evaluation import loss_by_noise_level
 from dino.images import seeded, to_unit
+from dino.noise import mix
 from dino.reports.evaluate import LEVELS
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
@@ -39,36 +45,115 @@ if TYPE_CHECKING:
 N_CHECKS = 16  # measurements of the loss in each run, evenly spaced
 N_HELD_OUT = 128  # images for each of them
 
-# The recipe before Muon, on the same data, network and images seen; the others change one thing each.
-QUICK = PRESETS["dinos"]
-ADAMW: dict[str, Any] = {
-    "optimizer": "adamw", "n_images": 104_000, "learning_rate": 1.5e-3, "warmup": 250, "ema_half_life": 3_000
+BASE = PRESETS["dinos"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe changes in the base recipe.
+
+    Attributes:
+        about: what is changed, in words.
+        changes: fields of `Config`.
+        iterations: of Newton-Schulz in Muon.
+        momentum: of Muon.
+        stratified: whether a batch's noise levels are spread evenly, one in each of as many equal parts of [0, 1].
+        weighting: exponent of a weight in the loss, (noise level + 0.1) ** weighting, scaled to mean 1.
+        schedule: how the learning rate falls: "cosine"; "linear"; or "late", at its peak until the last third.
+    """
+
+    about: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    iterations: int | None = None
+    momentum: float | None = None
+    stratified: bool = False
+    weighting: float = 0.0
+    schedule: str = "cosine"
+
+
+ADAMW = {"optimizer": "adamw", "n_images": 104_000, "learning_rate": 1.5e-3, "warmup": 250, "ema_half_life": 3_000}
+RECIPES = {
+    "adamw": Recipe("AdamW, 104,000 images: the recipe before Muon, with words", ADAMW),
+    "adamw-short": Recipe("AdamW on as many images as Muon", {"optimizer": "adamw", "warmup": 250}),
+    "muon": Recipe("the preset"),
+    "iterations-2": Recipe("2 iterations of Newton-Schulz", iterations=2),
+    "iterations-3": Recipe("3 iterations of Newton-Schulz", iterations=3),
+    "iterations-5": Recipe("5 iterations of Newton-Schulz", iterations=5),
+    "rate-0.005": Recipe("half the rate of matrices", {"matrix_learning_rate": 0.005}),
+    "rate-0.02": Recipe("twice the rate of matrices", {"matrix_learning_rate": 0.02}),
+    "rate-0.04": Recipe("four times the rate of matrices", {"matrix_learning_rate": 0.04}),
+    "other-rate-3e-3": Recipe("twice the rate of all other weights", {"learning_rate": 3e-3}),
+    "batch-16": Recipe("batches of 16, rate 0.007", {"batch_size": 16, "matrix_learning_rate": 0.007}),
+    "batch-64": Recipe("batches of 64, rate 0.014", {"batch_size": 64, "matrix_learning_rate": 0.014}),
+    "momentum-0.9": Recipe("momentum 0.9", momentum=0.9),
+    "warmup-10": Recipe("a warm-up of 10 steps", {"warmup": 10}),
+    "ema-short": Recipe("an EMA a third as long", {"ema_half_life": 500}),
+    "ema-long": Recipe("an EMA twice as long", {"ema_half_life": 3_000}),
+    "stratified": Recipe("stratified noise levels", stratified=True),
+    "weigh-low": Recipe("more weight for low noise levels", weighting=-0.5),
+    "weigh-high": Recipe("more weight for high noise levels", weighting=0.5),
+    "linear": Recipe("a rate that falls along a line", schedule="linear"),
+    "late": Recipe("a rate that falls in the last third", schedule="late"),
+    "wide": Recipe("wider at full size: 24, 32, 64, 128", {"widths": (24, 32, 64, 128)}),
+    "narrow-end": Recipe("narrower at the end: 16, 32, 64, 64", {"widths": (16, 32, 64, 64)}),
+    "deep": Recipe("two blocks at all sizes", {"depths": (2, 2, 2, 2)}),
+    "shallow": Recipe("one block at all sizes", {"depths": (1, 1, 1, 1)}),
+    "no-words": Recipe("without words", {"max_words": 0}),
 }  # fmt: skip
-RECIPES: dict[str, dict[str, Any]] = {
-    "adamw": ADAMW,
-    "adamw-48k": ADAMW | {"n_images": 48_000, "ema_half_life": 1_500},
-    "muon": {},
-    "muon-32k": {"n_images": 32_000, "ema_half_life": 1_000},
-    "rate-0.005": {"matrix_learning_rate": 0.005},
-    "rate-0.02": {"matrix_learning_rate": 0.02},
-    "rate-0.04": {"matrix_learning_rate": 0.04},
-    "batch-16": {"batch_size": 16},
-    "batch-64": {"batch_size": 64, "matrix_learning_rate": 0.014, "warmup": 50},
-    "no-words": {"max_words": 0},
-}
 
 
-def run(name: str, seed: int, data: str) -> list[dict[str, float]]:
+class RecipeTrainer(Trainer):
+    """A `Trainer` that follows a recipe."""
+
+    def __init__(self, config: Config, recipe: Recipe) -> None:
+        self.recipe = recipe
+        super().__init__(config, device="cpu")
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = super()._new_optimizer()
+        for name in ("iterations", "momentum"):
+            if getattr(self.recipe, name) is not None:
+                optimizer.param_groups[0][name] = getattr(self.recipe, name)
+        return optimizer
+
+    def _set_learning_rates(self, share: float) -> None:
+        if self.recipe.schedule != "cosine":
+            left = 1 - self.step / self.config.n_steps
+            rise = min(1.0, (self.step + 1) / self.config.warmup)
+            share = rise * (left if self.recipe.schedule == "linear" else min(1.0, 3 * left))
+        super()._set_learning_rates(share)
+
+    def _train_step(
+        self, network: nn.Module, clean: Tensor, condition: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        if not self.recipe.stratified and not self.recipe.weighting:
+            return super()._train_step(network, clean, condition, generator)
+        self.optimizer.zero_grad()
+        noise = torch.rand(clean.shape, generator=generator)
+        level = torch.rand(len(clean), 1, 1, 1, generator=generator)
+        if self.recipe.stratified:
+            level = (torch.arange(len(clean)).view(-1, 1, 1, 1) + level) / len(clean)
+        power = self.recipe.weighting
+        weight = (level + 0.1) ** power * (1 + power) / (1.1 ** (1 + power) - 0.1 ** (1 + power))
+        loss = (
+            weight * F.mse_loss(network(mix(clean, noise, level), level, condition), clean, reduction="none")
+        ).mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+def run(name: str, seed: int, base: Config) -> list[dict[str, float]]:
     """Train one recipe and return its measurements: the images seen, the seconds of training, and the loss.
 
     Args:
         name: in `RECIPES`.
         seed: of the run.
-        data: the source of images.
+        base: the configuration that the recipe changes.
     """
     torch.set_num_threads(1)
-    config = replace(QUICK, data=data, seed=seed, **RECIPES[name])
-    trainer = Trainer(config, device="cpu")
+    config = replace(base, seed=seed, **RECIPES[name].changes)
+    trainer = RecipeTrainer(config, RECIPES[name])
     measured: list[dict[str, float]] = []
     checks = {round(config.n_steps * k / N_CHECKS) for k in range(1, N_CHECKS + 1)}
     trained, start = 0.0, time.process_time()
@@ -90,27 +175,50 @@ def held_out_loss(trainer: Trainer, config: Config) -> float:
     return loss_by_noise_level(denoiser, to_unit(held_out.images[chosen]), LEVELS).mean().item()
 
 
-def race(names: list[str], n_seeds: int, data: str) -> Report:
-    """Run all recipes with several seeds, as many at a time as there are processors."""
+def race(names: list[str], n_seeds: int, base: Config, kept: Path) -> Report:
+    """Run all recipes with several seeds, as many at a time as there are processors.
+
+    Args:
+        names: in `RECIPES`.
+        n_seeds: runs of each.
+        base: the configuration that the recipes change.
+        kept: a file of finished runs, one JSON object in a line. Runs that it holds aren't repeated.
+    """
+    finished = {}
+    if kept.exists():
+        finished = {json.dumps(row["run"]): row["measured"] for row in map(json.loads, kept.read_text().splitlines())}
     runs: dict[str, list[list[dict[str, float]]]] = {name: [] for name in names}
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as processes:
-        jobs = {processes.submit(run, name, seed, data): name for seed in range(n_seeds) for name in names}
+        jobs = {}
+        for seed in range(n_seeds):
+            for name in names:
+                key = json.dumps({"recipe": asdict(RECIPES[name]), "seed": seed, "base": asdict(base)})
+                if key in finished:
+                    runs[name].append(finished[key])
+                else:
+                    jobs[processes.submit(run, name, seed, base)] = name, key
         for job in tqdm(as_completed(jobs), "racing", len(jobs), unit=" runs", disable=None):
-            runs[jobs[job]].append(job.result())
-            tqdm.write(f"{jobs[job]}: {job.result()[-1]}")
+            name, key = jobs[job]
+            runs[name].append(job.result())
+            with kept.open("a") as file:
+                file.write(json.dumps({"run": json.loads(key), "measured": job.result()}) + "\n")
+            tqdm.write(f"{name}: {job.result()[-1]}")
     target = mean(losses[-1]["loss"] for losses in runs[names[0]])
     recipes = [
         {
             "name": name,
-            "changes": RECIPES[name],
+            "about": RECIPES[name].about,
             "runs": of_seeds,
             "loss": mean(losses[-1]["loss"] for losses in of_seeds),
+            "deviation": stdev(losses[-1]["loss"] for losses in of_seeds) if n_seeds > 1 else math.nan,
             "seconds": mean(losses[-1]["seconds"] for losses in of_seeds),
             "seconds_to_target": [time_to(losses, target) for losses in of_seeds],
         }
         for name, of_seeds in runs.items()
     ]
-    return environment(torch.device("cpu")) | {"data": data, "seeds": n_seeds, "target": target, "recipes": recipes}
+    return environment(torch.device("cpu")) | {
+        "data": base.data, "images": base.n_images, "seeds": n_seeds, "target": target, "recipes": recipes
+    }  # fmt: skip
 
 
 def time_to(measured: list[dict[str, float]], target: float) -> float | None:
@@ -128,14 +236,16 @@ def time_to(measured: list[dict[str, float]], target: float) -> float | None:
 
 def markdown(report: Report) -> str:
     """Return the table: a row for each recipe."""
-    rows = [("recipe", "images", "seconds", "last loss", "seconds to the target", "of the first recipe's time")]
+    rows = [("recipe", "what it changes", "images", "seconds", "last loss", "seconds to the target", "of the first's")]
     first = report["recipes"][0]["seconds"]
     for recipe in report["recipes"]:
         times = [seconds for seconds in recipe["seconds_to_target"] if seconds is not None]
         reached = len(times) == len(recipe["seconds_to_target"])
+        deviation = "" if math.isnan(recipe["deviation"]) else f" ± {recipe['deviation']:.5f}"
         rows.append((
-            recipe["name"], f"{recipe['runs'][0][-1]['images']:,}", f"{recipe['seconds']:.0f}", f"{recipe['loss']:.5f}",
-            f"{mean(times):.0f}" if reached else "not reached", f"{mean(times) / first:.0%}" if reached else "-",
+            recipe["name"], recipe["about"], f"{recipe['runs'][0][-1]['images']:,}", f"{recipe['seconds']:.0f}",
+            f"{recipe['loss']:.5f}{deviation}", f"{mean(times):.0f}" if reached else "not reached",
+            f"{mean(times) / first:.0%}" if reached else "-",
         ))  # fmt: skip
     return table(rows)
 
@@ -145,8 +255,7 @@ def facts(report: Report) -> dict[str, str]:
     return {
         "loss": f"of the EMA, on {N_HELD_OUT} held-out images of {report['data']}, mean over {len(LEVELS)} levels",
         "target": f"{report['target']:.5f}, the last loss of {report['recipes'][0]['name']}",
-        "runs": f"{report['seeds']} with different seeds, whose means are shown; one thread each, side by side",
-        "changes": "; ".join(f"{r['name']}: {json.dumps(r['changes'])}" for r in report["recipes"] if r["changes"]),
+        "runs": f"{report['seeds']} with different seeds: means and standard deviations; one thread each, side by side",
     }
 
 
@@ -160,7 +269,7 @@ def plot(report: Report) -> "Figure":
         axes = figure.subplots()
         for k, recipe in enumerate(report["recipes"]):
             for number, measured in enumerate(recipe["runs"]):
-                label = recipe["name"] if number == 0 else None
+                label = recipe["about"] if number == 0 else None
                 axes.plot([m["seconds"] for m in measured], [m["loss"] for m in measured], color=f"C{k}", label=label)
         axes.axhline(report["target"], ls=":", color="gray")
         axes.set(xlabel="seconds of training, on one thread", ylabel="held-out loss", yscale="log")
@@ -171,17 +280,19 @@ def plot(report: Report) -> "Figure":
 def main(
     recipes: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(RECIPES)}. The first one sets the target.")],
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 3,
-    data: Annotated[str, typer.Option(help="The source of images.")] = QUICK.data,
+    data: Annotated[str, typer.Option(help="The source of images.")] = BASE.data,
+    images: Annotated[int, typer.Option(help="Length of the runs whose recipe doesn't set another.")] = BASE.n_images,
     out: Annotated[Path, typer.Option("--json", help="The report to write.")] = Path("time-to-quality.json"),
 ) -> None:
     """Race recipes of training until they reach a loss."""
     if unknown := set(recipes) - RECIPES.keys():
         raise typer.BadParameter(f"unknown recipes: {', '.join(sorted(unknown))}")
-    load_labeled_images(data, QUICK.size)  # into the cache, before the processes look for it
-    report = race(recipes, seeds, data)
+    base = replace(BASE, data=data, n_images=images, ema_half_life=BASE.ema_half_life * images // BASE.n_images)
+    load_labeled_images(data, base.size)  # into the cache, before the processes look for it
+    report = race(recipes, seeds, base, out.with_suffix(".runs.jsonl"))
     typer.echo(markdown(report))
-    command = f"python -m scripts.benchmarks.time_to_quality {' '.join(recipes)} --seeds {seeds} --data {data}"
-    report |= {"command": command}
+    command = f"python -m scripts.benchmarks.time_to_quality {' '.join(recipes)} --seeds {seeds} --images {images}"
+    report |= {"command": command if data == BASE.data else f"{command} --data {data}"}
     for path in write_report(report, out, markdown(report), facts(report), plot(report)):
         typer.echo(f"wrote {path}")
 
