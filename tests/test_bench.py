@@ -13,37 +13,39 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from dino import cli, denoiser
+from dino import cli
 from dino.common.errors import DinoError
-from dino.reports import benchmark, training_loops
+from dino.reports import benchmark
 from dino.reports.benchmark import LoopProcess, markdown, measure
 from dino.reports.hardware import Traffic
 from dino.reports.training_loops import PLAIN, TRAINER, Choices, cost, ladder, network, training_steps
 from dino.trainer.config import Config
 from dino.trainer.presets import PRESETS
+from dino.trainer.trial import Method, usual_method
 
 CPU = torch.device("cpu")
+USUAL = usual_method(CPU)
 TINY = Config(data="emoji:faces,noto", size=8, widths=(4, 8), depths=(1, 1), batch_size=24, n_images=240)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_each_loop_keeps_the_choices_of_the_loop_before_and_adds_one(
-    device: str, preset: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training_loops, "choose_precision", lambda *_: torch.bfloat16)
-    rungs = ladder(PRESETS[preset], torch.device(device))
+def test_each_loop_keeps_the_choices_of_the_loop_before_and_adds_one(device: str, preset: str) -> None:
+    method = Method("bfloat16", "channels_last", "max_pool")
+    rungs = ladder(PRESETS[preset], torch.device(device), method)
     assert rungs[0] == Choices()
-    assert (rungs[0].name, rungs[-1].name) == (PLAIN, TRAINER)
-    for before, after in pairwise(rungs[:-1]):
+    assert rungs[0].name == PLAIN
+    assert TRAINER in [rung.name for rung in rungs[-3:]]
+    assert rungs[-1].method == method
+    assert (rungs[-1].optimizer, rungs[-1].max_words) == (PRESETS[preset].optimizer, PRESETS[preset].max_words)
+    for before, after in pairwise(rungs):
         changed = [f.name for f in fields(Choices) if getattr(before, f.name) != getattr(after, f.name)]
         assert len(changed) == 2, changed
         assert changed[0] == "name"
-    assert replace(rungs[-1], name=rungs[-2].name) == rungs[-2]
     assert rungs[-1].batch_size == PRESETS[preset].batch_size
 
 
-@pytest.mark.parametrize("rung", ladder(TINY, CPU)[:-1], ids=lambda rung: rung.name)
+@pytest.mark.parametrize("rung", ladder(TINY, CPU, USUAL)[:-1], ids=lambda rung: rung.name)
 def test_each_loop_learns(rung: Choices) -> None:
     torch.manual_seed(0)
     images = torch.full((64, 3, 8, 8), 230, dtype=torch.uint8)
@@ -53,12 +55,13 @@ def test_each_loop_learns(rung: Choices) -> None:
     assert sum(losses[-20:]) < 0.3 * sum(losses[:20])
 
 
-def test_both_implementations_of_the_maximum_give_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = network(Choices(), TINY, CPU)
+def test_all_choices_make_the_same_network() -> None:
     inputs = torch.rand(3, 3, 8, 8), torch.rand(3, 1, 1, 1)
-    cheap = model(*inputs)
-    monkeypatch.setattr(denoiser, "_largest", lambda x: x.amax(dim=(2, 3), keepdim=True))
-    assert torch.equal(model(*inputs), cheap)
+    torch.manual_seed(0)
+    plain = network(Choices(), TINY, CPU)(*inputs)
+    torch.manual_seed(0)
+    fast = network(Choices(maximum="max_pool", layout="channels_last"), TINY, CPU)(*inputs)
+    assert torch.allclose(plain, fast, atol=1e-5)
 
 
 def test_the_cost_of_the_full_network_is_as_designed() -> None:
@@ -86,7 +89,7 @@ def test_the_command_measures_all_loops_and_writes_table_plot_and_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRESETS, "quick", TINY)
-    rungs = [ladder(TINY, CPU)[k] for k in (0, 5, -1)]  # three loops, because each process takes time to start
+    rungs = [ladder(TINY, CPU, USUAL)[k] for k in (0, 5, -1)]  # three loops, because each process takes time to start
     monkeypatch.setattr(benchmark, "ladder", lambda *_: rungs)
     path = tmp_path / "new" / "bench.json"
     options = ["bench", "--preset", "quick", "--device", "cpu", "--seconds", "0.01", "--rounds", "2"]
@@ -111,7 +114,11 @@ def test_the_command_measures_all_loops_and_writes_table_plot_and_numbers(
     assert markdown(report) in done.output
     assert markdown(report) in path.with_suffix(".md").read_text()
     assert Image.open(path.with_suffix(".png")).size[0] > 500
-    assert len({len(line) for line in markdown(report).splitlines()}) == 1  # the columns are aligned
+    loops, methods = markdown(report).split("\n\n")
+    for table in (loops, methods):
+        assert len({len(line) for line in table.splitlines()}) == 1  # the columns are aligned
+    assert [row["chosen"] for row in report["methods"]].count(True) == 1
+    assert report["methods"][0]["of_the_best"] == 1
     assert not multiprocessing.active_children()
 
 

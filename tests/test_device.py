@@ -21,7 +21,7 @@ from dino.cli.output import in_one_line
 from dino.common.errors import DinoError, DinoWarning
 from dino.trainer import device, trainer
 from dino.trainer.config import Config
-from dino.trainer.device import choose_precision, explaining_memory
+from dino.trainer.device import explaining_memory
 from dino.trainer.trainer import Trainer
 
 TINY = Config(
@@ -135,14 +135,6 @@ print(losses[0] > losses[-1], trainer.step)
     assert done.stdout == "True 40\n", done.stderr
     assert "dino: torch.compile does not work here" in done.stderr
     assert "Try --no-compile." in done.stderr
-
-
-def test_the_precision_is_the_given_one_or_chosen_for_the_device() -> None:
-    cpu = torch.device("cpu")
-    assert choose_precision("float32", cpu) is torch.float32
-    assert choose_precision("bfloat16", cpu) is torch.bfloat16
-    assert choose_precision("auto", torch.device("mps")) is torch.float32
-    assert choose_precision("auto", cpu) in (torch.float32, torch.bfloat16)
 
 
 def test_a_full_memory_is_reported_in_one_line_and_other_errors_pass() -> None:

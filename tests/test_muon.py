@@ -61,6 +61,7 @@ def test_the_layout_of_weights_does_not_matter(
     Muon([weight], [], matrix_lr=0.1, lr=0.0).step()
     assert torch.allclose(weight.detach(), expected, atol=1e-4)
 
+
 def test_inner_convolutions_are_matrices_and_everything_else_is_not() -> None:
     network = ConditionalDenoiser(UNet(3 + 5, (8, 16), (1, 1)), 5)
     optimizer = muon_for(network, matrix_lr=0.1, lr=0.2)

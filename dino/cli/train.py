@@ -223,7 +223,8 @@ def _run_folder(trainer: "Trainer", resume: Path | None, out: Path | None, name:
 def _introduce(trainer: "Trainer", folder: Path) -> None:
     config = trainer.config
     others = f", {distributed.N_PROCESSES} processes" if distributed.N_PROCESSES > 1 else ""
-    say("device", f"{trainer.device}, {config.precision}{others}")
+    say("device", f"{trainer.device}{others}")
+    say("computing", f"{trainer.trial}{', found by trial' if trainer.trial.seconds else ''}")
     say("images", f"{len(trainer.images):,} of {config.data}, {config.size} x {config.size}")
     if words := config.vocabulary:
         shown = ", ".join(words[:8]) + (", ..." if len(words) > 8 else "")

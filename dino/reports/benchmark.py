@@ -19,7 +19,7 @@ import multiprocessing
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,7 +31,10 @@ from tqdm.auto import tqdm
 
 from ..common.errors import DinoError
 from ..data.loading import load_images
+from ..trainer import trial
 from ..trainer.config import Config
+from ..trainer.device import prepare
+from ..trainer.trial import Method
 from .hardware import copy_rate, matmul_rate
 from .report import Report, environment, table
 from .report import write as write_report
@@ -135,8 +138,9 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
         RuntimeError: if there is not enough memory for a loop.
     """
     load_images(config.data, config.size, channels=config.channels, split=config.split)  # into the cache
-    rungs, loops = ladder(config, device), list[LoopProcess]()
     report = environment(device) | {"config": asdict(config), "interrupted": False}
+    method, report["methods"] = _methods(config, device)
+    rungs, loops = ladder(config, device, method), list[LoopProcess]()
     n_turns = (1 + rounds) * len(rungs)
     with contextlib.ExitStack() as stack, tqdm(total=3 + n_turns, unit=" turns", leave=False, disable=None) as bar:
         bar.set_description("the device")
@@ -161,6 +165,22 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
             report["interrupted"] = True
     report["loops"] = [loop.results(loops[0], report) for loop in loops]
     return report
+
+
+def _methods(config: Config, device: torch.device) -> tuple[Method, list[Report]]:
+    """Return the method that the trainer chooses, and the time of a step with every method. The latter on CPUs only."""
+    prepare(device)
+    config = replace(config, max_words=0)
+    network = config.new_network()
+    chosen = trial.choose(config, network, device).method
+    if device.type != "cpu":
+        return chosen, []
+    measured = trial.measure(config, network, trial.all_methods(network), 4 * trial.SECONDS)
+    best = min(measured.values())
+    return chosen, [
+        asdict(method) | {"seconds": seconds, "of_the_best": best / seconds, "chosen": method == chosen}
+        for method, seconds in sorted(measured.items(), key=lambda pair: pair[1])
+    ]
 
 
 def _device_rates(rungs: list[Choices], device: torch.device) -> Report:
@@ -250,8 +270,21 @@ def facts(report: Report) -> dict[str, str]:
 
 
 def markdown(report: Report) -> str:
-    """Return the table, readable in a terminal and valid Markdown."""
-    return table([COLUMNS, *rows(report)])
+    """Return the table of the loops and that of the methods, readable in a terminal and valid Markdown."""
+    tables = [table([COLUMNS, *rows(report)])]
+    if report["methods"]:
+        best = [
+            (
+                row["precision"],
+                row["layout"],
+                row["maximum"],
+                f"{row['of_the_best']:.0%}",
+                "yes" if row["chosen"] else "",
+            )
+            for row in report["methods"]
+        ]
+        tables.append(table([("precision", "layout", "maximum", "speed, of the best", "chosen by auto"), *best]))
+    return "\n\n".join(tables)
 
 
 def plot(report: Report) -> "Figure":

@@ -9,26 +9,28 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from .. import denoiser, training
-from ..data.loading import load_images
+from .. import training
+from ..data.loading import LabeledImages, load_labeled_images
 from ..denoiser import UNet
 from ..images import batches, seeded, to_unit
 from ..noise import add_noise, mix
+from ..trainer import trial
 from ..trainer.config import Config
-from ..trainer.device import SMALL_BATCH, autocast, choose_precision, compiled, keep_freed_memory, to_fast_layout
+from ..trainer.device import SMALL_BATCH, autocast, compiled, keep_freed_memory
 from ..trainer.run import LOG_EVERY, log_is_due
 from ..trainer.trainer import Trainer
+from ..trainer.trial import Method
 from .hardware import Traffic, memory_used, timed
 from .report import Report
 
@@ -51,31 +53,49 @@ class Choices:
     read_every: int = 1  # steps between two reads of the losses; every read waits for the device
     on_device: bool = False  # make batches on the device, instead of image by image in two worker processes
     fused: bool = False  # update all weights in one call, in the optimizer and in the EMA
-    cheap_maximum: bool = False  # see `dino.denoiser._largest`
-    channels_last: bool = False  # the memory layout
+    maximum: str = "amax"  # the obvious way to write it; see `dino.trainer.device.MAXIMA`
+    layout: str = "contiguous"  # of the weights, in memory
     keeps_memory: bool = False  # see `dino.trainer.device.keep_freed_memory`
     tries_convolutions: bool = False  # let cuDNN time its convolution algorithms and keep the fastest
     precision: torch.dtype = torch.float32
     compiled: bool = False
     graphs: bool = False  # CUDA graphs
+    is_trainer: bool = False
+    optimizer: str = "adamw"  # the trainer's
+    max_words: int = 0  # the trainer's
+
+    @property
+    def method(self) -> Method:
+        """How to compute."""
+        return Method(str(self.precision).removeprefix("torch."), self.layout, self.maximum)
 
 
-def ladder(config: Config, device: torch.device) -> list[Choices]:
-    """Return the plain loop, then loops that add the trainer's choices for this device one by one, then the trainer."""
-    on_cpu, on_gpu, precision = device.type == "cpu", device.type == "cuda", choose_precision(config.precision, device)
+def ladder(config: Config, device: torch.device, method: Method) -> list[Choices]:
+    """Return the plain loop, then loops that add the trainer's choices for this device one by one, then the trainer.
+
+    The last loops add what costs time and makes a better model: the preset's optimizer, and its words.
+
+    Args:
+        config: the network, the images and the batch size.
+        device: where to train.
+        method: how the trainer computes.
+    """
+    on_cpu, on_gpu = device.type == "cpu", device.type == "cuda"
     added: list[tuple[bool, str, dict[str, Any]]] = [
         (True, f"losses every {LOG_EVERY} steps", {"read_every": LOG_EVERY}),
         (True, "batches on the device", {"on_device": True}),
         (True, "fused optimizer, EMA", {"fused": True}),
-        (on_cpu, "maximum by max_pool2d", {"cheap_maximum": True}),
-        (device.type != "mps", "channels-last", {"channels_last": True}),
+        (method.maximum == "max_pool", "maximum by max_pool2d", {"maximum": "max_pool"}),
+        (method.layout == "channels_last", "channels-last", {"layout": "channels_last"}),
         (on_cpu, "freed memory kept", {"keeps_memory": True}),
         (on_gpu, "cuDNN's fastest convolutions", {"tries_convolutions": True}),
-        (precision == torch.bfloat16, "bfloat16", {"precision": torch.bfloat16}),
+        (method.precision == "bfloat16", "bfloat16", {"precision": torch.bfloat16}),
         (config.batch_size != Choices.batch_size, f"batch {config.batch_size}", {"batch_size": config.batch_size}),
         (on_gpu, "torch.compile", {"compiled": True}),
         (on_gpu and config.batch_size < SMALL_BATCH, "CUDA graphs", {"graphs": True}),
-        (True, TRAINER, {}),
+        (True, TRAINER, {"is_trainer": True}),
+        (config.optimizer == "muon", "Muon", {"optimizer": "muon"}),
+        (config.max_words > 0, "words", {"max_words": config.max_words}),
     ]
     rungs = [Choices()]
     for applies, name, change in added:
@@ -124,10 +144,9 @@ def trainer_steps(trainer: Trainer) -> Iterator[Tensor]:
         yield loss
 
 
-def network(choices: Choices, config: Config, device: torch.device) -> UNet:
-    """Return a new network in the chosen memory layout."""
-    model: UNet = config.new_network()
-    return to_fast_layout(model, device) if choices.channels_last else model.to(device)
+def network(choices: Choices, config: Config, device: torch.device) -> nn.Module:
+    """Return a new network, ready to compute with the chosen method."""
+    return trial.apply(choices.method, UNet(config.channels, config.widths, config.depths), device)
 
 
 def random_batch(choices: Choices, config: Config, device: torch.device) -> Batch:
@@ -219,9 +238,9 @@ def serve(connection: Connection, choices: Choices, config: Config, device: torc
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     try:
-        images = load_images(config.data, config.size, channels=config.channels, split=config.split)
-        if not choices.cheap_maximum:
-            denoiser._largest = lambda x: x.amax(dim=(2, 3), keepdim=True)  # the obvious way to write it
+        images = load_labeled_images(
+            config.data, config.size, channels=config.channels, split=config.split, max_words=choices.max_words
+        )
         memory_before = memory_used(device, peak=False)
         connection.send(cost(choices, config, device))
         trainer, steps = _prepare(choices, config, images, device)
@@ -238,7 +257,7 @@ def serve(connection: Connection, choices: Choices, config: Config, device: torc
 
 
 def _prepare(
-    choices: Choices, config: Config, images: Tensor, device: torch.device
+    choices: Choices, config: Config, images: LabeledImages, device: torch.device
 ) -> tuple[Trainer | None, Iterator[Tensor]]:
     """Apply the choices that hold for a whole process, and return the trainer, if it is chosen, and the steps."""
     if device.type == "cuda":
@@ -246,7 +265,8 @@ def _prepare(
     torch.backends.cudnn.benchmark = choices.tries_convolutions
     if choices.keeps_memory:
         keep_freed_memory()
-    if choices.name != TRAINER:
-        return None, training_steps(choices, config, images, device)
-    trainer = Trainer(replace(config, n_images=10**12), device=device, images=images)
+    if not choices.is_trainer:
+        return None, training_steps(choices, config, images.images, device)
+    changes = asdict(choices.method) | {"optimizer": choices.optimizer, "n_images": 10**12}
+    trainer = Trainer(replace(config, **changes), device=device, images=images)
     return trainer, trainer_steps(trainer)

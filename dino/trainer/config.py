@@ -24,6 +24,12 @@ from ..steering import ConditionalDenoiser
 
 MAX_WORDS = 1_024
 MAX_BATCH = 65_536  # a larger number is taken for a typo
+# The ways to compute, which say how fast a run is, and its numbers' last digits. Each field is one of these, or "auto".
+METHODS = {
+    "precision": ("float32", "bfloat16"),  # the number format of the convolutions
+    "layout": ("channels_last", "contiguous"),  # the order of numbers in memory
+    "maximum": ("max_pool", "amax"),  # how a `Pool` finds the maximum over an image
+}
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, surrogates and line separators
 
 
@@ -53,7 +59,9 @@ class Config:
     warmup: int = 0  # steps over which the learning rate rises to its peak
     anneal: bool = False  # whether the learning rate falls to 0 along a half cosine, from the first step to the last
     ema_half_life: int = 5_540  # images after which a weight counts half in the EMA (exponential moving average)
-    precision: str = "auto"  # "float32", "bfloat16", or "auto": whichever is faster on the device
+    precision: str = "auto"  # "float32", "bfloat16", or "auto": whichever is faster on the device, found by trial
+    layout: str = "auto"  # "channels_last", "contiguous", or "auto"
+    maximum: str = "auto"  # "max_pool", "amax", or "auto"
     max_words: int = 0  # how many words to learn, of those that describe the images
     drop_words: float = 0.1  # the share of the images whose words are hidden, for guidance
     vocabulary: tuple[str, ...] = ()  # the words that the network knows; `Trainer` finds them in the data
@@ -73,8 +81,9 @@ class Config:
         for name in ("data", "split"):
             if any(category(character) in UNPRINTABLE for character in getattr(self, name)):
                 raise DinoError(f"{name} must be one line without control characters, not {short(getattr(self, name))}")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise DinoError(f"precision is auto, float32 or bfloat16, not {short(self.precision)}")
+        for name, values in METHODS.items():
+            if getattr(self, name) not in ("auto", *values):
+                raise DinoError(f"{name} is auto, {' or '.join(values)}, not {short(getattr(self, name))}")
         if self.optimizer not in ("adamw", "muon"):
             raise DinoError(f"the optimizer is adamw or muon, not {short(self.optimizer)}")
         if not 0 <= self.max_words <= MAX_WORDS:

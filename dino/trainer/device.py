@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..common.errors import DinoError, DinoWarning, first_line, is_out_of_memory
+from ..denoiser import largest
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -40,31 +42,32 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
 # ---- number formats and memory layout -------------------------------------------------------------------------------
 
 
-def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return the number format of the convolutions: "float32", "bfloat16", or with "auto" the faster of the two."""
-    if precision != "auto":
-        return torch.float32 if precision == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        faster = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # on CPUs bfloat16 pays if there are instructions for it
-        has_instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        faster = device.type == "cpu" and has_instructions
-    return torch.bfloat16 if faster else torch.float32
-
-
 def autocast(precision: torch.dtype, device: torch.device) -> torch.autocast:
     """Compute convolutions in `precision` within this context. Weights keep their own format."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
-def to_fast_layout(network: Network, device: torch.device | str) -> Network:
-    """Move a network to a device, in the memory layout in which its convolutions are fastest.
+def to_layout(network: Network, device: torch.device | str, layout: str) -> Network:
+    """Move a network to a device, in a memory layout.
 
-    Channels-last keeps a pixel's features together. This layout pays on GPUs with tensor cores and on CPUs, not on MPS.
+    Channels-last keeps a pixel's features together, contiguous keeps a channel's pixels together.
+
+    Args:
+        network: the network.
+        device: where to move it.
+        layout: "channels_last" or "contiguous".
     """
-    if torch.device(device).type == "mps":
-        return network.to(device)
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    formats = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+    return network.to(device, memory_format=formats[layout])  # type: ignore[call-overload]
+
+
+def _by_max_pool(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, kernel_size=x.shape[2:])
+
+
+# Two forms of the maximum over an image. On many CPUs the gradient of amax is slow. On a GPU each thread of max_pool2d
+# would have to walk through a whole image. Where several pixels are largest, amax shares the gradient among them.
+MAXIMA = {"max_pool": _by_max_pool, "amax": largest}
 
 
 # ---- settings of the whole process ----------------------------------------------------------------------------------

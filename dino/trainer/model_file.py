@@ -17,8 +17,9 @@ from ..common.errors import DinoError, first_line
 from ..denoiser import UNet
 from ..steering import ConditionalDenoiser
 from .config import Config
-from .device import choose_device, to_fast_layout
+from .device import choose_device
 from .tensor_file import WEIGHTS, check_fit, read, write
+from .trial import apply, usual_method
 
 PRETRAINED = Path(__file__).parents[1] / "data" / "pretrained.safetensors"  # comes with dino; docs/model.md is its card
 HALF = "float16"  # in the metadata of weights that were rounded
@@ -69,7 +70,9 @@ def load_model(
         weights = {name: weight.float() if weight.dtype == torch.half else weight for name, weight in weights.items()}
     check_fit(path, model.state_dict(), weights)
     model.load_state_dict(weights, assign=True)
-    return to_fast_layout(model, choose_device(str(device))).eval(), metadata
+    place = choose_device(str(device))
+    apply(usual_method(place), model, place)
+    return model.eval(), metadata
 
 
 def resolve(path: Path | str) -> Path:

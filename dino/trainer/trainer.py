@@ -33,7 +33,7 @@ from ..data.words import mirrored_columns
 from ..images import batch_indices, batches, random_flip, seeded
 from ..noise import add_noise
 from ..steering import GUIDANCE, asking, drop_conditions, hide_words
-from . import checkpoint, distributed, tensor_file
+from . import checkpoint, distributed, tensor_file, trial
 from . import device as devices
 from .config import Config
 from .model_file import save_model
@@ -92,9 +92,8 @@ class Trainer:
         compile: bool | None = None,
     ) -> None:
         # The device, and how to compute on it.
-        self.device = devices.choose_device(str(device), distributed.LOCAL_RANK)
-        self.precision = devices.choose_precision(config.precision, self.device)
-        self.config = replace(config, precision=str(self.precision).removeprefix("torch."))
+        self.device, self.config = devices.choose_device(str(device), distributed.LOCAL_RANK), config
+        devices.prepare(self.device)
         self.compiles = self.device.type == "cuda" if compile is None else compile
         distributed.check_shards(config.batch_size, accumulate)
         self.accumulate = accumulate
@@ -114,7 +113,11 @@ class Trainer:
         # The network, its EMA and the optimizer.
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
             torch.manual_seed(config.seed)
-            self.model = devices.to_fast_layout(self._new_network(), self.device)
+            network = self._new_network()
+            self.trial = trial.choose(self.config, network, self.device)
+        self.config = replace(self.config, **asdict(self.trial.method))
+        self.precision = getattr(torch, self.config.precision)
+        self.model = trial.apply(self.trial.method, network, self.device)
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.weights, self.ema_weights = list(self.model.parameters()), list(self.ema.parameters())
         self.optimizer = self._new_optimizer()
@@ -123,7 +126,6 @@ class Trainer:
         # Progress.
         self.step = 0
         self.unlogged: list[Tensor] = []
-        devices.prepare(self.device)
 
     def _load_images(self) -> LabeledImages:
         config = self.config
