@@ -208,6 +208,9 @@ def test_one_image_is_loaded_like_many(tmp_path: Path) -> None:
         ("T Rex", {"tyrannosaurus"}),
         ("stego", {"stegosaurus"}),
         ("spots", {"spotted"}),
+        ("a stegosaurus without a green hat", {"stegosaurus"}),
+        ("no hat, green stegosaurus", {"green", "stegosaurus"}),
+        ("green, without a scarf but with a hat", {"green", "hat"}),
         ("smiling green green stegosaurus", {"happy", "green", "stegosaurus"}),
     ],
 )

@@ -54,6 +54,9 @@ Minutes = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Images in one step.")]
 LearningRate = Annotated[float | None, typer.Option(metavar="X", help="How far one step moves the weights.")]
+MatrixLearningRate = Annotated[
+    float | None, typer.Option(metavar="X", help="How far one step of Muon moves the weights of inner layers.")
+]
 Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.")]
 Optimizer = Annotated[str | None, typer.Option(metavar="NAME", help="muon or adamw.")]
 MaxWords = Annotated[
@@ -125,6 +128,7 @@ def train(
     minutes: Minutes = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    matrix_learning_rate: MatrixLearningRate = None,
     optimizer: Optimizer = None,
     precision: Precision = None,
     max_words: MaxWords = None,
@@ -154,8 +158,8 @@ def train(
     place, parts = choose_device(device, distributed.LOCAL_RANK), _own_parts(fill_in) if mine else None
     given: dict[str, Any] = {
         "data": absolute(data), "split": split, "size": size, "channels": channels, "n_images": images,
-        "batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer, "precision": precision,
-        "max_words": 0 if no_words else max_words, "seed": seed,
+        "batch_size": batch_size, "learning_rate": learning_rate, "matrix_learning_rate": matrix_learning_rate,
+        "optimizer": optimizer, "precision": precision, "max_words": 0 if no_words else max_words, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     config, name = _settings(preset, given, resume, out, place)

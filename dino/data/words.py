@@ -122,7 +122,8 @@ def mirrored_columns(vocabulary: Sequence[str]) -> list[int]:
 def parse_request(request: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
     """Return the words of the vocabulary that a text such as "a green stegosaurus with a hat" asks for.
 
-    Plurals, synonyms and beginnings of at least four letters ("stego") are understood.
+    Plurals, synonyms and beginnings of at least four letters ("stego") are understood. What follows "without" or "no"
+    isn't asked for, up to the next "with", "but" or comma.
 
     Raises:
         DinoError: if the model knows no words at all, or none of these.
@@ -132,10 +133,9 @@ def parse_request(request: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
     """
     if not vocabulary:
         raise DinoError("this model was trained without words, so it can't be asked for anything")
-    # "t-rex" is one word.
-    found = {
-        word: _find(word, vocabulary) for word in split_words(re.sub(r"(?<=\bt)[- ](?=rex\b)", "", request.lower()))
-    }
+    wanted = re.sub(r"\b(without|not|no)\b.*?(\bbut\b|(?=\bwith\b|[,;.]|$))", " ", request.lower(), flags=re.DOTALL)
+    wanted = re.sub(r"(?<=\bt)[- ](?=rex\b)", "", wanted)  # "t-rex" is one word
+    found = {word: _find(word, vocabulary) for word in split_words(wanted)}
     known = tuple(dict.fromkeys(word for word in found.values() if word))
     unknown = [word for word, match in found.items() if not match]
     if not known:

@@ -65,8 +65,9 @@ class NonfiniteCheck:
         what = "a weight" if weights_broken else "a gradient" if math.isfinite(loss) else "the loss"
         if refused and not batch_at(step - refused).isfinite().all():
             what = "an image"
-        remedy = f"Start again with a lower learning rate than {config.learning_rate:g}"
-        settings = {"learning_rate": f"{config.learning_rate / 2:g}"}
+        name = "matrix_learning_rate" if config.optimizer == "muon" else "learning_rate"
+        rate = getattr(config, name)
+        remedy, settings = f"Start again with a lower learning rate than {rate:g}", {name: f"{rate / 2:g}"}
         if config.precision != "float32":
             remedy, settings = f"{remedy}, or in float32", settings | {"precision": "float32"}
         raise DinoError(
