@@ -66,7 +66,7 @@ class Choices:
 
     @property
     def method(self) -> Method:
-        """How to compute."""
+        """Return how to compute."""
         return Method(str(self.precision).removeprefix("torch."), self.layout, self.maximum)
 
 

@@ -2,8 +2,8 @@
 
     python -m scripts.benchmarks.memorize --json docs/benchmarks/memorize.json
 
-With few images a network learns them by heart: the loss on its own images falls, the loss on others rises, and what it
-draws are copies. With many it can't, and draws new ones. Kadkhodaie et al. 2024 (arXiv:2310.02557) saw this on
+With few images a network memorizes them: the loss on its own images falls, the loss on others rises, and it draws
+copies. With many it can't, and draws new ones. Kadkhodaie et al. 2024 (arXiv:2310.02557) saw this on
 photographs. All networks see the same number of images, counting repeats, and begin with the same weights.
 
 Finished runs are kept, so an interrupted measurement goes on where it stopped.

@@ -50,10 +50,10 @@ BASE = PRESETS["dinos"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe changes in the base recipe.
+    """The changes that a recipe makes to the base recipe.
 
     Attributes:
-        about: what is changed, in words.
+        title: what is changed, in words.
         changes: fields of `Config`.
         iterations: of Newton-Schulz in Muon.
         momentum: of Muon.
@@ -62,7 +62,7 @@ class Recipe:
         schedule: how the learning rate falls: "cosine"; "linear"; or "late", at its peak until the last third.
     """
 
-    about: str
+    title: str
     changes: dict[str, Any] = field(default_factory=dict)
     iterations: int | None = None
     momentum: float | None = None
@@ -207,7 +207,7 @@ def race(names: list[str], n_seeds: int, base: Config, kept: Path) -> Report:
     recipes = [
         {
             "name": name,
-            "about": RECIPES[name].about,
+            "title": RECIPES[name].title,
             "runs": of_seeds,
             "loss": mean(losses[-1]["loss"] for losses in of_seeds),
             "deviation": stdev(losses[-1]["loss"] for losses in of_seeds) if n_seeds > 1 else math.nan,
@@ -243,7 +243,7 @@ def markdown(report: Report) -> str:
         reached = len(times) == len(recipe["seconds_to_target"])
         deviation = "" if math.isnan(recipe["deviation"]) else f" ± {recipe['deviation']:.5f}"
         rows.append((
-            recipe["name"], recipe["about"], f"{recipe['runs'][0][-1]['images']:,}", f"{recipe['seconds']:.0f}",
+            recipe["name"], recipe["title"], f"{recipe['runs'][0][-1]['images']:,}", f"{recipe['seconds']:.0f}",
             f"{recipe['loss']:.5f}{deviation}", f"{mean(times):.0f}" if reached else "not reached",
             f"{mean(times) / first:.0%}" if reached else "-",
         ))  # fmt: skip
@@ -269,7 +269,7 @@ def plot(report: Report) -> "Figure":
         axes = figure.subplots()
         for k, recipe in enumerate(report["recipes"]):
             for number, measured in enumerate(recipe["runs"]):
-                label = recipe["about"] if number == 0 else None
+                label = recipe["title"] if number == 0 else None
                 axes.plot([m["seconds"] for m in measured], [m["loss"] for m in measured], color=f"C{k}", label=label)
         axes.axhline(report["target"], ls=":", color="gray")
         axes.set(xlabel="seconds of training, on one thread", ylabel="held-out loss", yscale="log")
