@@ -23,6 +23,7 @@ from dino.images import seeded
 from dino.reports.evaluate import GROUP, N_DRAWS
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
+from dino.sampler import noise_schedule
 from dino.steering import asking
 from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
 from dino.trainer.model_file import image_shape, load_model, vocabulary
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_STEPS = (4, 6, 8, 10, 15, 20, 50, 100)
+SPACINGS = ("even", "warp 1", "warp 0.5", "warp 0.2")
 SIZES: tuple[float | None, ...] = (1.0, 1.5, 2.0, None)  # None: the exact sizes
 GUIDANCE = 1.0  # so that nothing but the steps differs
 
@@ -47,9 +49,8 @@ def draw(
     name, n_steps, size = recipe
     if name == "DPM-Solver++":
         return dpm_solver(model, n_steps, shape, words, n, seed)
-    steps = Steps.of(n_steps, name, size)
-    if name == "even" and size is None:
-        steps = Steps(steps.schedule, step_sizes(steps.schedule), "even")
+    schedule = noise_schedule(n_steps) if name == "even" else warped_schedule(n_steps, float(name.split()[1]))
+    steps = Steps(schedule, step_sizes(schedule) if size is None else size)
     return generate_batched(model, n, image_shape=shape, steps=steps, wishes=Wishes(words, GUIDANCE), seed=seed)
 
 
@@ -91,7 +92,7 @@ def measure(path: Path, n: int, n_seeds: int) -> Report:
     model, metadata = load_model(path)
     shape, config, known = image_shape(metadata), metadata["config"], vocabulary(metadata)
     real = load_labeled_images(config["data"], shape[-1], channels=shape[0], vocabulary=known)
-    recipes: list[Recipe] = [*product(("even",), N_STEPS, SIZES), *product(("warped",), N_STEPS, SIZES)]
+    recipes: list[Recipe] = list(product(SPACINGS, N_STEPS, SIZES))
     if importlib.util.find_spec("diffusers"):
         recipes += [("DPM-Solver++", n_steps, None) for n_steps in N_STEPS]
     measured = []
