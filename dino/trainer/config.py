@@ -57,7 +57,7 @@ class Config:
     learning_rate: float = 3e-4  # how far one step of AdamW moves the weights, at its peak
     matrix_learning_rate: float = 0.01  # how far one step of Muon moves the weights, at its peak
     warmup: int = 0  # steps over which the learning rate rises to its peak
-    anneal: bool = False  # whether the learning rate falls to 0 along a half cosine, from the first step to the last
+    anneal: bool = False  # whether the learning rate falls to 0 along a straight line, from the first step to the last
     ema_half_life: int = 5_540  # images after which a weight counts half in the EMA (exponential moving average)
     precision: str = "auto"  # "float32", "bfloat16", or "auto": whichever is faster on the device, found by trial
     layout: str = "auto"  # "channels_last", "contiguous", or "auto"
@@ -123,7 +123,7 @@ class Config:
         """Return the share of the peak learning rate that is used in the step that follows `step` others."""
         scale = min(1.0, (step + 1) / max(1, self.warmup))
         if self.anneal:
-            scale *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.n_steps))
+            scale *= 1 - min(1.0, step / self.n_steps)
         return scale
 
     def ema_decay_at(self, step: int) -> float:

@@ -59,7 +59,7 @@ class Recipe:
         momentum: of Muon.
         stratified: whether a batch's noise levels are spread evenly, one in each of as many equal parts of [0, 1].
         weighting: exponent of a weight in the loss, (noise level + 0.1) ** weighting, scaled to mean 1.
-        schedule: how the learning rate falls: "cosine"; "linear"; or "late", at its peak until the last third.
+        schedule: how the learning rate falls: "linear"; "cosine"; or "late", at its peak until the last third.
     """
 
     title: str
@@ -68,7 +68,7 @@ class Recipe:
     momentum: float | None = None
     stratified: bool = False
     weighting: float = 0.0
-    schedule: str = "cosine"
+    schedule: str = "linear"
 
 
 ADAMW = {"optimizer": "adamw", "n_images": 104_000, "learning_rate": 1.5e-3, "warmup": 250, "ema_half_life": 3_000}
@@ -92,12 +92,19 @@ RECIPES = {
     "stratified": Recipe("stratified noise levels", stratified=True),
     "weigh-low": Recipe("more weight for low noise levels", weighting=-0.5),
     "weigh-high": Recipe("more weight for high noise levels", weighting=0.5),
-    "linear": Recipe("a rate that falls along a line", schedule="linear"),
+    "cosine": Recipe("a rate that falls along a half cosine", schedule="cosine"),
     "late": Recipe("a rate that falls in the last third", schedule="late"),
-    "wide": Recipe("wider at full size: 24, 32, 64, 128", {"widths": (24, 32, 64, 128)}),
-    "narrow-end": Recipe("narrower at the end: 16, 32, 64, 64", {"widths": (16, 32, 64, 64)}),
     "deep": Recipe("two blocks at all sizes", {"depths": (2, 2, 2, 2)}),
     "shallow": Recipe("one block at all sizes", {"depths": (1, 1, 1, 1)}),
+    "wide": Recipe("wider at full size: 24, 32, 64, 128", {"widths": (24, 32, 64, 128)}),
+    "narrow-end": Recipe("narrower at the end: 16, 32, 64, 64", {"widths": (16, 32, 64, 64)}),
+    "shallow-narrow": Recipe("both", {"widths": (16, 32, 64, 64), "depths": (1, 1, 1, 1)}),
+    "shallow-wide": Recipe(
+        "one block, and wider: 24, 48, 64, 64", {"widths": (24, 48, 64, 64), "depths": (1, 1, 1, 1)}
+    ),
+    "shallow-wider": Recipe(
+        "one block, and wider: 32, 48, 64, 64", {"widths": (32, 48, 64, 64), "depths": (1, 1, 1, 1)}
+    ),
     "no-words": Recipe("without words", {"max_words": 0}),
 }  # fmt: skip
 
@@ -117,10 +124,10 @@ class RecipeTrainer(Trainer):
         return optimizer
 
     def _set_learning_rates(self, share: float) -> None:
-        if self.recipe.schedule != "cosine":
-            left = 1 - self.step / self.config.n_steps
-            rise = min(1.0, (self.step + 1) / self.config.warmup)
-            share = rise * (left if self.recipe.schedule == "linear" else min(1.0, 3 * left))
+        if self.recipe.schedule != "linear":
+            done = self.step / self.config.n_steps
+            fall = (1 + math.cos(math.pi * done)) / 2 if self.recipe.schedule == "cosine" else min(1.0, 3 * (1 - done))
+            share = min(1.0, (self.step + 1) / self.config.warmup) * fall
         super()._set_learning_rates(share)
 
     def _train_step(
