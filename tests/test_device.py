@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dino import images
 from dino.cli.output import in_one_line
 from dino.common.errors import DinoError, DinoWarning
+from dino.few_steps import FEW
 from dino.trainer import device, trainer
 from dino.trainer.config import Config
 from dino.trainer.device import explaining_memory
@@ -89,8 +90,8 @@ def test_nothing_of_a_step_or_a_sample_is_on_the_cpu(meta_device: None, blobs: T
         assert [loss.is_meta for loss in run.steps()] == [True] * 6
     assert set(crossings.shapes) == {(len(blobs),)}  # the order of the images, a new one for each pass
     with Crossings() as crossings:
-        assert run.sample(4, n_steps=3).is_meta
-    assert crossings.shapes == [(4,)]  # the schedule: from 1 down to 0
+        assert run.sample(4).is_meta
+    assert crossings.shapes == [(FEW + 1,)]  # the schedule: from 1 down to 0
 
 
 def test_noise_from_the_cpu_would_be_noticed(meta_device: None, blobs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,8 @@ def compare(
     data: Data = None,
     split: Split = None,
     n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many images on each side.")] = 36,
-    steps: Steps = 100,
-    spacing: Spacing = "even",
+    steps: Steps = None,
+    spacing: Spacing = "warped",
     step_size: StepSize = None,
     seed: Seed = 0,
     out: Annotated[

@@ -34,8 +34,8 @@ def evaluate(
             "-n", metavar="N", min=1, help="How many images to draw. By default 256, or fewer for a small data set."
         ),
     ] = None,
-    steps: Steps = 100,
-    spacing: Spacing = "even",
+    steps: Steps = None,
+    spacing: Spacing = "warped",
     step_size: StepSize = None,
     guidance: Guidance = GUIDANCE,
     seed: Seed = 0,

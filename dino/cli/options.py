@@ -35,13 +35,18 @@ Data = Annotated[
 ]
 Split = Annotated[str | None, typer.Option(metavar="NAME", help="The split of a Hugging Face data set.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps ...")]
-Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Sampling steps: more is finer and slower.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Sampling steps: more is finer and slower. By default 10 warped or 100 even ones."
+    ),
+]
 Spacing = Annotated[
     str,
     typer.Option(
         metavar="NAME",
         callback=checked_spacing,
-        help="even, or warped: small steps at first, where it is decided what the image shows.",
+        help="warped: small steps at first, where it is decided what the image shows; or even, as in lesson 04.",
     ),
 ]
 StepSize = Annotated[

@@ -79,8 +79,8 @@ def sample(
     mask: Mask = None,
     vary: Vary = None,
     noise_level: From = None,
-    steps: Steps = 100,
-    spacing: Spacing = "even",
+    steps: Steps = None,
+    spacing: Spacing = "warped",
     step_size: StepSize = None,
     seed: Seed = 0,
     animate: Annotated[

@@ -19,7 +19,7 @@ def card(parts: Parts, trainer: "Trainer") -> "Image":
     """Draw the card: thirty-six images by the learner's sampler, and below them the parts that made them."""
     from PIL import Image, ImageDraw, ImageFont
 
-    grid = grids.grid(trainer.sample(36, n_steps=100))
+    grid = grids.grid(trainer.sample(36, fine=True))
     width, height = grid.width + 2 * MARGIN, grid.height + 3 * MARGIN + LINE * (len(MODEL_LESSONS) + 2) + 20
     image = Image.new("RGB", (max(width, MIN_WIDTH), height), "white")
     pen = ImageDraw.Draw(image)

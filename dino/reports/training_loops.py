@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .. import training
 from ..data.loading import LabeledImages, load_labeled_images
 from ..denoiser import UNet
+from ..few_steps import FEW
 from ..images import batches, seeded, to_unit
 from ..noise import add_noise, mix
 from ..trainer import trial
@@ -221,10 +222,10 @@ def steps_per_second(steps: Iterator[Tensor], seconds: float, device: torch.devi
 
 def sampling_speed(trainer: Trainer) -> Report:
     """Measure how fast the trainer's EMA network generates images."""
-    n, n_steps = 64 if trainer.device.type == "cuda" else 16, 100
-    trainer.sample(n, n_steps=2)  # to warm up
-    seconds = timed(lambda: trainer.sample(n, n_steps=n_steps), trainer.device)
-    return {"batch_size": n, "steps": n_steps, "images_per_second": n / seconds}
+    n = 64 if trainer.device.type == "cuda" else 16
+    trainer.sample(n)  # to warm up
+    seconds = timed(lambda: trainer.sample(n), trainer.device)
+    return {"batch_size": n, "steps": FEW, "images_per_second": n / seconds}
 
 
 # ---- the process of a loop ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..few_steps import step_sizes, warped_schedule
+from ..few_steps import FEW, step_sizes, warped_schedule
 from ..noise import mix
 from ..sampler import Step, denoise, noise_schedule
 from ..steering import GUIDANCE, asking, keeping
@@ -21,20 +21,21 @@ class Steps(NamedTuple):
 
     schedule: Tensor  # (n_steps + 1,)
     step_size: float | Tensor  # one for all, or (n_steps,)
-    spacing: str = "even"
+    spacing: str = "warped"
 
     @classmethod
-    def of(cls, n_steps: int = 100, spacing: str = "even", step_size: float | None = None) -> "Steps":
+    def of(cls, n_steps: int | None = None, spacing: str = "warped", step_size: float | None = None) -> "Steps":
         """Return a schedule.
 
         Args:
-            n_steps: how many steps.
-            spacing: "even" as in lesson 04, or "warped", with which ten steps are enough.
+            n_steps: how many steps. By default 10 warped or 100 even ones, which are about as good
+                (docs/guides/sampling.md).
+            spacing: "warped", or "even" as in lesson 04.
             step_size: one for all steps. By default 2 for even steps, and the exact sizes for warped ones.
         """
         if spacing == "even":
-            return cls(noise_schedule(n_steps), 2.0 if step_size is None else step_size, spacing)
-        schedule = warped_schedule(n_steps)
+            return cls(noise_schedule(n_steps or 100), 2.0 if step_size is None else step_size, spacing)
+        schedule = warped_schedule(n_steps or FEW)
         return cls(schedule, step_sizes(schedule) if step_size is None else step_size, spacing)
 
     @property
@@ -95,7 +96,7 @@ def generate_batched(
         model: ready to draw, as from `load_model`.
         n: how many images.
         image_shape: (C, H, W).
-        steps: how to sample. By default 100 even steps of size 2.
+        steps: how to sample. By default 10 warped steps of exact sizes.
         wishes: what the images shall show.
         seed: determines the noise, and with it the images.
         path: a list to which each step of the first `N_RECORDED` images is appended, beginning with their noise.

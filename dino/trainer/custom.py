@@ -90,6 +90,11 @@ class CustomTrainer(Trainer):
         else:
             super()._update_ema(decay)
 
+    def _steps(self, *, fine: bool) -> dict[str, Any]:
+        if self.parts.sampler is sampler:
+            return super()._steps(fine=fine)
+        return {"n_steps": 100 if fine else 25}  # a learner's `generate` knows even steps only
+
     def _portable_network(self) -> nn.Module:
         if self.parts.translate is None:
             return self.ema

@@ -203,6 +203,6 @@ def finish(trainer: Trainer, folder: Path) -> list[Path]:
     return [
         *([animation(grids, folder / "animation.gif")] if grids else []),
         save_figure(loss_curve(folder / LOG), folder / "loss.png"),
-        save_image(comparison(real, trainer.sample(64, n_steps=100)), folder / "compare.png"),
+        save_image(comparison(real, trainer.sample(64, fine=True)), folder / "compare.png"),
         save_image(grid(predictions, columns=9), folder / "levels.png"),
     ]

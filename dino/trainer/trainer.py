@@ -30,6 +30,7 @@ from ..common.errors import DinoError
 from ..common.version import VERSION
 from ..data.loading import LabeledImages, check_images, fingerprint, load_labeled_images, without_words
 from ..data.words import mirrored_columns
+from ..few_steps import FEW, step_sizes, warped_schedule
 from ..images import batch_indices, batches, random_flip, seeded
 from ..noise import add_noise
 from ..steering import GUIDANCE, asking, drop_conditions, hide_words
@@ -252,11 +253,15 @@ class Trainer:
             settings = {"accumulate": parts} | settings
         return settings
 
-    def sample(self, n: int, *, n_steps: int = 25) -> Tensor:
+    def sample(self, n: int, *, fine: bool = False) -> Tensor:
         """Draw `n` images with the EMA: (n, C, size, size), in [0, 1], on the device.
 
         If there are words, the images are asked to show what the `examples` show. Every call starts from the same
         noise, so that a run's grids make an animation.
+
+        Args:
+            n: how many.
+            fine: whether to draw as well as possible, if the sampler needs many steps for that.
         """
         shape = (self.config.channels, self.config.size, self.config.size)
         denoiser = self.ema
@@ -264,7 +269,12 @@ class Trainer:
             denoiser = asking(self.ema, self.words[self.examples(n)].float(), GUIDANCE)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
-            return self.generate(denoiser, n, image_shape=shape, n_steps=n_steps, generator=generator)
+            return self.generate(denoiser, n, image_shape=shape, generator=generator, **self._steps(fine=fine))
+
+    def _steps(self, *, fine: bool) -> dict[str, Any]:  # noqa: ARG002 - ten steps are as fine as a hundred
+        """Return the sampling steps, as arguments of `generate`."""
+        schedule = warped_schedule(FEW)
+        return {"schedule": schedule, "step_size": step_sizes(schedule)}
 
     def examples(self, n: int) -> Tensor:
         """Return the indices of n training images, evenly spread, for a grid: int64, (n,), on the device."""

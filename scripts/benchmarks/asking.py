@@ -25,7 +25,7 @@ from dino.images import to_unit
 from dino.reports.evaluate import GROUP, distances
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
-from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
+from dino.trainer.batched_sampling import Wishes, generate_batched
 from dino.trainer.model_file import image_shape, load_model, vocabulary
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def measure(path: Path, n: int, n_seeds: int) -> tuple[Report, dict[float, Tenso
     for guidance in GUIDANCES:
         drawn = [
             generate_batched(
-                model, n, image_shape=image_shape(metadata), steps=Steps.of(10, "warped"), seed=seed,
+                model, n, image_shape=image_shape(metadata), seed=seed,
                 wishes=Wishes(condition, guidance),
             )
             for seed in range(n_seeds)

@@ -19,7 +19,7 @@ def main() -> None:
     model, metadata = load_model("pretrained")
     path: list[Step] = []
     shape = image_shape(metadata)
-    generate_batched(model, ROWS * COLUMNS, image_shape=shape, steps=Steps.of(STEPS), seed=SEED, path=path)
+    generate_batched(model, ROWS * COLUMNS, image_shape=shape, steps=Steps.of(STEPS, "even"), seed=SEED, path=path)
     kept = [path[round(k * (len(path) - 1) / (N_FRAMES - 1))] for k in range(N_FRAMES)]
     frames = [grid(step.noisy, columns=COLUMNS) for step in kept]
     animation, still = DOCS / "images" / "animation.webp", DOCS / "images" / "animation-still.webp"
