@@ -2,7 +2,7 @@
 
     pixels = draw(Dinosaur("stegosaurus", "green", "striped", "happy", "left", "hat"), seed=7)
 
-The words say what to draw. The seed varies everything else: proportions, pose, shades and the colors of details.
+The words say what to draw. The seed varies everything else: proportions, pose, place and shades.
 Lengths are in units of a drawing about 64 wide, in which x grows to the right, y grows downward, and everyone faces
 right.
 """
@@ -24,6 +24,18 @@ COLORS: dict[str, Color] = {
     "blue": (82, 144, 226),
     "purple": (150, 106, 208),
     "pink": (244, 140, 176),
+}
+# What goes with each color: that of plates, frills and crests, and that of hats, scarves and bows. They follow from the
+# word for the color, because a network that can't know a color draws a mixture of all that it has seen.
+GOES_WITH = {
+    "red": ("yellow", "blue"),
+    "orange": ("teal", "purple"),
+    "yellow": ("red", "blue"),
+    "green": ("yellow", "pink"),
+    "teal": ("orange", "red"),
+    "blue": ("yellow", "red"),
+    "purple": ("pink", "yellow"),
+    "pink": ("purple", "teal"),
 }
 PATTERNS = ("plain", "spotted", "striped")
 MOODS = ("awake", "happy", "sleepy")
@@ -106,9 +118,10 @@ class Artist:
         self.skin = (min(255.0, red + bright + warm), min(255.0, green + bright), min(255.0, blue + bright - warm))
         self.dark, self.dim = mix(self.skin, DUSK, 0.34), mix(self.skin, DUSK, 0.22)
         self.light = mix(self.skin, CREAM, 0.62)
-        self.accent = mix(self._other_color(), WHITE, 0.08)
+        accent, extra = (COLORS[name] for name in GOES_WITH[dinosaur.color])
+        self.accent = mix(accent, WHITE, 0.08)
         self.accent_light = mix(self.accent, WHITE, 0.4)
-        self.extra = mix(self._other_color(), DUSK, 0.12)
+        self.extra = mix(extra, DUSK, 0.12)
 
     def draw(self) -> None:
         """Paint the dinosaur."""
@@ -117,11 +130,6 @@ class Artist:
     def jitter(self, by: float) -> float:
         """Return a random number between -by and by."""
         return (self.random() * 2 - 1) * by
-
-    def _other_color(self) -> Color:
-        """Return a color that is neither the skin's nor next to it in `COLORS`."""
-        colors = list(COLORS.values())
-        return colors[(list(COLORS).index(self.dinosaur.color) + 2 + int(self.random() * 5)) % len(colors)]
 
     # ---- parts that several kinds share ------------------------------------------------------------------------------
 
