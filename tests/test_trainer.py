@@ -228,8 +228,8 @@ def test_the_ema_and_the_learning_rate_depend_on_images_not_on_steps(blobs: Tens
         trainer.step = step
         rates.append(trainer.config.learning_rate * trainer.config.schedule_at(trainer.step))
     assert rates[0] == pytest.approx(1e-4)
-    assert max(rates) == pytest.approx(1e-3, rel=0.1)
-    assert rates[-1] < 2e-6
+    assert max(rates) == rates[9] == pytest.approx(1e-3 * 51 / 60)
+    assert rates[-1] == pytest.approx(1e-3 / 60)
 
 
 def test_every_step_uses_its_own_learning_rate_and_ema_decay(blobs: Tensor) -> None:
@@ -247,7 +247,7 @@ def test_every_step_uses_its_own_learning_rate_and_ema_decay(blobs: Tensor) -> N
         expected = [
             decay * a + (1 - decay) * w.detach() for a, w in zip(expected, trainer.model.parameters(), strict=True)
         ]
-    assert len(rates) == 40
+    assert len(rates) == 39, "while it rises, the rate passes one value that it passes again when it falls"
     for found, wanted in zip(trainer.ema.parameters(), expected, strict=True):
         torch.testing.assert_close(found, wanted)
 
