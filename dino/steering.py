@@ -70,20 +70,22 @@ def drop_conditions(condition: Tensor, share: float, *, generator: torch.Generat
     return condition * kept
 
 
-def hide_words(condition: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+def hide_words(condition: Tensor, share: float, *, generator: torch.Generator | None = None) -> Tensor:
     """Hide some of the words of some images, so that the network can also be asked for less than everything.
 
-    Half of the images keep all of their words. Each of the others keeps a share of them, between none and all.
+    Most images keep all of their words. Each of the others keeps a part of them, between none and all. With many of
+    them, the network learns more slowly to draw well: it sees fewer images of which it knows everything.
 
     Args:
         condition: shape (N, n_words).
+        share: the probability, in (0, 1], with which words of an image are hidden, independently of the others.
         generator: where the random numbers come from, on the device of `condition`. By default torch's global one.
 
     Returns:
         The conditions, shape (N, n_words).
     """
-    share = 2 * torch.rand(len(condition), 1, generator=generator, device=condition.device)
-    return condition * (torch.rand(condition.shape, generator=generator, device=condition.device) < share)
+    kept = torch.rand(len(condition), 1, generator=generator, device=condition.device) / share  # mostly above 1
+    return condition * (torch.rand(condition.shape, generator=generator, device=condition.device) < kept)
 
 
 def guide(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:

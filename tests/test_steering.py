@@ -73,16 +73,17 @@ def test_dropping_hides_whole_rows() -> None:
     assert (drop_conditions(condition, 1.0) == 0).all()
 
 
-def test_half_of_the_images_keep_all_words_and_the_others_any_share_of_them() -> None:
-    condition = torch.ones(4_000, 50)
-    hidden = hide_words(condition, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
+def test_most_images_keep_all_words_and_the_others_any_part_of_them(share: float) -> None:
+    condition = torch.ones(8_000, 50)
+    hidden = hide_words(condition, share, generator=torch.Generator().manual_seed(0))
     assert set(hidden.unique().tolist()) == {0.0, 1.0}
     shares = hidden.mean(1)
-    assert (shares == 1).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert (shares == 1).float().mean().item() == pytest.approx(1 - share, abs=0.05)
     others = shares[shares < 1]
     assert others.mean().item() == pytest.approx(0.5, abs=0.05)
     assert others.std().item() == pytest.approx(12**-0.5, abs=0.05), "evenly from none to all"
-    assert torch.equal(hide_words(torch.zeros(3, 4)), torch.zeros(3, 4))
+    assert torch.equal(hide_words(torch.zeros(3, 4), share), torch.zeros(3, 4))
 
 
 def test_guidance_goes_from_the_free_prediction_through_the_asked_one() -> None:

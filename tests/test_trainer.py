@@ -484,7 +484,7 @@ def test_every_image_comes_with_its_own_words_also_when_it_is_mirrored(blobs: Te
                 f"step {step}: image {number}, mirrored: {is_mirrored}"
             )
             n_complete += words.tolist() == expected
-    assert n_complete > 40, "half of the images keep all of their words"
+    assert n_complete > 50, "most of the images keep all of their words"
     assert 20 < n_mirrored < 60
 
 

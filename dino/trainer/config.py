@@ -63,7 +63,8 @@ class Config:
     layout: str = "auto"  # "channels_last", "contiguous", or "auto"
     maximum: str = "auto"  # "max_pool", "amax", or "auto"
     max_words: int = 0  # how many words to learn, of those that describe the images
-    drop_words: float = 0.1  # the share of the images whose words are hidden, for guidance
+    drop_words: float = 0.1  # the share of the images that are shown without any words, for guidance
+    hide_words: float = 0.2  # the share of the images that are shown with some of their words, for short requests
     vocabulary: tuple[str, ...] = ()  # the words that the network knows; `Trainer` finds them in the data
     seed: int = 0  # determines every random number of the run
 
@@ -88,8 +89,9 @@ class Config:
             raise DinoError(f"the optimizer is adamw or muon, not {short(self.optimizer)}")
         if not 0 <= self.max_words <= MAX_WORDS:
             raise DinoError(f"the number of words is 0 to {MAX_WORDS:,}, not {self.max_words:,}")
-        if not 0 <= self.drop_words <= 1:
-            raise DinoError(f"the share of dropped words is 0 to 1, not {self.drop_words}")
+        for name in ("drop_words", "hide_words"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise DinoError(f"{name.replace('_', ' ')} is a share of the images, 0 to 1, not {getattr(self, name)}")
 
     def _check_size(self) -> None:
         step = 2 ** (len(self.widths) - 1)

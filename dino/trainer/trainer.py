@@ -204,7 +204,9 @@ class Trainer:
         is_mirrored = columns[:, :, 0, 0] == 1
         words = torch.where(is_mirrored, words[:, self._mirrored], words)
         generator = seeded(self.device, config.seed, "words", step)
-        return drop_conditions(hide_words(words, generator=generator), config.drop_words, generator=generator)
+        if config.hide_words:
+            words = hide_words(words, config.hide_words, generator=generator)
+        return drop_conditions(words, config.drop_words, generator=generator)
 
     def _train_step(
         self, network: nn.Module, clean: Tensor, condition: Tensor | None, generator: torch.Generator
