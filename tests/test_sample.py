@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from dino import steering
 from dino.cli import options as cli_options
 from dino.cli.main import app
+from dino.cli.sample import _wishes
 from dino.common.grids import GAP
 from dino.trainer.config import Config
 from dino.trainer.model_file import save_model
@@ -77,6 +78,35 @@ def test_without_guidance_the_words_are_ignored(weights: Path, tmp_path: Path) -
     for name, options in {"green": ("--ask", "green"), "blue": ("--ask", "blue")}.items():
         sample(weights, *options, "--guidance", 0, "-n", 2, "--out", tmp_path / f"{name}.png")
     assert np.array_equal(*(pixels(tmp_path / f"{name}.png")[:, -130:] for name in ("green", "blue")))
+
+
+def wishes(*requests: str, word_sets: list[list[int]], is_free: bool = True) -> set[str]:
+    """What twenty images are asked to show, in words."""
+    metadata = {"config": CONFIG, "word_sets": word_sets}
+    condition = _wishes(metadata, list(requests), 20, 2.0, 0, is_free=is_free).condition
+    if condition is None:
+        return set()
+    return {" ".join(word for word, has in zip(VOCABULARY, row, strict=True) if has) for row in condition.tolist()}
+
+
+def test_short_requests_are_completed_with_words_of_training_images() -> None:
+    sets = [[0, 2, 4], [0, 2], [1, 2], [1, 3, 4]]
+    assert wishes("green stegosaurus", word_sets=sets) == {"stegosaurus green hat", "stegosaurus green"}
+    assert wishes("green stegosaurus without a hat", word_sets=sets) == {"stegosaurus green"}
+    assert wishes("green stegosaurus", word_sets=[]) == {"stegosaurus green"}, "weights of a custom run"
+
+
+def test_without_requests_images_show_what_training_images_show() -> None:
+    assert wishes(word_sets=[[0, 2, 4], [1, 3]]) == {"stegosaurus green hat", "triceratops blue"}
+    assert wishes(word_sets=[[0, 2, 4], [1, 3]], is_free=False) == set(), "a known part says what the image shows"
+    assert wishes(word_sets=[]) == set()
+
+
+@pytest.mark.parametrize("word_sets", [3, [3], [[5]], [[-1]], [["hat"]], [[True]], [[0.0]], [[]] * 5_000])
+def test_false_word_sets_are_refused(word_sets: Any, tmp_path: Path) -> None:
+    metadata = {"config": CONFIG, "word_sets": word_sets}
+    save_model(tmp_path / "tiny.safetensors", Config.from_dict(CONFIG).new_network(), metadata)
+    assert "its word sets don't fit its vocabulary" in refusal(sample(tmp_path / "tiny.safetensors", "--ask", "hat"))
 
 
 def test_unknown_words_warn_and_no_known_word_is_refused(weights: Path) -> None:

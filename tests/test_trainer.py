@@ -488,6 +488,12 @@ def test_every_image_comes_with_its_own_words_also_when_it_is_mirrored(blobs: Te
     assert 20 < n_mirrored < 60
 
 
+def test_the_words_of_some_training_images_are_kept_with_the_weights(labeled: LabeledImages) -> None:
+    kept = Trainer(MUON, images=labeled).metadata()["word_sets"]
+    assert kept == [row.nonzero().flatten().tolist() for row in labeled.words]
+    assert Trainer(MUON, images=labeled.images).metadata()["word_sets"] == []
+
+
 def test_a_share_of_the_words_is_dropped(labeled: LabeledImages) -> None:
     free = []
     for share in (0.0, 0.5):

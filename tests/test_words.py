@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from dino.common.errors import DinoError, DinoWarning
 from dino.data.encoded_image import EncodedImage
 from dino.data.loading import LabeledImages, load_image, load_images, load_labeled_images
 from dino.data.words import (
     choose_vocabulary,
+    complete,
     mirrored_columns,
     parse_request,
     split_words,
@@ -208,23 +210,34 @@ def test_one_image_is_loaded_like_many(tmp_path: Path) -> None:
         ("T Rex", {"tyrannosaurus"}),
         ("stego", {"stegosaurus"}),
         ("spots", {"spotted"}),
-        ("a stegosaurus without a green hat", {"stegosaurus"}),
-        ("no hat, green stegosaurus", {"green", "stegosaurus"}),
-        ("green, without a scarf but with a hat", {"green", "hat"}),
         ("smiling green green stegosaurus", {"happy", "green", "stegosaurus"}),
     ],
 )
 def test_requests_are_understood(request_: str, words: set[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if request_.startswith("two") else "error")
-        found = parse_request(request_, WORDS)
+        found = parse_request(request_, WORDS).words
     assert set(found) == words
     assert len(found) == len(words)
 
 
+@pytest.mark.parametrize(
+    ("request_", "words", "unwanted"),
+    [
+        ("a stegosaurus without a green hat", {"stegosaurus"}, {"green", "hat"}),
+        ("no hats, green stegosaurus", {"green", "stegosaurus"}, {"hat"}),
+        ("green, not spotted but with a hat", {"green", "hat"}, {"spotted"}),
+        ("happy without hat and spots", {"happy"}, {"hat", "spotted"}),
+    ],
+)
+def test_what_follows_without_is_unwanted(request_: str, words: set[str], unwanted: set[str]) -> None:
+    found = parse_request(request_, WORDS)
+    assert (set(found.words), set(found.unwanted)) == (words, unwanted)
+
+
 def test_unknown_words_are_ignored_with_a_warning_that_names_the_nearest() -> None:
     with pytest.warns(DinoWarning, match=r"doesn't know grene \(nearest: green\), zebra$"):
-        assert parse_request("grene stegosaurus zebra", WORDS) == ("stegosaurus",)
+        assert parse_request("grene stegosaurus zebra", WORDS).words == ("stegosaurus",)
 
 
 def test_a_beginning_that_several_words_share_is_unknown() -> None:
@@ -242,3 +255,45 @@ def test_a_request_without_a_known_word_is_an_error_that_lists_what_is_known(req
 def test_a_model_without_words_can_not_be_asked() -> None:
     with pytest.raises(DinoError, match="trained without words"):
         parse_request("green", ())
+
+
+# ---- completing requests --------------------------------------------------------------------------------------------
+
+# Columns: red, green; hat, scarf; tall. A row is an image.
+SETS = torch.tensor([[1, 0, 1, 0, 1], [1, 0, 0, 1, 0], [0, 1, 1, 0, 0], [0, 1, 0, 0, 1.0], [0, 1, 0, 1, 1]])
+
+
+def completed(*asked: int, unwanted: tuple[int, ...] = (), n: int = 200) -> Tensor:
+    rows = torch.zeros(2, n, 5)
+    rows[0][:, list(asked)] = 1
+    rows[1][:, list(unwanted)] = 1
+    return complete(*rows, SETS, generator=torch.Generator().manual_seed(0))
+
+
+def test_without_a_request_an_image_gets_the_words_of_a_real_one() -> None:
+    found = completed()
+    assert {tuple(row) for row in found.tolist()} == {tuple(row) for row in SETS.tolist()}
+
+
+def test_a_request_is_completed_with_words_that_fit_it() -> None:
+    found = completed(0)
+    assert (found[:, 0] == 1).all(), "what was asked for"
+    assert (found[:, 1] == 0).all(), "no image is red and green"
+    for column in (2, 3, 4):
+        assert 0 < found[:, column].mean() < 1, "the rest varies"
+    assert (completed(0, 2)[:, 3] == 0).all(), "no image has a hat and a scarf"
+
+
+def test_unwanted_words_are_left_out() -> None:
+    found = completed(1, unwanted=(2, 4))
+    assert (found[:, [2, 4]] == 0).all()
+    assert 0 < found[:, 3].mean() < 1
+
+
+def test_an_impossible_request_and_one_of_rare_words_stay_as_they_are() -> None:
+    assert (completed(0, 1)[:, :2] == 1).all(), "red and green, as asked for"
+    rare = torch.zeros(4, 6)
+    rare[:, 5] = 1
+    sets = torch.cat([SETS, torch.zeros(5, 1)], dim=1)
+    assert torch.equal(complete(rare, torch.zeros(4, 6), sets), rare)
+    assert torch.equal(complete(rare, torch.zeros(4, 6), torch.zeros(0, 6)), rare)

@@ -109,7 +109,7 @@ def sample(
     shape, out = image_shape(metadata), out or folder / "generated.png"
     requests = _requests(ask, metadata, is_free=n is None and not keep and not vary)
     each = n or (N_PER_ROW if requests else N_IMAGES)
-    wishes = _wishes(metadata, requests, each, guidance)
+    wishes = _wishes(metadata, requests, each, guidance, seed, is_free=not keep and not vary)
     wishes = _from_images(wishes, shape, next(model.parameters()).device, keep, mask, vary, noise_level)
     path: list[Step] = []
     images = generate_batched(
@@ -150,20 +150,35 @@ def _requests(ask: list[str] | None, metadata: dict[str, Any], *, is_free: bool)
     return ask or []
 
 
-def _wishes(metadata: dict[str, Any], requests: list[str], each: int, guidance: float) -> "Wishes":
-    """Return the condition of each image: `each` images for each request."""
+def _wishes(
+    metadata: dict[str, Any], requests: list[str], each: int, guidance: float, seed: int, *, is_free: bool
+) -> "Wishes":
+    """Return the condition of each image: `each` images for each request. Without requests, they show all sorts.
+
+    Args:
+        metadata: of the model.
+        requests: what to draw, in words.
+        each: how many images for each of them; all images, if there are none.
+        guidance: how strictly to follow the words.
+        seed: determines what the requests leave open.
+        is_free: whether nothing but the words says what to draw.
+    """
     import torch
 
-    from ..data.words import parse_request
+    from ..data.words import Request, complete, parse_request
+    from ..images import seeded
     from ..trainer.batched_sampling import Wishes
-    from ..trainer.model_file import vocabulary
+    from ..trainer.model_file import vocabulary, word_sets
 
-    if not requests:
+    words, sets = vocabulary(metadata), word_sets(metadata)
+    if not requests and not (len(sets) and is_free):
         return Wishes(guidance=guidance)
-    words = vocabulary(metadata)
-    asked = [parse_request(request, words) for request in requests]
-    rows = torch.tensor([[float(word in row) for word in words] for row in asked])
-    return Wishes(rows.repeat_interleave(each, dim=0), guidance)
+    parsed = [parse_request(request, words) for request in requests] or [Request(())]
+    asked, unwanted = (
+        torch.tensor([[float(word in chosen) for word in words] for chosen in column]).repeat_interleave(each, dim=0)
+        for column in zip(*parsed, strict=True)
+    )
+    return Wishes(complete(asked, unwanted, sets, generator=seeded("cpu", seed, "words")), guidance)
 
 
 def _from_images(

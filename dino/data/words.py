@@ -6,11 +6,12 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..common.errors import DinoError, DinoWarning, printable
 
 if TYPE_CHECKING:  # the command line checks what was asked for before it imports torch
+    import torch
     from torch import Tensor
 
     from .encoded_image import EncodedImage
@@ -119,11 +120,24 @@ def mirrored_columns(vocabulary: Sequence[str]) -> list[int]:
     return order
 
 
-def parse_request(request: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """Return the words of the vocabulary that a text such as "a green stegosaurus with a hat" asks for.
+# ---- requests -------------------------------------------------------------------------------------------------------
 
-    Plurals, synonyms and beginnings of at least four letters ("stego") are understood. What follows "without" or "no"
-    isn't asked for, up to the next "with", "but" or comma.
+
+class Request(NamedTuple):
+    """The words of the vocabulary that an image shall show, and those that it shall not."""
+
+    words: tuple[str, ...]
+    unwanted: tuple[str, ...] = ()
+
+
+# "without a hat", up to the next "with", "but", comma or period.
+WITHOUT = re.compile(r"\b(?:without|not|no)\b(.*?)(?:\bbut\b|(?=\bwith\b|[,;.]|$))", flags=re.DOTALL)
+
+
+def parse_request(request: str, vocabulary: Sequence[str]) -> Request:
+    """Return the words of the vocabulary that a text such as "a green stegosaurus without a hat" asks for.
+
+    Plurals, synonyms and beginnings of at least four letters ("stego") are understood.
 
     Raises:
         DinoError: if the model knows no words at all, or none of these.
@@ -133,11 +147,11 @@ def parse_request(request: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
     """
     if not vocabulary:
         raise DinoError("this model was trained without words, so it can't be asked for anything")
-    wanted = re.sub(r"\b(without|not|no)\b.*?(\bbut\b|(?=\bwith\b|[,;.]|$))", " ", request.lower(), flags=re.DOTALL)
-    wanted = re.sub(r"(?<=\bt)[- ](?=rex\b)", "", wanted)  # "t-rex" is one word
-    found = {word: _find(word, vocabulary) for word in split_words(wanted)}
+    text = re.sub(r"(?<=\bt)[- ](?=rex\b)", "", request.lower())  # "t-rex" is one word
+    found = {word: _find(word, vocabulary) for word in split_words(WITHOUT.sub(" ", text))}
+    unwanted = {word: _find(word, vocabulary) for part in WITHOUT.findall(text) for word in split_words(part)}
     known = tuple(dict.fromkeys(word for word in found.values() if word))
-    unknown = [word for word, match in found.items() if not match]
+    unknown = [word for word, match in (found | unwanted).items() if not match]
     if not known:
         raise DinoError(
             f"the model knows none of the words in '{printable(request, 80)}'. It knows: {', '.join(vocabulary)}"
@@ -146,7 +160,36 @@ def parse_request(request: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
         nearest = {word: difflib.get_close_matches(word, vocabulary, 2, 0.5) for word in unknown}
         hints = [printable(w, 40) + (f" (nearest: {' or '.join(near)})" if near else "") for w, near in nearest.items()]
         warnings.warn(DinoWarning(f"the model doesn't know {', '.join(hints)}"), stacklevel=2)
-    return known
+    return Request(known, tuple(dict.fromkeys(word for word in unwanted.values() if word)))
+
+
+def complete(
+    asked: "Tensor", unwanted: "Tensor", word_sets: "Tensor", *, generator: "torch.Generator | None" = None
+) -> "Tensor":
+    """Complete short requests to the words of whole images. A network draws best if it knows all the words.
+
+    Each request is completed with the words of a real image, chosen at random, as far as they fit: a word fits if some
+    image has it together with each word of the request. So "green stegosaurus" becomes striped or plain, awake or
+    sleepy, but never blue.
+
+    Args:
+        asked: which words are asked for, zeros and ones, shape (N, n_words). A row of zeros asks for nothing, and
+            becomes the words of an image.
+        unwanted: words to leave out, of the same shape.
+        word_sets: the words of M images, shape (M, n_words). If there are none, nothing is added.
+        generator: where the random numbers come from, on the CPU. By default torch's global one.
+
+    Returns:
+        The words to draw, shape (N, n_words).
+    """
+    import torch
+
+    if not len(word_sets):
+        return asked
+    never_together = (word_sets.T @ word_sets == 0).to(asked)
+    fits = asked @ never_together == 0
+    chosen = word_sets[torch.randint(len(word_sets), (len(asked),), generator=generator)]
+    return torch.maximum(asked, chosen * fits * (1 - unwanted))
 
 
 def _find(word: str, vocabulary: Sequence[str]) -> str | None:

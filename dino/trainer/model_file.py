@@ -11,7 +11,7 @@ from reprlib import repr as short
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..common.errors import DinoError, first_line
 from ..denoiser import UNet
@@ -22,6 +22,7 @@ from .tensor_file import WEIGHTS, check_fit, read, write
 from .trial import apply, usual_method
 
 PRETRAINED = Path(__file__).parents[1] / "data" / "pretrained.safetensors"  # comes with dino; docs/model.md is its card
+MAX_WORD_SETS = 4_096
 HALF = "float16"  # in the metadata of weights that were rounded
 
 
@@ -92,6 +93,18 @@ def vocabulary(metadata: dict[str, Any]) -> tuple[str, ...]:
     return tuple(metadata["config"].get("vocabulary", ()))
 
 
+def word_sets(metadata: dict[str, Any]) -> Tensor:
+    """Return the words of some training images, from the metadata of a file: zeros and ones, (M, n_words).
+
+    `dino.data.words.complete` completes requests with them.
+    """
+    sets = metadata.get("word_sets", [])
+    table = torch.zeros(len(sets), len(vocabulary(metadata)))
+    for row, columns in zip(table, sets, strict=True):
+        row[columns] = 1
+    return table
+
+
 def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | ConditionalDenoiser]:
     """Return the configuration in a file's metadata, and its network on the meta device, where it takes no memory.
 
@@ -104,6 +117,8 @@ def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | Cond
         config = Config.from_dict(metadata.get("config"), required=("size", "channels", "widths", "depths"))
         if not all(type(count) is int and 0 <= count < 2**63 for count in counts.values()):
             raise DinoError(f"not all are counts: {short(counts)}")
+        if not _are_word_sets(metadata.get("word_sets", []), len(config.vocabulary)):
+            raise DinoError("its word sets don't fit its vocabulary")
         if 200 * sum(config.depths) < size:  # the header of a Block alone takes some hundred bytes
             with torch.device("meta"):
                 model = config.new_network()
@@ -115,3 +130,10 @@ def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | Cond
         raise DinoError(
             f"the metadata of {path} does not describe its network: {first_line(error):.200}. Use another copy"
         ) from error
+
+
+def _are_word_sets(sets: Any, n_words: int) -> bool:
+    """Return whether a value from a file is a list of lists of columns of a vocabulary."""
+    if not isinstance(sets, list) or len(sets) > MAX_WORD_SETS or not all(isinstance(each, list) for each in sets):
+        return False
+    return all(type(column) is int and 0 <= column < n_words for each in sets for column in each)

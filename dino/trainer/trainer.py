@@ -42,6 +42,8 @@ from .muon import muon_for
 from .nonfinite import NonfiniteCheck
 from .tensor_file import STATE, WEIGHTS
 
+N_WORD_SETS = 256  # training images whose words are kept with the weights, to complete short requests
+
 
 class Trainer:
     """A run in memory: the network, its EMA, the optimizer, the images, and the number of steps done.
@@ -107,6 +109,8 @@ class Trainer:
         if not distributed.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different images in {config.data}. Give all machines the same images")
         self.images, self.words = images.to(self.device), words.to(self.device)
+        some = words[torch.arange(min(N_WORD_SETS, len(words))) * len(words) // min(N_WORD_SETS, len(words))]
+        self.word_sets = [row.nonzero().flatten().tolist() for row in some] if vocabulary else []
         self.config = replace(self.config, vocabulary=vocabulary, max_words=len(vocabulary))
         self._mirrored = torch.tensor(mirrored_columns(vocabulary), dtype=torch.int64, device=self.device)
         self._left_right = torch.tensor([0.0, 1.0], device=self.device)  # two columns that a flip exchanges
@@ -294,6 +298,7 @@ class Trainer:
             "fingerprint": self.fingerprint,
             "precision": self.config.precision,
             "own_network": self.own_network,
+            "word_sets": self.word_sets,
             "dino": VERSION,
         }
 

@@ -21,12 +21,14 @@ from tqdm.auto import tqdm
 from dino.common.grids import labeled_grid, save_image
 from dino.common.plots import STYLE
 from dino.data.loading import LabeledImages, load_labeled_images
-from dino.images import to_unit
+from dino.data.words import complete
+from dino.few_steps import FEW
+from dino.images import seeded, to_unit
 from dino.reports.evaluate import GROUP, distances
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
 from dino.trainer.batched_sampling import Wishes, generate_batched
-from dino.trainer.model_file import image_shape, load_model, vocabulary
+from dino.trainer.model_file import image_shape, load_model, vocabulary, word_sets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +134,8 @@ def measure(path: Path, n: int, n_seeds: int) -> tuple[Report, dict[float, Tenso
     own = {name: (seen[name] == right[name]).float().mean().item() for name in ATTRIBUTES}
 
     requests, words = make_requests(n), vocabulary(metadata)
-    condition = torch.tensor([[float(word in request.values()) for word in words] for request in requests])
+    asked = torch.tensor([[float(word in request.values()) for word in words] for request in requests])
+    condition = complete(asked, torch.zeros_like(asked), word_sets(metadata), generator=seeded("cpu", "complete"))
     real = load_labeled_images(source, size).images
     rows, shown = [], {}
     for guidance in GUIDANCES:
@@ -180,7 +183,8 @@ def facts(report: Report) -> dict[str, str]:
         "times; every request has a kind and a color, and every other one a pattern and an accessory",
         "real images": "the accuracy of the classifier itself, on held-out images",
         "distance": f"to real images, in units of the distance between real images, in groups of {GROUP}",
-        "steps": "10, warped",
+        "steps": f"{FEW}, warped",
+        "words": "the rest of each request is completed as `dino sample` does",
     }
 
 
