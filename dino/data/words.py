@@ -186,8 +186,8 @@ def complete(
 
     if not len(word_sets):
         return asked
-    never_together = (word_sets.T @ word_sets == 0).to(asked)
-    fits = asked @ never_together == 0
+    excluded = (word_sets.T @ word_sets == 0).to(asked)
+    fits = asked @ excluded == 0
     chosen = word_sets[torch.randint(len(word_sets), (len(asked),), generator=generator)]
     return torch.maximum(asked, chosen * fits * (1 - unwanted))
 

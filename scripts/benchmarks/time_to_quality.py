@@ -58,7 +58,7 @@ class Recipe:
         iterations: of Newton-Schulz in Muon.
         momentum: of Muon.
         stratified: whether a batch's noise levels are spread evenly, one in each of as many equal parts of [0, 1].
-        weighting: exponent of a weight in the loss, (noise level + 0.1) ** weighting, scaled to mean 1.
+        weighting: exponent of a weight in the loss, (noise level + 0.1) ** weighting, scaled to mean 1; above -1.
         schedule: how the learning rate falls: "linear"; "cosine"; or "late", at its peak until the last third.
     """
 
@@ -71,7 +71,10 @@ class Recipe:
     schedule: str = "linear"
 
 
-ADAMW = {"optimizer": "adamw", "n_images": 104_000, "learning_rate": 1.5e-3, "warmup": 250, "ema_half_life": 3_000}
+ADAMW: dict[str, Any] = {
+    "optimizer": "adamw", "depths": (1, 1, 2, 2), "n_images": 104_000, "learning_rate": 1.5e-3, "warmup": 250,
+    "ema_half_life": 3_000,
+}  # fmt: skip
 RECIPES = {
     "adamw": Recipe("AdamW, 104,000 images: the recipe before Muon, with words", ADAMW),
     "adamw-short": Recipe("AdamW on as many images as Muon", {"optimizer": "adamw", "warmup": 250}),
@@ -95,16 +98,11 @@ RECIPES = {
     "cosine": Recipe("a rate that falls along a half cosine", schedule="cosine"),
     "late": Recipe("a rate that falls in the last third", schedule="late"),
     "deep": Recipe("two blocks at all sizes", {"depths": (2, 2, 2, 2)}),
-    "shallow": Recipe("one block at all sizes", {"depths": (1, 1, 1, 1)}),
-    "wide": Recipe("wider at full size: 24, 32, 64, 128", {"widths": (24, 32, 64, 128)}),
+    "deep-end": Recipe("two blocks at the two smallest sizes", {"depths": (1, 1, 2, 2)}),
+    "wide": Recipe("wider: 24, 48, 64, 64", {"widths": (24, 48, 64, 64)}),
     "narrow-end": Recipe("narrower at the end: 16, 32, 64, 64", {"widths": (16, 32, 64, 64)}),
-    "shallow-narrow": Recipe("both", {"widths": (16, 32, 64, 64), "depths": (1, 1, 1, 1)}),
-    "shallow-wide": Recipe(
-        "one block, and wider: 24, 48, 64, 64", {"widths": (24, 48, 64, 64), "depths": (1, 1, 1, 1)}
-    ),
-    "shallow-wider": Recipe(
-        "one block, and wider: 32, 48, 64, 64", {"widths": (32, 48, 64, 64), "depths": (1, 1, 1, 1)}
-    ),
+    "hide-none": Recipe("all images with all of their words", {"hide_words": 0.0}),
+    "hide-half": Recipe("half of the images with some of their words", {"hide_words": 0.5}),
     "no-words": Recipe("without words", {"max_words": 0}),
 }  # fmt: skip
 
