@@ -19,7 +19,7 @@ def load(weights: Path | None, device: str) -> "tuple[UNet | ConditionalDenoiser
 
     path, folder = find_weights(weights)
     model, metadata = load_model(path, choose_device(device))
-    name = "the pretrained model" if path == PRETRAINED else path
+    name = "the pretrained model" if path in PRETRAINED.values() else path
     say("model", f"{name}, trained on {metadata.get('images_seen', 0):,} images")
     return model, metadata, folder
 

@@ -21,7 +21,11 @@ from .device import choose_device
 from .tensor_file import WEIGHTS, check_fit, read, write
 from .trial import apply, usual_method
 
-PRETRAINED = Path(__file__).parents[1] / "data" / "pretrained.safetensors"  # comes with dino; docs/model.md is its card
+DATA = Path(__file__).parents[1] / "data"
+PRETRAINED = {  # the models that come with dino, by name; docs/model.md has their cards
+    "pretrained": DATA / "pretrained-emoji.safetensors",
+    "pretrained-emoji": DATA / "pretrained-emoji.safetensors",
+}
 MAX_WORD_SETS = 4_096
 HALF = "float16"  # in the metadata of weights that were rounded
 
@@ -52,7 +56,7 @@ def load_model(
         model, metadata = dino.load_model("pretrained")
 
     Args:
-        path: a weights file, a run folder, or "pretrained": the model that comes with dino.
+        path: a weights file, a run folder, or the name of a model that comes with dino, such as "pretrained".
         device: where to put the network: "cpu", "cuda", "auto" and the like.
 
     Returns:
@@ -77,9 +81,9 @@ def load_model(
 
 
 def resolve(path: Path | str) -> Path:
-    """Return a path. "pretrained" stands for the model that comes with dino, unless there is a file of that name."""
+    """Return a path. "pretrained" stands for a model that comes with dino, unless there is a file of that name."""
     path = Path(path)
-    return PRETRAINED if path == Path("pretrained") and not path.exists() else path
+    return path if path.exists() else PRETRAINED.get(str(path), path)
 
 
 def image_shape(metadata: dict[str, Any]) -> tuple[int, int, int]:

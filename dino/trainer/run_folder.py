@@ -90,17 +90,17 @@ def find_weights(named: Path | None) -> tuple[Path, Path]:
     """Return the weights to draw with, and the folder to write beside them.
 
     Args:
-        named: a run folder, a weights file or "pretrained"; or None for the newest run, and if there is none, the
-            pretrained model.
+        named: a run folder, a weights file or the name of a pretrained model; or None for the newest run, and if there
+            is none, the model "pretrained".
     """
     if named is None:
         try:
             named = newest_run()
         except DinoError:
-            named = PRETRAINED
+            named = Path("pretrained")
     path = resolve(named)
-    if path == PRETRAINED:
-        return path, RUNS / "pretrained"
+    if path != named and path in PRETRAINED.values():
+        return path, RUNS / named
     return path, path if path.is_dir() else path.parent
 
 

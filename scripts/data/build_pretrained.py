@@ -1,9 +1,9 @@
-"""Make the pretrained model, dino/data/pretrained.safetensors, from a run.
+"""Make a pretrained model, such as dino/data/pretrained-emoji.safetensors, from a run.
 
-    dino train --preset quick --data emoji:faces,animals --images 2000000 --out runs/pretrained
-    python -m scripts.data.build_pretrained runs/pretrained
+    dino train --preset quick --data emoji:faces,animals --images 2000000 --out runs/emoji
+    python -m scripts.data.build_pretrained pretrained-emoji runs/emoji
 
-docs/model.md is the model's card. Update it too.
+docs/model.md has the models' cards. Update it too.
 """
 
 from pathlib import Path
@@ -17,10 +17,15 @@ from dino.trainer.model_file import PRETRAINED, image_shape, load_model, save_mo
 LARGEST = 5_000_000  # bytes; every clone carries the file forever
 
 
-def main(run: Annotated[Path, typer.Argument(help="The run whose EMA weights become the pretrained model.")]) -> None:
+def main(
+    name: Annotated[str, typer.Argument(help=f"The model to make: {', '.join(PRETRAINED)}.")],
+    run: Annotated[Path, typer.Argument(help="The run whose EMA weights become the model.")],
+) -> None:
     """Round the weights to 16 bits, write them, and report how much the rounding changes the images."""
-    build(run, PRETRAINED)
-    if PRETRAINED.stat().st_size > LARGEST:
+    if name not in PRETRAINED:
+        raise typer.BadParameter(f"there is no model {name}. Choose {', '.join(PRETRAINED)}")
+    build(run, PRETRAINED[name])
+    if PRETRAINED[name].stat().st_size > LARGEST:
         raise typer.Exit(1)
 
 

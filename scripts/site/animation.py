@@ -16,7 +16,7 @@ MAX_SIZE = 600_000  # bytes
 
 def main() -> None:
     """Sample, write the animation and its last frame, and print their sizes."""
-    model, metadata = load_model("pretrained")
+    model, metadata = load_model("pretrained-emoji")
     path: list[Step] = []
     shape = image_shape(metadata)
     generate_batched(model, ROWS * COLUMNS, image_shape=shape, steps=Steps.of(STEPS, "even"), seed=SEED, path=path)
