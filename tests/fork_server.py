@@ -41,7 +41,7 @@ from dino.trainer.trainer import Trainer
 
 TINY = Config(
     size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
-    warmup=10, anneal=True, precision="float32", seed=3,
+    warmup=10, anneal=True, precision="float32", layout="channels_last", maximum="max_pool", seed=3,
 )  # fmt: skip
 LIFETIME = 60  # seconds; no child lives longer
 

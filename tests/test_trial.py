@@ -71,6 +71,10 @@ def test_a_large_batch_is_tried_in_part(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(trial, "_step", step)
     measure(replace(TINY, batch_size=100), TINY.new_network(), [MAX_POOL], 0.0)
     assert sizes[-1] == round(trial.STEP_SECONDS / 0.01)
+    sizes.clear()
+    monkeypatch.setattr(trial, "STEP_SECONDS", 10.0)
+    measure(replace(TINY, batch_size=100), TINY.new_network(), [MAX_POOL], 0.0)
+    assert sizes[-1] == trial.MAX_IMAGES
 
 
 def test_the_fastest_method_is_chosen_once_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,3 +173,12 @@ def test_a_run_keeps_its_method(monkeypatch: pytest.MonkeyPatch, blobs: Tensor, 
 def test_an_unknown_method_is_an_error(name: str, value: Any) -> None:
     with pytest.raises(DinoError, match=f"{name} is auto, {' or '.join(METHODS[name])}, not"):
         Config(**{name: value})
+
+
+def test_without_enough_memory_the_usual_method_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(*_: Any) -> dict[Method, float]:
+        raise torch.OutOfMemoryError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(trial, "measure", run_out)
+    assert choose(TINY, TINY.new_network(), CPU) == Trial(usual_method(CPU), {})
+    assert not list(cache_folder().glob("*.trial.json")), "nothing is remembered"

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..common.atomic_file import replacing
-from ..common.errors import DinoError
+from ..common.errors import DinoError, is_out_of_memory
 from ..data.cache import cache_folder
 from ..denoiser import Pool
 from ..images import seeded
@@ -31,6 +31,7 @@ from .config import METHODS, Config
 
 SECONDS = 1.5  # of a trial, about
 STEP_SECONDS = 0.08  # of one step, about: a trial uses a part of a large batch
+MAX_IMAGES = 64  # in one step, so that a trial needs little memory
 MIN_ROUNDS = 3
 WORTHWHILE = 1.03  # how much faster a method must be than the usual one, to be chosen
 
@@ -86,7 +87,7 @@ def choose(config: Config, network: nn.Module, device: torch.device) -> Trial:
         return Trial(preferred, {})
     with distributed.one_first():  # the other processes of this machine find the result in the cache
         seconds = _seconds(config, network, methods)
-    fastest = min(methods, key=seconds.__getitem__)
+    fastest = min(seconds, key=seconds.__getitem__, default=preferred)
     if preferred in seconds and seconds[preferred] < WORTHWHILE * seconds[fastest]:
         fastest = preferred
     number = methods.index(fastest) if distributed.is_main() else 0
@@ -161,11 +162,12 @@ def measure(
 
 
 def _images_for(config: Config, network: nn.Module) -> int:
-    """Return how many images a step of a trial has: the whole batch, or a part of it if that takes too long."""
-    n = min(config.batch_size, torch.get_num_threads())
+    """Return how many images a step of a trial has: the whole batch, or a part of it if that is large or slow."""
+    most = min(config.batch_size, MAX_IMAGES)
+    n = min(most, torch.get_num_threads())
     inputs, method = _random_batch(config, n), usual_method(torch.device("cpu"))
     _step(network, method, inputs)
-    return max(n, min(config.batch_size, int(n * STEP_SECONDS / _step(network, method, inputs))))
+    return max(n, min(most, int(n * STEP_SECONDS / _step(network, method, inputs))))
 
 
 def _random_batch(config: Config, n: int) -> list[Tensor]:
@@ -192,12 +194,17 @@ def _step(network: nn.Module, method: Method, inputs: list[Tensor]) -> float:
 
 
 def _seconds(config: Config, network: nn.Module, methods: Sequence[Method]) -> dict[Method, float]:
-    """Return the seconds of a step with each method: from the cache, or measured."""
+    """Return the seconds of a step with each method: from the cache, or measured. Empty without enough memory."""
     key = _key(config, network, methods)
-    seconds = _remembered(key, methods)
-    if seconds is None:
+    if seconds := _remembered(key, methods):
+        return seconds
+    try:
         seconds = measure(config, network, methods)
-        _remember(key, seconds)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return {}  # the first step of the run will say so
+    _remember(key, seconds)
     return seconds
 
 
