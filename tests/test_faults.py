@@ -539,6 +539,7 @@ BIG = ["--batch-size", "16384", "--images", "32768"]
 
 
 @pytest.mark.parametrize("megabytes", [60, 200, 300])
+@pytest.mark.usefixtures("whole")  # a run before has decoded the images, so that the memory is full in training
 def test_a_full_memory_is_reported_with_settings_to_try(server: ForkServer, tmp_path: Path, megabytes: int) -> None:
     child = server.begin(tmp_path / "run", *BIG, memory=megabytes * 2**20)
     line = child.refusal()

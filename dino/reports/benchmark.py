@@ -38,7 +38,7 @@ from ..trainer.trial import Method
 from .hardware import copy_rate, matmul_rate
 from .report import Report, environment, table
 from .report import write as write_report
-from .training_loops import PLAIN, TRAINER, Choices, ladder, serve
+from .training_loops import PLAIN, TRAINER, Choices, dtype_name, ladder, serve
 
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
@@ -197,11 +197,6 @@ def _take_turns(loops: list[LoopProcess], seconds: float, rounds: int, bar: Any)
             bar.set_description(loop.choices.name)
             loop.take_turn(seconds, counts=number > 0)
             bar.update()
-
-
-def dtype_name(precision: torch.dtype) -> str:
-    """Return the name of a number format as it is in a configuration."""
-    return str(precision).removeprefix("torch.")
 
 
 _START_UP = """

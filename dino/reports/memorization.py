@@ -123,7 +123,21 @@ def closest_pairs(samples: Tensor, training: Tensor) -> Tensor:
     n = min(N_PAIRS, len(samples) // PAIRS_PER_ROW * PAIRS_PER_ROW) or len(samples)
     closest = distances.argsort()[:n]
     index = index[closest].cpu()
-    partners = to_unit(training[index % len(training)])
-    partners = torch.where((index < len(training)).view(-1, 1, 1, 1), partners, partners.flip(-1))
-    rows = zip(samples[closest].cpu().split(PAIRS_PER_ROW), partners.split(PAIRS_PER_ROW), strict=True)
+    rows = zip(
+        samples[closest].cpu().split(PAIRS_PER_ROW), neighbors(training, index).split(PAIRS_PER_ROW), strict=True
+    )
     return torch.cat([row for pair in rows for row in pair])
+
+
+def neighbors(images: Tensor, index: Tensor) -> Tensor:
+    """Return the images that `nearest` found, mirrored where the mirror image was nearer.
+
+    Args:
+        images: uint8, (N, C, H, W).
+        index: as `nearest` returns it, (S,), on the CPU.
+
+    Returns:
+        (S, C, H, W), in [0, 1].
+    """
+    found = to_unit(images[index % len(images)])
+    return torch.where((index < len(images)).view(-1, 1, 1, 1), found, found.flip(-1))

@@ -68,7 +68,12 @@ class Choices:
     @property
     def method(self) -> Method:
         """Return how to compute."""
-        return Method(str(self.precision).removeprefix("torch."), self.layout, self.maximum)
+        return Method(dtype_name(self.precision), self.layout, self.maximum)
+
+
+def dtype_name(precision: torch.dtype) -> str:
+    """Return the name of a number format as it is in a configuration."""
+    return str(precision).removeprefix("torch.")
 
 
 def ladder(config: Config, device: torch.device, method: Method) -> list[Choices]:

@@ -96,7 +96,6 @@ class Trainer:
     ) -> None:
         # The device, and how to compute on it.
         self.device, self.config = devices.choose_device(str(device), distributed.LOCAL_RANK), config
-        devices.prepare(self.device)
         self.compiles = self.device.type == "cuda" if compile is None else compile
         distributed.check_shards(config.batch_size, accumulate)
         self.accumulate = accumulate
@@ -109,13 +108,14 @@ class Trainer:
         if not distributed.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different images in {config.data}. Give all machines the same images")
         self.images, self.words = images.to(self.device), words.to(self.device)
-        some = words[torch.arange(min(N_WORD_SETS, len(words))) * len(words) // min(N_WORD_SETS, len(words))]
-        self.word_sets = [row.nonzero().flatten().tolist() for row in some] if vocabulary else []
+        some = self.words[self.examples(min(N_WORD_SETS, len(words)))]
+        self.word_sets = [row.nonzero().flatten().tolist() for row in some.cpu()] if vocabulary else []
         self.config = replace(self.config, vocabulary=vocabulary, max_words=len(vocabulary))
         self._mirrored = torch.tensor(mirrored_columns(vocabulary), dtype=torch.int64, device=self.device)
         self._left_right = torch.tensor([0.0, 1.0], device=self.device)  # two columns that a flip exchanges
 
         # The network, its EMA and the optimizer.
+        devices.prepare(self.device)  # before the trial, which measures how fast a step is in this process
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
             torch.manual_seed(config.seed)
             network = self._new_network()

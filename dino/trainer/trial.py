@@ -1,6 +1,6 @@
 """A trial of how to compute: the number format, memory layout and maximum that are fastest for a network on this CPU.
 
-Names don't tell. Some processors have instructions for bfloat16 and are slower with it, and the best memory layout
+A processor's name doesn't tell. Some have instructions for bfloat16 and are slower with it, and the best memory layout
 depends on the shapes in a network. So a few steps are timed with each method, for about a second. The result is
 remembered, and a run keeps its method in its configuration, so that a resumed run computes the same numbers.
 """
@@ -45,6 +45,9 @@ class Method:
     maximum: str
 
 
+EVERY_METHOD = [Method(*values) for values in product(*METHODS.values())]
+
+
 @dataclass(frozen=True)
 class Trial:
     """The method to use, and what was measured to choose it.
@@ -81,18 +84,19 @@ def choose(config: Config, network: nn.Module, device: torch.device) -> Trial:
     """
     usual = usual_method(device)
     fixed = {name: value for name in METHODS if (value := getattr(config, name)) != "auto"}
-    methods = [method for method in all_methods(network) if fixed.items() <= asdict(method).items()]
     preferred = replace(usual, **fixed)
-    if device.type != "cpu" or len(methods) < 2:
+    if device.type != "cpu" or len(fixed) == len(METHODS):
         return Trial(preferred, {})
+    methods = [method for method in all_methods(network) if fixed.items() <= asdict(method).items()]
     with distributed.one_first():  # the other processes of this machine find the result in the cache
-        seconds = _seconds(config, network, methods)
+        seconds = _seconds(config, network, methods) if len(methods) > 1 else {}
     fastest = min(seconds, key=seconds.__getitem__, default=preferred)
     if preferred in seconds and seconds[preferred] < WORTHWHILE * seconds[fastest]:
         fastest = preferred
-    number = methods.index(fastest) if distributed.is_main() else 0
+    # All processes compute as the main one, also on machines that differ.
+    number = EVERY_METHOD.index(fastest) if distributed.is_main() else 0
     (agreed,) = distributed.largest(number, device=device)
-    return Trial(methods[int(agreed)], seconds)
+    return Trial(EVERY_METHOD[int(agreed)], seconds if fastest == EVERY_METHOD[int(agreed)] else {})
 
 
 def usual_method(device: torch.device) -> Method:
@@ -106,9 +110,11 @@ def usual_method(device: torch.device) -> Method:
 def all_methods(network: nn.Module) -> list[Method]:
     """Return the methods that may be the fastest for a network on this CPU."""
     has_pool = any(isinstance(module, Pool) for module in network.modules())
-    maxima = METHODS["maximum"] if has_pool else METHODS["maximum"][:1]
-    precisions = METHODS["precision"] if has_bfloat16() else METHODS["precision"][:1]
-    return [Method(*values) for values in product(precisions, METHODS["layout"], maxima)]
+    return [
+        method
+        for method in EVERY_METHOD
+        if (has_pool or method.maximum == "max_pool") and (has_bfloat16() or method.precision == "float32")
+    ]
 
 
 def has_bfloat16() -> bool:

@@ -3,8 +3,8 @@
     python -m scripts.benchmarks.memorize --json docs/benchmarks/memorize.json
 
 With few images a network memorizes them: the loss on its own images falls, the loss on others rises, and it draws
-copies. With many it can't, and draws new ones. Kadkhodaie et al. 2024 (arXiv:2310.02557) saw this on
-photographs. All networks see the same number of images, counting repeats, and begin with the same weights.
+copies. With many it can't, and draws new ones. Kadkhodaie et al. 2024 (arXiv:2310.02557) saw this on photographs.
+All networks see the same number of images, counting repeats, and begin with the same weights.
 
 Finished runs are kept, so an interrupted measurement goes on where it stopped.
 """
@@ -26,7 +26,7 @@ from dino.data.loading import load_images
 from dino.evaluation import loss_by_noise_level
 from dino.images import seeded, to_unit
 from dino.reports.evaluate import LEVELS
-from dino.reports.memorization import memorization, nearest
+from dino.reports.memorization import memorization, nearest, neighbors
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
 from dino.trainer.batched_sampling import generate_batched
@@ -75,10 +75,8 @@ def measure(n: int, config: Config, folder: Path) -> tuple[Report, Tensor]:
         chosen = torch.randperm(len(images), generator=seeded("cpu", name))[:N_LOSS]
         losses[name] = loss_by_noise_level(model, to_unit(images[chosen]), LEVELS).mean().item()
     _, index = nearest(drawn[:N_SHOWN], training)
-    partners = to_unit(training[index % n])
-    partners = torch.where((index < n).view(-1, 1, 1, 1), partners, partners.flip(-1))
     found = {"images": n} | losses | memorization(drawn, training, held_out)
-    return found, torch.cat([drawn[:N_SHOWN], partners])
+    return found, torch.cat([drawn[:N_SHOWN], neighbors(training, index)])
 
 
 # ---- printing and writing -------------------------------------------------------------------------------------------
