@@ -15,7 +15,7 @@ from .sampler import noise_schedule
 FEW = 10  # warped steps, with which images are as good as with 100 even ones (docs/guides/sampling.md)
 
 
-def warped_schedule(n_steps: int, warp: float = 0.2) -> Tensor:
+def warped_schedule(n_steps: int, warp: float = 0.5) -> Tensor:
     """Return noise levels from 1 down to 0 that lie close together near 1, where it is decided what the image shows.
 
     An even schedule x from 1 to 0 becomes x (1 + warp) / (x + warp).

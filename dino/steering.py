@@ -3,7 +3,7 @@
 The sampler needs a denoiser, and doesn't care where it comes from. So each new ability is a function that takes a
 denoiser and returns another one, and the sampler stays as it is:
 
-    stegosaurus = asking(model, condition, guidance=2)
+    stegosaurus = asking(model, condition, guidance=1.5)
     images = generate(stegosaurus, 16, image_shape=(3, 32, 32))
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .noise import mix
 from .sampler import denoise, noise_schedule
 
-GUIDANCE = 2.0  # see `guide`; a usual choice
+GUIDANCE = 1.5  # see `guide`; more exaggerates, and images become less like real ones (docs/guides/steering.md)
 
 
 class ConditionalDenoiser(nn.Module):

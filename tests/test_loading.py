@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import numpy.typing as npt
@@ -345,6 +346,15 @@ def test_an_image_with_far_too_many_pixels_is_skipped_before_it_is_decoded(
     assert len(loaded) == 1
     assert set(decoded) == {(SIZE, SIZE)}
     assert "skipped 1 of 2 images that could not be read: huge.png (" in warning
+
+
+def test_images_are_not_skipped_because_memory_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "good.png", encoded(QUARTERS))
+    with monkeypatch.context() as full:
+        full.setattr(decoding, "decode", Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            load_images(tmp_path, SIZE)
+    assert len(load_images(tmp_path, SIZE)) == 1
 
 
 def test_a_photograph_from_a_phone_is_skipped_with_advice(tmp_path: Path) -> None:

@@ -404,13 +404,16 @@ def test_impossible_settings_are_refused(name: str) -> None:
 
 
 def test_the_presets_are_as_documented() -> None:
-    assert set(PRESETS) == {"quick", "full", "original", "dinos"}
+    assert set(PRESETS) == {"quick", "full", "original"}
     original, full, quick = PRESETS["original"], PRESETS["full"], PRESETS["quick"]
     assert (original.batch_size, original.learning_rate, original.precision) == (16, 3e-4, "float32")
     assert original.n_images == 861_440
     assert not original.anneal
     for preset in (original, full):
         assert (preset.size, preset.widths, preset.depths) == (64, (64,) * 5, (2,) * 5)
+    assert (original.data, original.optimizer, original.max_words) == ("emoji", "adamw", 0)
+    for preset in (quick, full):
+        assert (preset.data, preset.optimizer, preset.anneal) == ("dinos", "muon", True)
     assert quick.size == 32
 
 

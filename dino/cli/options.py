@@ -62,6 +62,6 @@ Guidance = Annotated[
     float,
     typer.Option(metavar="X", help="How strictly to follow the words: 0 ignores them, 1 is neutral, more exaggerates."),
 ]
-GUIDANCE = 2.0  # `dino.steering.GUIDANCE`
+GUIDANCE = 1.5  # `dino.steering.GUIDANCE`
 Seed = Annotated[int, typer.Option(metavar="N", callback=checked_seed, help="Determines every random number.")]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show where in the code it happened.")]

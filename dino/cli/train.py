@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # importing torch takes two seconds, too long for --help
 
 Preset = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="quick, full, original or dinos. By default what suits the hardware."),
+    typer.Option(metavar="NAME", help="quick, full or original. By default what suits the hardware."),
 ]
 TrainingData = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from ..common.errors import first_line
+from ..common.errors import first_line, is_out_of_memory
 from .encoded_image import EncodedImage
 
 if TYPE_CHECKING:  # imported where it is used, because it makes every start of dino slower
@@ -35,6 +35,9 @@ def decode_all(encoded_images: list[EncodedImage], size: int, channels: int) -> 
         encoded_images: N of them, or more if some can't be read.
         size: side of the decoded images, in pixels.
         channels: 3 for color, 1 for gray.
+
+    Raises:
+        MemoryError, RuntimeError: if there is not enough memory.
     """
     from tqdm.auto import tqdm
 
@@ -43,6 +46,8 @@ def decode_all(encoded_images: list[EncodedImage], size: int, channels: int) -> 
             encoded = image.read()
             return decode(encoded, size, channels), is_held_out(encoded)
         except Exception as error:  # a broken file can make its decoder raise anything
+            if is_out_of_memory(error):
+                raise  # nothing is wrong with the file
             return f"{image.name} ({first_line(error)})"
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:  # decoding releases Python's lock

@@ -43,7 +43,7 @@ SETS = {
         optional=frozenset({"symbols", "flags", "keycaps"}),  # signs and letters rather than drawings
     ),
 }
-DEFAULT = "emoji"
+DEFAULT = "dinos"
 
 
 def is_embedded(source: str) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..common.errors import printable
-from ..trainer.config import Config
+from ..trainer.config import METHODS, Config
 from .report import Report, environment, table
 from .symptoms import Curve, Run, SampleStats, Symptom, loss_symptoms, read_run, recent_loss, smoothed
 
@@ -62,22 +62,24 @@ def recorded_runs() -> tuple[Config, list[RecordedRun]]:
     return Config.from_dict(recorded["config"]), runs
 
 
-FREE = ("seed", "precision", "learning_rate", "warmup", "anneal", "ema_half_life")  # may differ from a recorded run
+SAME = ("seed", *METHODS)  # may differ, and a healthy run stays as healthy
+# May differ, but is the first suspect if something is wrong.
+SUSPECTS = ("optimizer", "learning_rate", "matrix_learning_rate", "warmup", "anneal", "ema_half_life")
 
 
 def comparable(config: Config, other: Config) -> bool:
     """Return whether two runs train the same network on the same images, so that their losses can be compared."""
     ours, theirs = asdict(config), asdict(other)
-    return all(ours[name] == theirs[name] for name in ours if name not in FREE)
+    return all(ours[name] == theirs[name] for name in ours if name not in SAME + SUSPECTS)
 
 
 def differences(config: Config, other: Config) -> list[str]:
-    """Describe how two configurations differ, apart from the seed and the precision."""
+    """Describe how two configurations differ, apart from the seed and the ways to compute."""
     ours, theirs = asdict(config), asdict(other)
     return [
         f"{name.replace('_', ' ')} {_short(ours[name])} instead of {_short(theirs[name])}"
         for name in ours
-        if ours[name] != theirs[name] and name not in ("seed", "precision")
+        if ours[name] != theirs[name] and name not in SAME
     ]
 
 
@@ -90,8 +92,8 @@ def _short(value: object) -> str:
 Ranges = dict[str, tuple[float, float]]  # the expected loss and sample statistics: lowest and highest
 
 # How far beyond the recorded runs a healthy run may be, as a fraction. Four runs don't show everything chance can do.
-MARGIN = {"loss": 0.08, "detail": 0.15, "grain": 0.35, "variety": 0.3, "brightness": 0.06}
-EARLY = 10_000  # images; before this, runs differ by chance, and the margins are three times as wide
+MARGIN = {"loss": 0.1, "detail": 0.15, "grain": 0.35, "variety": 0.15, "brightness": 0.04}
+EARLY = 8_000  # images; before this, runs differ by chance, and the margins are three times as wide
 
 
 def healthy_ranges(recorded: Sequence[RecordedRun], run: Run) -> Ranges:
@@ -149,7 +151,7 @@ def most_similar(run: Run, recorded: Sequence[RecordedRun]) -> tuple[RecordedRun
 # ---- symptoms beyond the expected ranges ----------------------------------------------------------------------------
 
 # The plausible statistics of any samples, for runs without comparable recorded ones. They are wide, from experience.
-PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 5.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
+PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 10.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
 SETTLED = 1_000  # steps; before this, any statistics are plausible
 
 SAMPLER = (

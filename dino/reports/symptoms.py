@@ -23,6 +23,7 @@ from ..images import to_unit
 from ..trainer import tensor_file
 from ..trainer.config import Config
 from ..trainer.model_file import blueprint
+from ..trainer.muon import muon_for
 from ..trainer.run_folder import LOG, SAMPLES
 from ..trainer.tensor_file import STATE
 
@@ -218,18 +219,28 @@ def _distance(weights: dict[str, Tensor], others: dict[str, Tensor]) -> float:
 
 
 def _gradient_symptoms(config: Config, tensors: dict[str, Tensor]) -> list[Symptom]:
-    """Find weights that never received a gradient: AdamW's running mean of their squared gradients is still 0."""
+    """Find weights that never received a gradient: the optimizer's running mean of their gradients is still 0."""
     with torch.device("meta"):
-        names = [name for name, _ in config.new_network().named_parameters()]
-    squares = {name: tensors.get(f"optimizer.{k}.exp_avg_sq", torch.zeros(1)) for k, name in enumerate(names)}
-    first = squares["down.0.0.weight"]
-    if first.ndim == 4 and not first[:, config.channels].any() and first.any():
+        network = config.new_network()
+    weights = list(network.named_parameters())
+    if config.optimizer == "muon":  # its matrices come first in the file
+        matrices = {id(matrix) for matrix in muon_for(network, matrix_lr=0.0, lr=0.0).param_groups[0]["params"]}
+        weights.sort(key=lambda named: id(named[1]) not in matrices)
+    means = {name: _mean_gradient(tensors, number) for number, (name, _) in enumerate(weights)}
+    first = means[next(name for name, _ in network.named_parameters())]
+    if first.ndim == 4 and not first[:, -1].any() and first.any():  # the noise level is the last channel
         return [NO_NOISE_LEVEL]
-    without = [name for name, square in squares.items() if not square.any()]
+    without = [name for name, _ in network.named_parameters() if not means[name].any()]
     if not without:
         return []
-    finding = f"{len(without)} of {len(names)} weight tensors never received a gradient ({', '.join(without[:3])} ...)"
+    finding = f"{len(without)} of {len(means)} weight tensors never received a gradient ({', '.join(without[:3])} ...)"
     return [Symptom(finding, "Does forward() use that part of the network? Or do all of its ReLUs output 0?")]
+
+
+def _mean_gradient(tensors: dict[str, Tensor], number: int) -> Tensor:
+    """Return the mean of weight number `number`'s squared gradients (AdamW) or gradients (Muon), or a 0 without any."""
+    names = [f"optimizer.{number}.{name}" for name in ("exp_avg_sq", "momentum")]
+    return next((tensors[name] for name in names if name in tensors), torch.zeros(1))
 
 
 # ---- symptoms of the losses -----------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class Config:
         network = unet(self.channels + n_words, self.widths, self.depths)
         if not n_words:
             return network
-        if unet is UNet:
+        if isinstance(network, UNet):
             leave_out_unused_outputs(network, self.channels)
         return ConditionalDenoiser(network, n_words)
 

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from dino.common.plots import STYLE, save_figure
 from dino.images import seeded, to_unit
 from dino.noise import mix
+from dino.steering import asking
 from dino.trainer.config import Config
 from dino.trainer.presets import PRESETS
 from dino.trainer.trainer import Trainer
@@ -53,8 +54,12 @@ def main(
         rows = [(int(size), float(rate), int(seen), float(loss)) for size, rate, seen, loss in table]
     for recipe in recipes or []:
         size, rate = recipe.split(":")
-        config = replace(PRESETS[preset], batch_size=int(size), learning_rate=float(rate))
-        config = replace(config, n_images=images or config.n_images)
+        config = PRESETS[preset]
+        matrix_rate = config.matrix_learning_rate * float(rate) / config.learning_rate  # in the same proportion
+        config = replace(
+            config, batch_size=int(size), learning_rate=float(rate), matrix_learning_rate=matrix_rate,
+            n_images=images or config.n_images,
+        )  # fmt: skip
         rows += [(int(size), float(rate), seen, loss) for seen, loss in curve(config, device)]
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([("batch_size", "learning_rate", "images", "loss"), *rows])
@@ -76,13 +81,15 @@ def curve(config: Config, device: str) -> list[tuple[int, float]]:
 
 @torch.no_grad()
 def ema_loss(trainer: Trainer) -> float:
-    """Return the mean squared error of the EMA network over all noise levels."""
-    clean = to_unit(trainer.images[:: max(1, len(trainer.images) // N_IMAGES)][:N_IMAGES])
+    """Return the mean squared error of the EMA network over all noise levels, given the words of the images."""
+    chosen = trainer.examples(min(N_IMAGES, len(trainer.images)))
+    clean = to_unit(trainer.images[chosen])
+    denoiser = asking(trainer.ema, trainer.words[chosen].float()) if trainer.config.vocabulary else trainer.ema
     noise = torch.rand(clean.shape, generator=seeded(clean.device, "loss of average"), device=clean.device)
     losses: list[Tensor] = []
     for level in torch.tensor(LEVELS, device=clean.device).view(-1, 1, 1, 1, 1):
         with trainer.autocast():
-            losses.append(F.mse_loss(trainer.ema(mix(clean, noise, level), level), clean))
+            losses.append(F.mse_loss(denoiser(mix(clean, noise, level), level), clean))
     return torch.stack(losses).mean().item()
 
 

@@ -7,11 +7,11 @@ folder:
 
 - the tables and plots of `dino bench`, for batches of 16 and of 64 images;
 - the loss against the images seen, for several batch sizes;
-- the log and the images of a run of the preset `full` that sees as many images as the preset `original`;
+- the log and the images of a run of the preset `full`, and of the same run with AdamW in place of Muon;
 - the kernels that take most of a step's time;
 - two checks: that no step waits for the device, and that a resumed run continues as if it had never stopped.
 
-The most valuable parts come first, and each part has a time limit. results.zip holds everything except the run folder.
+The most valuable parts come first, and each part has a time limit. results.zip holds everything except the run folders.
 
 With the name of a command, the program runs that part alone: see `--help`. To try the program itself on a CPU, use
 `--device cpu --scale 0.001`.
@@ -25,6 +25,7 @@ import sys
 import time
 import zipfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -69,11 +70,15 @@ def parts(out: Path, device: str, scale: float) -> dict[str, tuple[list[str], in
     bench = [*dino, "bench", *common, "--rounds", rounds, "--seconds", seconds]
     sizes = [sys.executable, str(HERE / "batch_sizes.py"), *common]
     seen, fewer = str(max(640, int(861_440 * scale))), str(max(640, int(215_040 * scale)))
-    recipes = ["16:3e-4", "64:6e-4", "128:8.5e-4", "256:1.2e-3"]
+    recipes = ["32:1.06e-3", "64:1.5e-3", "128:2.1e-3", "256:3e-3"]
     return {
         "dino bench": ([*bench, "--json", str(out / "bench-64.json")], 240),
         "a run as long as the preset original": (
             [*dino, "train", *common, "--images", seen, "--out", str(out / "run")],
+            120,
+        ),
+        "the same run with AdamW": (
+            [*dino, "train", *common, "--images", seen, "--optimizer", "adamw", "--out", str(out / "run-adamw")],
             120,
         ),
         "kernels, batches of 64": ([*me, "kernels", *common, "--batch", "64"], 60),
@@ -109,9 +114,9 @@ def run_part(name: str, command: list[str], limit: float, log: Path) -> str:
 
 def collect(out: Path) -> None:
     """Copy the important files of the run, and write all files of the folder to results.zip."""
-    for name in ("log.csv", "compare.png", "levels.png", "model.safetensors"):
-        if (out / "run" / name).exists():
-            shutil.copy(out / "run" / name, out / f"run-{name}")
+    for run, name in product(("run", "run-adamw"), ("log.csv", "compare.png", "levels.png", "model.safetensors")):
+        if (out / run / name).exists():
+            shutil.copy(out / run / name, out / f"{run}-{name}")
     with zipfile.ZipFile(out / "results.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in out.iterdir() if path.is_file() and path.suffix != ".zip"):
             archive.write(path, path.name)

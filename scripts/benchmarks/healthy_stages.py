@@ -15,7 +15,7 @@ from dino.common.grids import split_grid
 from dino.common.plots import labeled, save_figure
 
 SAMPLES = Path("runs/gallery/healthy-0/samples")
-STAGES = (0, 896, 2_496, 4_608, 9_888, 20_000, 46_336, 104_000)  # images seen, which are the names of the grids
+STAGES = (0, 352, 960, 1_760, 3_808, 7_712, 17_824, 40_000)  # images seen, which are the names of the grids
 ROWS = 4  # the first images of each grid, not selected
 OUT = Path("docs/images/healthy-stages.png")
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SIZES = (10, 100, 1_000, 9_000)  # training images; the last is nearly all that aren't held out
 N_DRAWN, N_SHOWN, N_LOSS = 256, 10, 256
-BASE = replace(PRESETS["dinos"], max_words=0)
+BASE = replace(PRESETS["quick"], max_words=0)
 
 
 def subset(config: Config, n: int) -> Tensor:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 N_CHECKS = 16  # measurements of the loss in each run, evenly spaced
 N_HELD_OUT = 128  # images for each of them
 
-BASE = PRESETS["dinos"]
+BASE = PRESETS["quick"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ ADAMW: dict[str, Any] = {
     "ema_half_life": 3_000,
 }  # fmt: skip
 RECIPES = {
-    "adamw": Recipe("AdamW, 104,000 images: the recipe before Muon, with words", ADAMW),
+    "adamw": Recipe("AdamW, 104,000 images: the recipe before Muon, with words", ADAMW, schedule="cosine"),
     "adamw-short": Recipe("AdamW on as many images as Muon", {"optimizer": "adamw", "warmup": 250}),
     "muon": Recipe("the preset"),
     "iterations-2": Recipe("2 iterations of Newton-Schulz", iterations=2),
@@ -88,6 +88,7 @@ RECIPES = {
     "other-rate-3e-3": Recipe("twice the rate of all other weights", {"learning_rate": 3e-3}),
     "batch-16": Recipe("batches of 16, rate 0.007", {"batch_size": 16, "matrix_learning_rate": 0.007}),
     "batch-64": Recipe("batches of 64, rate 0.014", {"batch_size": 64, "matrix_learning_rate": 0.014}),
+    "batch-128": Recipe("batches of 128, rate 0.02", {"batch_size": 128, "matrix_learning_rate": 0.02}),
     "momentum-0.9": Recipe("momentum 0.9", momentum=0.9),
     "warmup-10": Recipe("a warm-up of 10 steps", {"warmup": 10}),
     "ema-short": Recipe("an EMA a third as long", {"ema_half_life": 500}),

@@ -172,15 +172,15 @@ class Artist:
         """Paint the eye: round and open, or closed in an arc that smiles or sleeps."""
         canvas, mood = self.canvas, self.dinosaur.mood
         if mood == "awake":
-            canvas.paint(canvas.ellipse(x, y, radius, radius * 1.05), WHITE)
-            x += (0.22 + self.jitter(0.15)) * radius
-            y += self.jitter(0.12) * radius
-            canvas.paint(canvas.ellipse(x, y, radius * 0.66, radius * 0.7), INK)
-            canvas.paint(canvas.ellipse(x + radius * 0.2, y - radius * 0.28, radius * 0.24, radius * 0.24), WHITE)
+            canvas.paint(canvas.ellipse(x, y, radius * 1.18, radius * 1.24), WHITE)
+            x += (0.22 + self.jitter(0.13)) * radius
+            y += self.jitter(0.11) * radius
+            canvas.paint(canvas.ellipse(x, y, radius * 0.81, radius * 0.87), INK)
+            canvas.paint(canvas.ellipse(x + radius * 0.27, y - radius * 0.34, radius * 0.27, radius * 0.27), WHITE)
             return
-        ends, bend = (y + radius * 0.35, -1.5) if mood == "happy" else (y - radius * 0.1, 1.4)
-        arc = curve((x - radius * 0.95, ends), (x, ends + bend * radius), (x + radius * 0.95, ends), 7)
-        canvas.paint(canvas.limb(arc, [radius * 0.27] * 7), INK)
+        ends, bend = (y + radius * 0.4, -1.7) if mood == "happy" else (y - radius * 0.1, 1.55)
+        arc = curve((x - radius * 1.05, ends), (x, ends + bend * radius), (x + radius * 1.05, ends), 7)
+        canvas.paint(canvas.limb(arc, [radius * 0.4] * 7), INK)  # thick: half of it is left at 32 pixels
 
     def smile(self, start: Point, end: Point, drop: float = 1.9, width: float = 0.62) -> None:
         """Paint a mouth from its corner to the tip of the snout."""
