@@ -376,7 +376,7 @@ def test_the_check_before_training_reports_a_missing_network_within_two_seconds_
 def assert_unavailable(report: Report, name: str) -> None:
     """Check that the report is of a data set that is neither here nor can be downloaded, and says what to use."""
     assert_says(report, f"there is no folder {name} here", "without a network")
-    assert report.settings == {"data": "emoji"}
+    assert report.settings == {"data": "dinos"}
 
 
 def assert_says(report: Report, *words: str) -> None:

@@ -41,7 +41,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "accessory": ("hat", "scarf", "bow"),
 }
 GUIDANCES = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0)
-N_PASSES, BATCH = 6, 64  # of the classifier's training
+N_PASSES, BATCH = 12, 64  # of the classifier's training
 
 
 # ---- the classifier -------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def train_classifier(labeled: LabeledImages) -> Classifier:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=n_steps)
     for _ in tqdm(range(n_steps), "training the classifier", leave=False, disable=None):
         chosen = torch.randint(len(images), (BATCH,))
-        scores = classifier(images[chosen] + 0.05 * torch.randn(BATCH, *images.shape[1:]))
+        scores = classifier(images[chosen] + 0.02 * torch.randn(BATCH, *images.shape[1:]))
         loss = torch.stack([F.cross_entropy(scores[name], right[name][chosen]) for name in ATTRIBUTES]).sum()
         optimizer.zero_grad()
         loss.backward()
