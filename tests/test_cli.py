@@ -232,7 +232,7 @@ finally:
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "--data emoji" in done.stderr
+    assert "--data dinos" in done.stderr
     assert done.stdout.split() == ["False"]
 
 

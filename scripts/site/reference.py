@@ -138,6 +138,11 @@ MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a des
         "level](../guides/reading-a-run.md#level-by-level) has the conclusions.",
         "A pair of curves for each of five moments: the loss against the noise level",
     ),
+    "asking-quick": (
+        "How often a run of the preset `quick` draws what it is asked for, as a small classifier sees it. [Ask for a "
+        "picture](../guides/steering.md#guidance) has the conclusions.",
+        "Two plots: how often each attribute is drawn as asked, and the distance to real images, against the guidance",
+    ),
     "order": (
         "How fast the sampler's error falls with more steps, where the exact result is known. [How many "
         "steps](../guides/sampling.md) has the conclusions.",
