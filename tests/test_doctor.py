@@ -21,7 +21,6 @@ from dino.data.loading import LabeledImages, load_images
 from dino.denoiser import UNet
 from dino.images import to_unit
 from dino.reports.diagnosis import (
-    EARLY,
     RecordedRun,
     comparable,
     diagnose,
@@ -53,7 +52,7 @@ TINY = Config(
 )  # fmt: skip
 
 
-def trained(folder: Path, images: Tensor, parts: Parts | None = None, config: Config = TINY) -> Path:
+def trained(folder: Path, images: Tensor | LabeledImages, parts: Parts | None = None, config: Config = TINY) -> Path:
     """Train a run, on blobs. Returns its folder."""
     for _ in run.train(CustomTrainer(config, device="cpu", images=images, parts=parts or Parts()), folder):
         pass
@@ -133,9 +132,7 @@ def test_symptoms_of_the_weights_are_the_same_with_words_and_muon(name: str, tmp
     parts, finding = CASES[name]
     labeled = LabeledImages(blobs, (blobs[:, :2].float().mean(dim=(2, 3)) > 215).byte(), ("red", "green"))
     config = replace(TINY, optimizer="muon", max_words=2)
-    for _ in run.train(CustomTrainer(config, device="cpu", images=labeled, parts=parts), tmp_path / "run"):
-        pass
-    report, _ = diagnose(tmp_path / "run")
+    report, _ = diagnose(trained(tmp_path / "run", labeled, parts, config))
     findings = [symptom["finding"] for symptom in report["symptoms"]]
     assert len(findings) == bool(finding)
     if finding:
@@ -281,7 +278,7 @@ def test_a_healthy_run_is_within_the_healthy_range_of_the_others(left_out: Recor
     others = [each for each in RECORDED if each is not left_out]
     run = as_run(left_out, until, BASE)
     assert not range_symptoms(run, healthy_ranges(others, run))
-    closest, _ = most_similar(run, others) if until > EARLY else (left_out, True)
+    closest, _ = most_similar(run, others)
     assert closest.healthy or closest.name in ONLY_IN_WEIGHTS
     assert "within the healthy range" in verdict(run, [], True)
 

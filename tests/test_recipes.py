@@ -32,7 +32,7 @@ def test_the_code_saves_its_images(output: tuple[Path, str]) -> None:
 def test_the_code_prints_its_progress_and_its_measurements(output: tuple[Path, str]) -> None:
     _, printed = output
     assert len(re.findall(r"^noise level 0\.\d\d, predictions from", printed, re.MULTILINE)) == 25
-    assert "1,600 images, loss 0." in printed
+    assert "1,600 images, loss 0.0" in printed
     assert "3,200 images, drawn: (4, 3, 32, 32)" in printed
     for name in ("loss by noise level: [0.0", "distance to real images: ", "nearest images: ["):
         assert name in printed

@@ -23,7 +23,7 @@ from ..images import to_unit
 from ..trainer import tensor_file
 from ..trainer.config import Config
 from ..trainer.model_file import blueprint
-from ..trainer.muon import muon_for
+from ..trainer.muon import inner_matrices
 from ..trainer.run_folder import LOG, SAMPLES
 from ..trainer.tensor_file import STATE
 
@@ -125,8 +125,11 @@ def recent_loss(log: Curve, images: int) -> float:
 
 def sample_stats(samples: Tensor, real: Tensor) -> SampleStats:
     """Return the statistics of samples relative to those of real images; both in [0, 1], (N, C, H, W)."""
-    pairs = zip(_statistics(samples), _statistics(real), strict=True)
-    return SampleStats(*(of_samples / max(of_real, 1e-3) for of_samples, of_real in pairs))
+    return _relative(_statistics(samples), _statistics(real))
+
+
+def _relative(stats: SampleStats, of_real: SampleStats) -> SampleStats:
+    return SampleStats(*(value / max(real, 1e-3) for value, real in zip(stats, of_real, strict=True)))
 
 
 def _statistics(images: Tensor) -> SampleStats:
@@ -143,11 +146,11 @@ def read_sample_stats(folder: Path, real: Tensor) -> list[tuple[int, SampleStats
     """
     from PIL import Image, UnidentifiedImageError
 
-    stats = []
+    stats, of_real = [], _statistics(real)
     for path in sorted(folder.glob("*.png")):
         try:
             samples = split_grid(Image.open(path), real.shape[-1], real.shape[1])
-            stats.append((int(path.stem), sample_stats(samples, real)))
+            stats.append((int(path.stem), _relative(_statistics(samples), of_real)))
         except (UnidentifiedImageError, OSError, ValueError, RuntimeError) as error:
             raise DinoError(f"{path} isn't a sample grid of this run. Move it out of the folder") from error
     return stats
@@ -224,7 +227,7 @@ def _gradient_symptoms(config: Config, tensors: dict[str, Tensor]) -> list[Sympt
         network = config.new_network()
     weights = list(network.named_parameters())
     if config.optimizer == "muon":  # its matrices come first in the file
-        matrices = {id(matrix) for matrix in muon_for(network, matrix_lr=0.0, lr=0.0).param_groups[0]["params"]}
+        matrices = {id(matrix) for matrix in inner_matrices(network)}
         weights.sort(key=lambda named: id(named[1]) not in matrices)
     means = {name: _mean_gradient(tensors, number) for number, (name, _) in enumerate(weights)}
     first = means[next(name for name, _ in network.named_parameters())]

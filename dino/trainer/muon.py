@@ -173,8 +173,13 @@ def inverse_square_root(grams: Tensor, iterations: int) -> Tensor:
     return product / traces.sqrt()
 
 
+def inner_matrices(network: nn.Module) -> list[nn.Parameter]:
+    """Return the weights that Muon moves: those of all convolutions of a network but the first and the last."""
+    return [weight for weight in network.parameters() if weight.ndim > 1][1:-1]
+
+
 def muon_for(network: nn.Module, *, matrix_lr: float, lr: float) -> Muon:
     """Return the optimizer for a network: Muon for the layers inside it, AdamW for biases and the outer layers."""
-    matrices = [weight for weight in network.parameters() if weight.ndim > 1][1:-1]
+    matrices = inner_matrices(network)
     inner = {id(weight) for weight in matrices}
     return Muon(matrices, [w for w in network.parameters() if id(w) not in inner], matrix_lr=matrix_lr, lr=lr)

@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import Annotated
 
 import matplotlib as mpl
-import torch
-import torch.nn.functional as F
 import typer
 from matplotlib.figure import Figure
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from dino.common.plots import STYLE, save_figure
-from dino.images import seeded, to_unit
-from dino.noise import mix
+from dino.evaluation import loss_by_noise_level
+from dino.images import to_unit
+from dino.reports.evaluate import LEVELS
 from dino.steering import asking
 from dino.trainer.config import Config
 from dino.trainer.presets import PRESETS
 from dino.trainer.trainer import Trainer
 
-LEVELS = [0.05 + 0.1 * k for k in range(10)]
 N_IMAGES = 128  # images to measure the loss on
 N_POINTS = 20  # points of each curve, closer together at its start
 
@@ -79,18 +76,13 @@ def curve(config: Config, device: str) -> list[tuple[int, float]]:
     return points
 
 
-@torch.no_grad()
 def ema_loss(trainer: Trainer) -> float:
     """Return the mean squared error of the EMA network over all noise levels, given the words of the images."""
     chosen = trainer.examples(min(N_IMAGES, len(trainer.images)))
     clean = to_unit(trainer.images[chosen])
     denoiser = asking(trainer.ema, trainer.words[chosen].float()) if trainer.config.vocabulary else trainer.ema
-    noise = torch.rand(clean.shape, generator=seeded(clean.device, "loss of average"), device=clean.device)
-    losses: list[Tensor] = []
-    for level in torch.tensor(LEVELS, device=clean.device).view(-1, 1, 1, 1, 1):
-        with trainer.autocast():
-            losses.append(F.mse_loss(denoiser(mix(clean, noise, level), level), clean))
-    return torch.stack(losses).mean().item()
+    with trainer.autocast():
+        return loss_by_noise_level(denoiser, clean, LEVELS).mean().item()
 
 
 def plot(rows: list[tuple[int, float, int, float]], preset: str) -> Figure:
