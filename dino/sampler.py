@@ -82,7 +82,7 @@ def denoise(
         A `Step` after each step.
     """
     levels = torch.as_tensor(schedule).to(noisy).view(-1, 1, 1, 1, 1)  # each (1, 1, 1, 1), for the whole batch
-    sizes = torch.as_tensor(step_size, dtype=torch.float64).expand(len(levels) - 1).tolist()
+    sizes = torch.as_tensor(step_size, dtype=torch.float64, device="cpu").expand(len(levels) - 1).tolist()
     previous = None
     for (noise_level, next_level), size in zip(pairwise(levels), sizes, strict=True):
         denoised = model(noisy, noise_level)

@@ -153,7 +153,7 @@ def main() -> None:
     """Check all files that git knows of, and print what breaks a rule. The exit status is 1 if anything does."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *PROSE],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT, capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     paths = [ROOT / name for name in listed.stdout.splitlines() if not name.startswith(NO_PROSE)]
     paths = [path for path in sorted(set(paths)) if path.is_file()]

@@ -2,8 +2,10 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +15,24 @@ from torch import Tensor, nn
 from dino.trainer import trial
 from dino.trainer.trial import Method
 
-os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest` sets it, and the messages of dino depend on it
+from .browsing import chromium
+
+for name in ("UV", "UV_RUN_RECURSION_DEPTH"):  # `uv run pytest` sets them, and the messages of dino depend on them
+    os.environ.pop(name, None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup; tests press Ctrl-C in the processes they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
+TIME_LIMIT = 900  # seconds for a test; only a hang takes that long, even on a slow machine
+# The tests are for the CPU, and GitHub's Macs have a GPU without memory. torch.compile looks inside a cached function.
+torch.backends.mps.is_available = cache(lambda: False)
 settings.register_profile("dino", deadline=None)  # the first call into torch takes much longer than the next ones
 settings.load_profile("dino")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Limit the time of tests. Not in pyproject.toml: learners' pytest reads it, and has no plug-in pytest-timeout."""
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIME_LIMIT))
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +49,13 @@ def no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _measured(_config: object, _network: nn.Module, methods: list[Method], _seconds: float = 0) -> dict[Method, float]:
     return {method: 1.0 + k for k, method in enumerate(methods)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A running Chromium."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

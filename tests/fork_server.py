@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 import torch.utils.tensorboard
 import torchvision.transforms.v2.functional  # noqa: F401
-import tqdm.auto  # noqa: F401
+import tqdm  # noqa: F401
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -43,7 +43,7 @@ TINY = Config(
     size=8, widths=(4, 8), depths=(1, 1), n_images=60 * 16, batch_size=16, learning_rate=1e-3,
     warmup=10, anneal=True, precision="float32", layout="channels_last", maximum="max_pool", seed=3,
 )  # fmt: skip
-LIFETIME = 60  # seconds; no child lives longer
+LIFETIME = 600  # seconds; no child lives longer, and only one that hangs lives that long
 
 
 def die() -> None:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.course.curriculum import LESSONS, Course, Lesson, find_lesson
 from dino.course.sandbox import Sandbox

@@ -1,7 +1,10 @@
 """Messages on the command line: a problem in one line, with the option or command that would fix it."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from dino.cli.advice import advice
 from dino.cli.app import app
 from dino.cli.output import LONGEST, format_warning, in_one_line
-from dino.common.errors import DinoError, DinoWarning
+from dino.common.errors import DinoError, DinoWarning, shell_command, shell_word
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,36 @@ def test_the_settings_of_another_command_become_a_command_to_copy(
     assert in_one_line(problem) == f"dino: there is no run. Run: uv run {command}"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shells")
+@pytest.mark.parametrize(
+    ("word", "typed"),
+    [
+        ("runs/quick-1", "runs/quick-1"),
+        ("my run", "'my run'"),
+        ("$(x)", "'$(x)'"),
+        ("", "''"),
+        (Path("-x"), "./-x"),
+        ("-x", "-x"),  # an option
+        ("two\nlines", r"$'two\x0alines'"),
+        ("r\udce9's \\", r"$'r\xe9\'s \\'"),  # bytes that are not Unicode, as Python reads them
+        ("\x01é", r"$'\x01é'"),
+    ],
+)
+def test_a_word_of_a_command_is_one_printable_line_that_a_shell_reads_back(word: str | Path, typed: str) -> None:
+    assert shell_word(word) == typed
+    assert typed.isprintable()
+    if shutil.which("bash"):
+        done = subprocess.run(["bash", "-c", f"printf %s {typed}"], capture_output=True, check=True)
+        assert done.stdout == os.fsencode(f"./{word}" if isinstance(word, Path) else word)
+
+
+def test_on_windows_words_are_quoted_as_its_programs_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        typed = shell_command("dino", "sample", "my run", "C:\\x")
+    assert typed == 'dino sample "my run" C:\\x'
+
+
 def test_only_options_that_the_running_command_takes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = DinoError("there is not enough memory", settings={"batch_size": None, "size": None, "n": None})
     for command, sentence in {
@@ -85,7 +118,7 @@ def test_every_setting_that_the_library_names_is_an_option_of_some_command() -> 
     options = {
         name for command in commands for option in command.params for name in (*option.opts, *option.secondary_opts)
     }
-    code = "".join(path.read_text() for path in Path("dino").rglob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in Path("dino").rglob("*.py"))
     named = {
         name
         for settings in re.findall(r"[(\s]settings=\{(.*?)\}", code, re.DOTALL)

@@ -42,10 +42,10 @@ import os, signal, pathlib
 from dino.common.atomic_file import replacing
 with replacing(pathlib.Path({str(path)!r})) as temporary:
     temporary.write_text("ne")
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert done.returncode in (-9, signal.SIGTERM)  # the second on Windows, where a killed process returns the signal
     assert path.read_text() == "old"
     assert len(names(tmp_path)) == 2
     delete_leftovers(tmp_path)

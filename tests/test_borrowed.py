@@ -85,6 +85,6 @@ def test_files_of_other_answers_can_be_opened_only_while_no_answer_runs(
         for path in (ROOT / file, str(ROOT / file), Path("..", file)):
             with pytest.raises(Borrowed, match=r"`mix` must be your own work, and it opens .*/noise\.py"):
                 open(path)  # noqa: PTH123, SIM115 - it raises
-        assert (ROOT / "solutions" / "03" / "training.py").read_text()  # of another lesson
+        assert (ROOT / "solutions" / "03" / "training.py").read_text(encoding="utf-8")  # of another lesson
         assert (ROOT / "dino" / "training.py").read_bytes()
-    assert (ROOT / file).read_text()
+    assert (ROOT / file).read_text(encoding="utf-8")

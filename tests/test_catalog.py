@@ -1,4 +1,4 @@
-"""The catalog: every mistake fails with its own message, and every right answer passes over twenty seeds."""
+"""The catalog: every mistake gets its own message, and every right answer passes over twenty seeds, without advice."""
 
 import importlib
 from functools import cache
@@ -49,24 +49,27 @@ def all_right_answers() -> list[Any]:
 
 
 @pytest.mark.parametrize(("lesson", "exercise", "mistake"), all_mistakes())
-def test_every_mistake_fails_with_its_own_message(lesson: Lesson, exercise: str, mistake: Any) -> None:
-    grader = grader_of(lesson)
+def test_every_mistake_fails_with_its_own_message_or_has_it_as_advice(
+    lesson: Lesson, exercise: str, mistake: Any
+) -> None:
+    grader, verdict = grader_of(lesson), Verdict(lesson.exercise_number(exercise), exercise, "passed")
+    advice: list[Failure] = []
     for seed in range(grader.n_seeds(exercise)):
         try:
-            grader.check(exercise, mistake, seed)
+            advice += [Failure(wrong, seed) for wrong in grader.check(exercise, mistake, seed)]
         except Exception as error:
-            verdict = Verdict(lesson.exercise_number(exercise), exercise, "passed")
             verdict = diagnosis_of(lesson).diagnose(verdict, Failure(error, seed))
             assert verdict.mistake == mistake.__name__, f"taken for {verdict.mistake}: {error!r} {vars(error)}"
             assert verdict.says == mistake.says
             return
-    pytest.fail("the grader let it pass")
+    assert advice, "the grader let it pass"
+    assert mistake.says in diagnosis_of(lesson).advise(verdict, advice).advice
 
 
 @pytest.mark.parametrize(("lesson", "exercise", "answer"), all_right_answers())
-def test_every_right_answer_passes_over_twenty_seeds(lesson: Lesson, exercise: str, answer: Any) -> None:
+def test_every_right_answer_passes_over_twenty_seeds_without_advice(lesson: Lesson, exercise: str, answer: Any) -> None:
     for seed in range(20):
-        grader_of(lesson).check(exercise, answer, seed)
+        assert not grader_of(lesson).check(exercise, answer, seed)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])

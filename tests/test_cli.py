@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from dino import __version__, cli
+from tests.waiting import PATIENCE, wait_until
 
 DINO = [sys.executable, "-m", "dino"]
 QUICK_RUN = ["--size", "16", "--batch-size", "8", "--precision", "float32"]
@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "compare", "evaluate", "doctor", "info"])
+@pytest.mark.parametrize("command", ["train", "sample", "compare", "evaluate", "doctor", "info", "push", "export"])
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
     report = dino(command, "--help", cwd=tmp_path)
     assert "Examples" in report
@@ -140,16 +140,12 @@ def test_compare_shows_real_images_beside_generated_ones(trained: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_stops_and_the_run_resumes_from_there(tmp_path: Path, number: signal.Signals) -> None:
-    arguments = ["train", "--data", "emoji:face-hat", "--images", "100000", "--out", "run", *QUICK_RUN]
+    arguments = ["train", "--data", "emoji:face-hat", "--images", "100000000", "--out", "run", *QUICK_RUN]
     process = subprocess.Popen([*DINO, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "run" / "log.csv"
-    deadline = time.monotonic() + 120
-    while not (log.exists() and len(log.read_text().splitlines()) > 1):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) > 1, process)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert "Resume with: dino train --resume run" in errors
     assert "Traceback" not in errors
@@ -181,7 +177,7 @@ def test_an_impossible_command_is_refused_in_one_line_that_says_what_to_do(
     assert "none of the 1 images" in refused("train", "--data", "bad")
     assert "Groups: activities" in refused("train", "--data", "emoji:dinosaurs")
     assert "use 32 or 40" in refused("train", "--size", "33")
-    assert "Choose quick, full, original" in refused("train", "--preset", "slow")
+    assert "Choose quick, full, iadb, original" in refused("train", "--preset", "slow")
     assert "3 channels (color) or 1 (gray)" in refused("train", "--channels", "2", "--data", "emoji:face-hat")
     assert "no device tpu" in refused("train", "--device", "tpu")
     assert "learning rate must be more than 0" in refused("train", "--learning-rate", "0")

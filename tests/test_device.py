@@ -20,7 +20,7 @@ from dino import images
 from dino.cli.output import in_one_line
 from dino.common.errors import DinoError, DinoWarning
 from dino.few_steps import FEW
-from dino.trainer import device, trainer
+from dino.trainer import device, noising, trainer
 from dino.trainer.config import Config
 from dino.trainer.device import explaining_memory
 from dino.trainer.trainer import Trainer
@@ -95,12 +95,12 @@ def test_nothing_of_a_step_or_a_sample_is_on_the_cpu(meta_device: None, blobs: T
 
 
 def test_noise_from_the_cpu_would_be_noticed(meta_device: None, blobs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def from_the_cpu(clean: Tensor, **_: Any) -> tuple[Tensor, Tensor]:
+    def from_the_cpu(clean: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         noise, noise_level = torch.rand(clean.shape), torch.rand(len(clean), 1, 1, 1)
         return clean.lerp(noise.to(clean.device), noise_level.to(clean.device)), noise_level
 
     run = Trainer(TINY, images=blobs, compile=False)
-    monkeypatch.setattr(trainer, "add_noise", from_the_cpu)
+    monkeypatch.setattr(noising, "add_noise", from_the_cpu)
     with Crossings() as crossings, pytest.raises(RuntimeError, match="cpu"):
         next(run.steps())
     assert (TINY.batch_size, 3, 8, 8) in crossings.shapes

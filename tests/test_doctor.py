@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +22,16 @@ from dino.common.grids import save_grid
 from dino.data.loading import LabeledImages, load_images
 from dino.denoiser import UNet
 from dino.images import to_unit
+from dino.reports import diagnosis, symptoms
 from dino.reports.diagnosis import (
     RecordedRun,
     comparable,
     diagnose,
+    dissimilarity,
     healthy_ranges,
     most_similar,
+    plausible_ranges,
+    plot,
     range_symptoms,
     recorded_runs,
     verdict,
@@ -39,11 +45,14 @@ from dino.reports.symptoms import (
     read_sample_stats,
     sample_stats,
     smoothed,
+    statistics,
+    unknown_stats,
 )
 from dino.trainer import run
 from dino.trainer.config import Config
 from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.presets import PRESETS
+from dino.trainer.run_folder import describe, progress
 from scripts.benchmarks import gallery
 
 TINY = Config(
@@ -238,6 +247,159 @@ def test_sample_grids_are_read_back_as_they_were_drawn(faces: Tensor, tmp_path: 
         assert ours == pytest.approx(sample_stats(samples, faces), abs=0.01)
 
 
+# ---- numbers that can't be known ------------------------------------------------------------------------------------
+
+SHORT = replace(TINY, n_images=50 * 4, batch_size=4)  # two rows of the log
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of fifty steps. It must stay as it is."""
+    random = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 255, (9, 3, 8, 8), generator=random, dtype=torch.uint8)
+    return trained(tmp_path_factory.mktemp("short") / "run", images, config=SHORT)
+
+
+def strictly(path: Path) -> Any:
+    """Parse JSON as other languages do, which know no NaN and no Infinity."""
+    return json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_log_of_two_rows_is_enough_and_info_and_doctor_agree_on_the_state(
+    short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(symptoms, "real_images", lambda _: torch.rand(9, 3, 8, 8))
+    assert len(read_log(short_run / "log.csv")) == 2
+    printed = doctor(short_run, "--json", tmp_path / "doctor.json")
+    assert "step 50 of 50 (complete), 200 images" in printed
+    assert "the mean of the last 2 rows of the log" in printed
+    assert "step 50: nothing looks broken" in printed
+    assert strictly(tmp_path / "doctor.json")["progress"] == describe(short_run)["run"] == "complete"
+
+
+@pytest.mark.parametrize("n_rows", range(2, 12))
+def test_a_log_of_any_length_is_judged_without_an_error(n_rows: int) -> None:
+    assert not loss_symptoms(run_with([0.2 * 0.8**k for k in range(n_rows)]))
+    assert not loss_symptoms(run_with([0.0] * n_rows, loss_of_mean_image=0.0, loss_of_mean_color=0.0))
+
+
+EQUAL_ONES = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).expand(8, -1, -1, -1)
+FEW: dict[str, tuple[Tensor, dict[str, str]]] = {
+    "one picture": (EQUAL_ONES[:1], {"variety": "there is only one real image"}),
+    "eight equal ones": (EQUAL_ONES, {"variety": "the real images are all equal, or nearly so"}),
+    "eight black ones": (
+        torch.zeros(8, 3, 8, 8),
+        {
+            "detail": "the real images have no fine details",
+            "variety": "the real images are all equal, or nearly so",
+            "brightness": "the real images are black, or nearly so",
+        },
+    ),
+    "two different ones": (torch.cat([EQUAL_ONES[:1], 1 - EQUAL_ONES[:1]]), {}),
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_statistics_that_few_or_equal_pictures_do_not_have_are_unknown_and_decide_nothing(
+    name: str, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, unknown = FEW[name]
+    monkeypatch.setattr(symptoms, "real_images", lambda _: real)
+    monkeypatch.setattr(diagnosis, "SETTLED", 1)  # from the first step on, samples may be implausible
+    printed = doctor(short_run, "--json", tmp_path / "doctor.json")
+    report = strictly(tmp_path / "doctor.json")
+    assert report["unknown"] == {f"sample_stats.{each}": reason for each, reason in unknown.items()}
+    for each, value in report["sample_stats"].items():
+        assert (value is None) == (each in unknown)
+        assert (f"| samples' {each:<12} |  unknown |" in printed) == (each in unknown)
+        if each in unknown:
+            assert f"({each} " not in report["verdict"]
+            assert f"because {unknown[each]}" in printed
+    assert "nan" not in printed
+    assert " inf" not in printed
+
+
+def test_a_grid_of_one_sample_and_images_of_one_pixel_have_no_variety_and_no_details() -> None:
+    one, many, pixels = torch.rand(1, 3, 9, 9), torch.rand(5, 3, 9, 9), torch.rand(5, 3, 1, 1)
+    assert sample_stats(one, many).variety is None
+    assert sample_stats(many, many) == SampleStats(1, 1, 1, 1)  # an odd side
+    assert sample_stats(pixels, pixels) == SampleStats(None, None, 1, 1)
+    of_one = [(0, sample_stats(one, many))]
+    assert unknown_stats(of_one, statistics(many), 5) == {
+        "sample_stats.variety": "the last sample grid has a single image"
+    }
+    assert set(unknown_stats([(0, SampleStats(None, None, 1, 1))], statistics(pixels), 5).values()) == {
+        "the images have a side of one pixel"
+    }
+
+
+def test_real_images_without_grain_make_no_grain_implausible() -> None:
+    run = run_with([0.2, 0.1], samples=[(40_000, SampleStats(1, 20, 1, 1))])
+    [symptom] = range_symptoms(run, plausible_ranges(run))
+    assert "grainy" in symptom.finding
+    smooth = replace(run, smooth=True)
+    assert not range_symptoms(smooth, plausible_ranges(smooth))
+
+
+def test_a_loss_that_falls_is_not_called_growing_however_low_that_of_the_mean_color_is() -> None:
+    for color in (0.0, 1e-4, None):
+        assert not loss_symptoms(run_with([0.3, 0.2, 0.12, 0.08], loss_of_mean_color=color, loss_of_mean_image=color))
+        assert not loss_symptoms(run_with([3e-3] * 8, loss_of_mean_color=color, loss_of_mean_image=None))
+    [symptom] = loss_symptoms(run_with([0.3] * 8, loss_of_mean_color=0.0))
+    assert "far above that of always predicting the mean color (0.0000)" in symptom.finding
+    [symptom] = loss_symptoms(run_with([900.0, 500.0, 300.0, 200.0]))  # no image has such a loss
+    assert "far above" in symptom.finding
+    assert not loss_symptoms(run_with([0.1, 1e-7, 1e-7, *[1e-6] * 20], loss_of_mean_color=0.0))  # can't be seen
+
+
+def with_losses(run: Path, copy: Path, losses: list[str]) -> Path:
+    """Copy a run, with other losses in its log."""
+    shutil.copytree(run, copy)
+    rows = [f"{25 * (k + 1)},{100 * (k + 1)},{loss},9" for k, loss in enumerate(losses)]
+    (copy / "log.csv").write_text("\n".join(["step,images,loss,images_per_second", *rows, ""]))
+    return copy
+
+
+def test_losses_that_are_not_finite_are_a_symptom_and_the_others_are_judged(short_run: Path, tmp_path: Path) -> None:
+    folder = with_losses(short_run, tmp_path / "run", ["0.3", "nan", "0.2", "", "inf"])
+    printed = doctor(folder)
+    report = strictly(folder / "doctor.json")
+    assert report["loss"] == pytest.approx(0.25)
+    assert "the loss is not a finite number in 3 of the 5 rows of the log, first after 200 images" in report["verdict"]
+    assert "Does the training step return the loss of its batch?" in printed
+    for losses, line in (["nan"] * 3, "0 of the 3 rows"), (["0.1", "inf"], "1 of the 2 rows"):
+        with pytest.raises(DinoError, match=f"the loss is a finite number in {line}"):
+            diagnose(with_losses(short_run, tmp_path / line, losses))
+
+
+def test_a_run_that_is_too_short_is_refused_with_its_state(short_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DinoError) as error:
+        diagnose(with_losses(short_run, tmp_path / "run", ["0.3"]))
+    assert "too short to diagnose: it is complete at step 50 of 50, its log has 1 row, and a diagnosis needs 2" in str(
+        error.value
+    )
+    assert error.value.settings["n_images"] == 400
+
+
+def test_losses_of_0_are_plotted_and_compared_without_an_error() -> None:
+    run = run_with([0.0] * 20, samples=[(40_000, SampleStats(1, None, None, 1))], loss_of_mean_image=0.0)
+    with warnings.catch_warnings(action="error"):
+        plot(run, [], None).canvas.draw()
+    assert math.isfinite(dissimilarity(run, RECORDED[0]))
+    assert verdict(run, [], True) == "step 1,250: within the healthy range to the end"
+
+
+def test_without_samples_the_verdict_is_about_the_loss_alone() -> None:
+    assert "the loss is within the healthy range, and nothing is known of the samples" in verdict(
+        run_with([0.1, 0.05]), [], True
+    )
+
+
+def test_the_state_of_a_run_is_never_rounded_up_to_its_end() -> None:
+    states = [progress(step, 1_000) for step in (0, 1, 10, 999, 1_000, 1_001)]
+    assert states == ["not begun", "less than 1% done", "1% done", "99% done", "complete", "complete"]
+
+
 # ---- the recorded runs ----------------------------------------------------------------------------------------------
 
 
@@ -351,7 +513,8 @@ def test_the_command_prints_a_diagnosis_and_writes_numbers_page_and_plot(
 
 def test_missing_images_are_reported_and_the_rest_is_diagnosed(tmp_path: Path, blobs: Tensor) -> None:
     printed = doctor(trained(tmp_path / "run", blobs))
-    assert "or the grids are missing" in printed.replace("\n", " ")
+    assert "unknown   sample stats, loss of mean image, loss of mean color, because the images of no such" in printed
+    assert "| samples' variety      |  unknown |" in printed
     assert "nothing looks broken" in printed
 
 

@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from dino.cli import app
+from scripts.site.reference import MEASUREMENTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -93,3 +94,10 @@ def test_the_gpu_script_runs_on_a_cpu(how: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "batches of 8: " in done.stdout
+
+
+def test_every_page_of_measurements_has_an_introduction_and_a_place_in_their_index() -> None:
+    pages = {path.stem for path in (ROOT / "docs" / "benchmarks").glob("*.md")} - {"index"}
+    assert pages == set(MEASUREMENTS)
+    index = (ROOT / "docs" / "benchmarks" / "index.md").read_text(encoding="utf-8")
+    assert not [page for page in pages if f"({page}.md)" not in index]

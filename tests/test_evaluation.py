@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms.functional import to_pil_image
 from typer.testing import CliRunner, Result
 
 from dino import cli, evaluation
 from dino.cli.output import in_one_line
 from dino.common.errors import DinoError
+from dino.common.grids import save_image
 from dino.data.loading import load_images
 from dino.denoiser import UNet
 from dino.evaluation import (
@@ -281,6 +284,25 @@ def test_noise_and_gray_squares_are_not_copies(parted: tuple[Tensor, Tensor, Ten
         assert memorization.memorization(images, training, held_out)["verdict"].startswith("not memorized")
 
 
+def test_memorization_is_not_judged_by_held_out_images_that_equal_each_other_or_training_images(
+    parted: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    training, held_out, fresh = parted
+    twins = held_out[:1].repeat(60, 1, 1, 1)
+    for samples, verdict in (fresh, "not memorized"), (nearly(to_unit(training[:40])), "memorized: most"):
+        measured = memorization.memorization(samples, training, torch.cat([held_out, twins]))
+        assert measured["verdict"].startswith(verdict)
+    for few, reason in (
+        (torch.cat([held_out[:3], held_out[:1], twins]), "2 of the 64 held-out images differ from all others"),
+        (training[:20], "most of the held-out images are equal to training images"),
+        (held_out[:3], "3 images are held out, and at least 4 are needed"),
+        (held_out[:0], "0 images are held out"),
+    ):
+        measured = memorization.memorization(fresh, training, few)
+        assert measured.pop("verdict").startswith(f"can't tell whether the images are memorized: {reason}")
+        assert set(measured.values()) == {None}
+
+
 def test_the_closest_pairs_come_first_and_partners_are_mirrored_where_that_is_closer(faces: Tensor) -> None:
     samples = to_unit(faces[:20]).clone()
     samples[7] = to_unit(faces[100]).flip(-1)
@@ -385,7 +407,7 @@ def test_a_network_that_generates_its_training_images_is_called_memorized(
     tmp_path: Path, few_patches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies = nearly(to_unit(load_images(SMALL, 16, part="training")))
-    monkeypatch.setattr(evaluate, "generate_batched", lambda model, n, **options: copies[:n])
+    monkeypatch.setattr(evaluate, "generate_as_saved", lambda model, metadata, n, **options: copies[:n])
     done = command(saved(tmp_path), "-n", "100")
     assert "verdict   memorized" in done.output
 
@@ -405,6 +427,50 @@ def test_there_is_no_verdict_on_memorization_where_it_can_not_be_known(
     output = command(saved(tmp_path, data=str(image_folder)), "-n", "8").output
     assert "verdict   can't tell" in output
     assert "at least 4 are needed" in output
+
+
+@pytest.mark.parametrize("image", [torch.rand(3, 16, 16, generator=seeded(0)), torch.zeros(3, 16, 16)])
+def test_the_distance_to_equal_images_is_unknown_and_the_report_says_so(
+    image: Tensor, tmp_path: Path, few_patches: None
+) -> None:
+    for k in range(8):
+        save_image(to_pil_image(image), tmp_path / "equal" / f"{k}.png")
+    done = command(saved(tmp_path, data=str(tmp_path / "equal")))
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
+    assert "distance  unknown, because the real images are equal to each other" in done.output
+    assert "at each noise level; unknown on held-out images, because no image is held out" in done.output
+    assert done.output.count("|  unknown |") == len(LEVELS) + 1
+    assert (report["distance"]["ratio"], report["distance"]["draws"], report["loss"]["held_out"]) == (None, None, None)
+    assert set(report["unknown"]) == {"loss.held_out", "distance", "memorization"}
+    assert " nan" not in done.output
+
+
+def test_losses_too_large_for_a_number_are_unknown(faces: Tensor, few_patches: None, denoiser_of: Any) -> None:
+    huge = nn.Sequential(denoiser_of(lambda noisy, level: noisy + 1e30), nn.Linear(1, 1))
+    huge.forward = lambda noisy, level: huge[0](noisy, level)  # type: ignore[method-assign]
+    report, _ = measure(huge, {}, RealImages(FACES, faces[:70], faces[70:80]), n=40, steps=Steps.of(2, "even", 1.0))
+    assert report["loss"]["training"] == [None] * len(LEVELS)
+    assert evaluate.rows(report)[-1] == ("mean", "unknown", "unknown")
+    assert (
+        "unknown on training images, because the network's predictions are too far off"
+        in (evaluate.facts(report)["loss"])
+    )
+    json.dumps(report, allow_nan=False)
+    with warnings.catch_warnings(action="error"):
+        evaluate.plot(report).canvas.draw()
+
+
+@pytest.mark.parametrize("option", ["--guidance", "--step-size"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_setting_that_would_make_every_image_nan_is_refused(option: str, value: str, tmp_path: Path) -> None:
+    done = command(saved(tmp_path), option, value)
+    assert done.exit_code == 2
+    assert f"Invalid value for '{option}'" in done.output
+
+
+def test_weights_saved_by_hand_do_not_claim_to_have_seen_no_images(tmp_path: Path, few_patches: None) -> None:
+    assert "trained on an unknown number of images" in command(saved(tmp_path), "-n", "64").output
 
 
 def test_what_can_not_be_evaluated_is_refused_in_one_line(tmp_path: Path, image_folder: Path) -> None:
@@ -452,7 +518,7 @@ def test_the_work_done_is_no_more_than_necessary(faces: Tensor, few_patches: Non
 def test_fid_without_its_library_or_weights_is_refused_in_one_line_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "generate_batched", lambda *_, **__: pytest.fail("the work has begun"))
+    monkeypatch.setattr(evaluate, "generate_as_saved", lambda *_, **__: pytest.fail("the work has begun"))
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     assert "uv pip install torchmetrics torch-fidelity" in refused(saved(tmp_path), "--fid")
 
@@ -495,6 +561,10 @@ def test_fid_and_kid_see_every_image_once_and_in_color(faces: Tensor, monkeypatc
     measured = fid.distances(metrics, to_unit(gray[:70]), gray)
     assert measured == pytest.approx({"fid": 9, "kid": 0.5, "kid_std": 0.1})
     assert metrics[1].subset_size == 50
+    few = fid.distances(fid.metrics(torch.device("cpu")), to_unit(gray[:20]), gray[:20])
+    assert few == pytest.approx({"fid": 9, "kid": 0.5, "kid_std": None})  # all subsets are the same
+    for values in shown.values():
+        del values[-2:]
     for real, expected in ((True, gray), (False, gray[:70])):
         seen = torch.cat(shown[real][::2])  # in turns for FID and for KID
         assert torch.equal(seen, to_unit(expected).expand(-1, 3, -1, -1))

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from dino.trainer import checkpoint, model_file, run_folder
 from dino.trainer.run import train
 from dino.trainer.tensor_file import STATE, WEIGHTS
 from dino.trainer.trainer import Trainer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="needs the forks, tmpfs, /proc and memory limits of Linux"
@@ -35,7 +36,6 @@ pytestmark = pytest.mark.skipif(
 
 ROOT = Path(__file__).parent.parent
 MUON = ("--optimizer", "muon")
-PATIENCE = 60  # seconds; as long as a child of the fork server lives
 
 
 class Child:
@@ -57,17 +57,11 @@ class Child:
     def wait(self) -> int:
         return self.server.request(wait=self.pid)
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-
     def wait_for_step(self, step: int) -> None:
-        self.wait_until(lambda: bool(self.announced) and self.announced[-1][0] >= step)
+        wait_until(lambda: bool(self.announced) and self.announced[-1][0] >= step)
 
     def wait_for_save(self) -> None:
-        self.wait_until(lambda: self.saved > 0)
+        wait_until(lambda: self.saved > 0)
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)  # dead or alive, the process keeps its id until `wait`
@@ -375,7 +369,7 @@ def test_a_run_folder_takes_one_trainer_at_a_time_and_is_free_when_that_trainer_
 ) -> None:
     first = server.begin(tmp_path / "run", at=10, hold=True)
     held = tmp_path / "held"
-    first.wait_until(held.exists)
+    wait_until(held.exists)
     before = {path: path.read_bytes() for path in first.folder.rglob("*.*") if path.is_file()}
     second = server.begin(first.folder, resume=True)
     assert f"another process is training in {first.folder}" in second.refusal()
@@ -393,7 +387,7 @@ def test_a_run_folder_takes_one_trainer_at_a_time_and_is_free_when_that_trainer_
 
 def test_a_trainer_is_not_disturbed_when_another_is_refused(server: ForkServer, tmp_path: Path, whole: Path) -> None:
     first = server.begin(tmp_path / "run", at=10, hold=True)
-    first.wait_until((tmp_path / "held").exists)
+    wait_until((tmp_path / "held").exists)
     assert "another process" in server.begin(first.folder, resume=True).refusal()
     (tmp_path / "held").unlink()
     assert first.wait() == 0, first.errors
@@ -411,7 +405,7 @@ def test_a_signal_at_a_random_moment_saves_exactly_the_step_that_was_reached(
     server: ForkServer, tmp_path: Path, number: signal.Signals, save_every: int, seed: int
 ) -> None:
     moments = random.Random(f"{seed} {number} {save_every}")
-    child = server.begin(tmp_path / "run", "--images", "16000", save_every=save_every)
+    child = server.begin(tmp_path / "run", "--images", "16000000", save_every=save_every)  # never ends by itself
     child.wait_for_step(moments.randint(1, 60))
     time.sleep(moments.uniform(0, 0.03))
     child.send(number)
@@ -432,7 +426,7 @@ def test_a_second_signal_while_stopping_ends_the_program_at_once_and_leaves_the_
     server: ForkServer, tmp_path: Path, whole: Path, number: signal.Signals
 ) -> None:
     child = server.begin(tmp_path / "run", at=10, slow_saves=True, stop=True, save_every=1000)
-    child.wait_until((tmp_path / "saving").exists)  # the save takes as long as the child may live
+    wait_until((tmp_path / "saving").exists)  # the save takes as long as the child may live
     child.send(number)
     assert child.wait() == 128 + number, child.errors
     assert child.announced[-1] == (10, 8)

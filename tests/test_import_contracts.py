@@ -1,8 +1,13 @@
 """The import contracts of pyproject.toml hold, and a planted violation breaks them."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -53,3 +58,33 @@ def test_a_planted_violation_breaks_its_contract(copy: Path, file: str, line: st
     assert done.returncode == 1, done.stdout
     broken = " ".join(done.stdout.partition("Broken contracts")[2].split())
     assert contract in broken, done.stdout
+
+
+# ---- libraries ------------------------------------------------------------------------------------------------------
+
+OPTIONAL = {"torchmetrics", "onnx", "onnxruntime"}  # for --fid and for `dino export`, which say how to install them
+
+
+def imported() -> Iterator[tuple[str, str]]:
+    """Yield the name of each module that dino and the lessons import from elsewhere, and the file that imports it."""
+    for path in (path for name in ("dino", "lessons", "solutions") for path in sorted((ROOT / name).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, str(path)) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module, str(path)
+
+
+def test_dino_and_the_lessons_import_only_libraries_that_are_declared() -> None:
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    declared = {re.split(r"[^\w.-]", line)[0] for line in lines}
+    ours = {"dino", *sys.stdlib_module_names, *OPTIONAL}
+    distributions = packages_distributions()
+    for module, path in imported():
+        top = module.partition(".")[0]
+        assert top in ours or set(distributions.get(top, ())) & declared, f"{path} imports {module}"
+
+
+def test_progress_bars_are_text_and_warn_in_no_notebook() -> None:
+    # tqdm.auto draws with ipywidgets in a notebook, and without them its import warns.
+    assert not [path for module, path in imported() if module.startswith("tqdm.")]

@@ -6,16 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from dino.course.curriculum import LESSONS, Course, find_lesson
+from dino.course.curriculum import LESSONS, N_EXERCISES, Course, find_lesson
 from dino.course.stubs import stub
 from tests.test_course import REPOSITORY, solved_but
+from tests.waiting import PATIENCE, wait_until
 
 NOISE = find_lesson("01")
 SWAPPED = solved_but(
@@ -46,7 +46,7 @@ def run(course: Course) -> Callable[..., subprocess.CompletedProcess[str]]:
             text=True,
             input=say,
             check=False,
-            timeout=240,
+            timeout=PATIENCE,
         )
 
     return run
@@ -69,7 +69,7 @@ def test_a_fresh_lesson_says_what_is_not_written_yet(course: Course, run) -> Non
     assert lines[0] == "lesson 01, mixing noise in: lessons/01/noise.py"
     assert done.stdout.count("not written yet") == 3
     assert lines[-2].strip().startswith("picture  runs/lessons/01.png")
-    assert lines[-1].strip() == "0 of 3 in lesson 01; 0 of 25 in all; next: 1.1 mix"
+    assert lines[-1].strip() == f"0 of 3 in lesson 01; 0 of {N_EXERCISES} in all; next: 1.1 mix"
     Image.open(course.root / "runs/lessons/01.png").load()
 
 
@@ -83,7 +83,7 @@ def test_a_wrong_answer_is_diagnosed_and_the_others_pass(course: Course, run) ->
     assert re.search(r"expected [\d.]+, got [\d.]+ \(image 0, channel \d, row \d, column \d\)", output)
     assert "dino hint 1.1" in output
     assert "1.2 sample_noise_levels passed" in output
-    assert "2 of 3 in lesson 01; 2 of 25 in all; next: 1.1 mix" in output
+    assert f"2 of 3 in lesson 01; 2 of {N_EXERCISES} in all; next: 1.1 mix" in output
     assert not re.search(r"Traceback|test session starts|FAILURES|assert|catalog|grader", output)
 
 
@@ -98,7 +98,7 @@ def test_a_solved_lesson_passes_and_points_on(course: Course, run) -> None:
     done = run("pytest", "lessons/01")
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("passed") == 3
-    assert "3 of 3 in lesson 01; 3 of 25 in all; next: 0.1 to_unit" in done.stdout
+    assert f"3 of 3 in lesson 01; 3 of {N_EXERCISES} in all; next: 0.1 to_unit" in done.stdout
 
 
 def test_an_error_is_reported_with_the_learners_own_line(course: Course, run) -> None:
@@ -153,6 +153,27 @@ def test_k_x_q_and_xdist_work_as_usual(course: Course, run) -> None:
     assert "No exercise was graded" in nothing.stdout
 
 
+def test_grading_needs_no_plug_in_of_pytest(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # as after `pip install -e .`, without the group test
+    done = run("pytest", "lessons/00", "--strict-config")
+    assert done.stderr == ""
+    assert "0.1 to_unit        not written yet" in done.stdout
+    mistyped = run("pytest", "lessons/00", "--no-such-option")
+    assert mistyped.returncode == 4
+    assert "unrecognized arguments: --no-such-option" in mistyped.stderr
+    assert "No exercise was graded" not in mistyped.stdout
+
+
+def test_a_mistake_in_pytests_own_settings_is_no_mistake_in_the_names_of_exercises(course: Course, run) -> None:
+    with (course.root / "pyproject.toml").open("a") as file:
+        file.write('[tool.pytest.ini_options]\nno_such_setting = 1\naddopts = "--strict-config"\n')
+    text = (course.root / "pyproject.toml").read_text()
+    (course.root / "pyproject.toml").write_text(text[text.rindex("[tool.pytest") :])
+    done = run("pytest", "lessons/00")
+    assert "no_such_setting" in done.stdout + done.stderr
+    assert "No exercise was graded" not in done.stdout
+
+
 def test_a_test_view_can_list_the_exercises(run) -> None:
     done = run("pytest", "--collect-only", "-q", "lessons")
     for lesson in LESSONS:
@@ -161,21 +182,33 @@ def test_a_test_view_can_list_the_exercises(run) -> None:
 
 
 def test_all_lessons_at_once_end_with_the_integration_check(course: Course, run) -> None:
-    solve(course, "00", "01", "02", "03", "04", "05")
+    solve(course, *(lesson.number for lesson in LESSONS))
     done = run("pytest", "lessons")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "integration  passed" in done.stdout
-    assert "25 of 25 in all; all done: now train on your own parts with dino train --mine" in done.stdout
+    everything = f"{N_EXERCISES} of {N_EXERCISES} in all"
+    assert f"{everything}; all done: now train on your own parts with dino train --mine" in done.stdout
+
+
+def test_who_stops_after_lesson_04_learns_that_the_model_is_complete(course: Course, run) -> None:
+    solve(course, "00", "01", "02", "03")
+    assert "your model is complete" not in run("dino", "progress").stdout
+    solve(course, "04")
+    output = run("pytest", "lessons/04").stdout
+    assert "in all; your model is complete: train it with dino train --mine; next: 5.1 loss_by_noise_level" in output
+    shown = run("dino", "progress").stdout.splitlines()
+    assert shown[-2].endswith("your model is complete: train it with dino train --mine")
+    assert shown[-1] == "next: 5.1 loss_by_noise_level"
 
 
 def test_a_verdict_counts_until_the_file_changes(course: Course, run) -> None:
     solve(course, "00", "01")
     run("pytest", "lessons/00")
-    assert "6 of 25 in all" in run("pytest", "lessons/01").stdout
+    assert f"6 of {N_EXERCISES} in all" in run("pytest", "lessons/01").stdout
     with course.lesson_file(find_lesson("00")).open("a") as file:
         file.write("# a thought\n")
     output = run("pytest", "lessons/01").stdout
-    assert "3 of 25 in all" in output
+    assert f"3 of {N_EXERCISES} in all" in output
     assert "lesson 00 has changed: pytest lessons/00" in output
 
 
@@ -190,9 +223,9 @@ def test_hints_come_one_by_one(run) -> None:
     assert "hint 3 of 3" in third
     assert fourth == third
     assert "dino solution 1.1" in third
-    wrong = run("dino", "hint", "7.7")
+    wrong = run("dino", "hint", "99.9")
     assert wrong.returncode == 1
-    assert "there is no exercise 7.7" in wrong.stderr
+    assert "there is no exercise 99.9" in wrong.stderr
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.number for lesson in LESSONS])
@@ -238,10 +271,10 @@ def test_progress_grades_what_has_changed(course: Course, run) -> None:
     course.lesson_file(NOISE).write_text(SWAPPED)
     output = run("dino", "progress").stdout
     assert "2 of 3" in output
-    assert "2 of 25 in all" in output
+    assert f"2 of {N_EXERCISES} in all" in output
     assert "the two are swapped" in " ".join(output.split())
     solve(course, "01")
-    assert "3 of 25 in all" in run("dino", "progress").stdout
+    assert f"3 of {N_EXERCISES} in all" in run("dino", "progress").stdout
 
 
 def test_watch_grades_again_when_the_file_is_saved(course: Course, tmp_path: Path) -> None:
@@ -255,25 +288,17 @@ def test_watch_grades_again_when_the_file_is_saved(course: Course, tmp_path: Pat
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_for(lambda: "watching lessons/01/noise.py" in log.read_text())
+            wait_until(lambda: "watching lessons/01/noise.py" in log.read_text(), process)
             assert "0 of 3 in lesson 01" in log.read_text()
-            time.sleep(0.5)
             solve(course, "01")
-            _wait_for(lambda: "3 of 3 in lesson 01" in log.read_text())
-            _wait_for(lambda: log.read_text().count("watching lessons/01/noise.py") >= 2)
+            wait_until(lambda: "3 of 3 in lesson 01" in log.read_text(), process)
+            wait_until(lambda: log.read_text().count("watching lessons/01/noise.py") >= 2, process)
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
     assert "stopped watching" in log.read_text()
     assert "Traceback" not in log.read_text()
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_training_on_own_parts_refuses_fills_in_and_ends_with_a_card(course: Course, run) -> None:
@@ -293,6 +318,7 @@ def test_training_on_own_parts_refuses_fills_in_and_ends_with_a_card(course: Cou
     assert len(re.findall(r"part\s+\d\d \w+\s+yours", done.stdout)) == 5
     card = re.search(r"card +what your own model draws: (\S+card\.png)", done.stdout)
     assert card
+    assert re.search(r"page +put it into a web page of your own: .*dino page \S+", done.stdout)
     Image.open(course.root / card.group(1)).load()
     alone = run("dino", "train", "--fill-in")
     assert alone.returncode == 1
@@ -309,7 +335,7 @@ def test_lesson_00_reports_a_broken_torch(course: Course, run, tmp_path: Path) -
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "can't be imported (no libtorch)" in done.stdout
@@ -320,7 +346,10 @@ def test_lesson_00_reports_a_broken_torch(course: Course, run, tmp_path: Path) -
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for child processes in /proc")
 def test_ctrl_c_ends_an_endless_loop_at_once_and_leaves_no_process(course: Course) -> None:
-    code = "def mix(clean, noise, noise_level):\n    while True:\n        pass"
+    running = course.root / "running"
+    code = (
+        f"def mix(clean, noise, noise_level):\n    open({str(running)!r}, 'w').close()\n    while True:\n        pass"
+    )
     course.lesson_file(NOISE).write_text(solved_but(NOISE, "mix", code))
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "lessons/01"],
@@ -331,15 +360,10 @@ def test_ctrl_c_ends_an_endless_loop_at_once_and_leaves_no_process(course: Cours
         text=True,
     )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    _wait_for(lambda: children.read_text().strip() != "")
+    wait_until(running.exists, process)
     worker = Path("/proc", children.read_text().split()[0])
-    _wait_for(lambda: _cpu_seconds(worker) > 6)  # it is long past importing torch, and in the loop
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=40)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert output.strip() == "stopped"
     assert not worker.exists()
-
-
-def _cpu_seconds(process: Path) -> float:
-    return sum(map(int, process.joinpath("stat").read_text().split()[13:15])) / os.sysconf("SC_CLK_TCK")

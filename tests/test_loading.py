@@ -4,6 +4,7 @@ All files are made here, at run time. Most hold one image, QUARTERS: four colors
 that is mirrored, turned, shifted or wrongly colored can't pass for the right one.
 """
 
+import errno
 import io
 import os
 import struct
@@ -26,11 +27,11 @@ from PIL import Image, ImageFile
 from torch import Tensor
 
 from dino.common.errors import DinoError, DinoWarning
-from dino.data import decoding, sources
+from dino.data import cache, decoding, sources
 from dino.data.cache import cache_folder
 from dino.data.embedded import SETS, embedded_images
-from dino.data.encoded_image import EncodedImage
-from dino.data.loading import load_images
+from dino.data.encoded_image import EncodedImage, Found
+from dino.data.loading import load_image, load_images, load_labeled_images
 from dino.images import center_square
 
 SIZE = 16
@@ -92,15 +93,30 @@ def write(path: Path, blob: bytes) -> Path:
 
 
 def load_one(folder: Path, name: str, blob: bytes, size: int = SIZE, channels: int = 3) -> np.ndarray:
-    """Load a folder with this one file, and return its image as (H, W, C) integers. Warnings are errors."""
+    """Load a folder with this one file, and return its image as (H, W, C) integers. Warnings are errors.
+
+    Those on other frames, an uneven shape or a small size are tested below.
+    """
     write(folder / name, blob)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "decoding 1 image lost (all frames|more than half of the area|the sharpness)")
         loaded = load_images(folder, size, channels=channels, cache=False)
     assert loaded.dtype == torch.uint8
     assert loaded.shape == (1, channels, size, size)
     assert loaded.is_contiguous()
     return loaded[0].permute(1, 2, 0).numpy().astype(int)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"
+
+
+def loaded_with(call: Callable[[], Tensor]) -> tuple[Tensor, list[str]]:
+    """Return the result of the call, and the texts of its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = call()
+    return result, [str(w.message) for w in caught]
 
 
 def one_warning(call: Callable[[], Tensor]) -> tuple[Tensor, str]:
@@ -410,6 +426,31 @@ def link_to(path: Path, target: Path) -> None:
         pytest.skip("this system makes no links")
 
 
+# What is in place of an image, and the reason that is given.
+IN_PLACE_OF_AN_IMAGE: dict[str, tuple[bytes, str]] = {
+    "a pointer": (POINTER, "a Git LFS pointer, fetch the file with: git lfs pull"),
+    "a web page": (b"\n<!DOCTYPE html><title>404</title>", "a web page, download the file itself"),
+    "a drawing": (b"<svg xmlns='x'></svg>", "an SVG drawing that can't be read, save it as a PNG"),
+    "an archive": (b"PK\x03\x04" + bytes(99), "a zip archive, unpack it"),
+    "a PDF": (b"%PDF-1.7", "a PDF, save its pages as image files"),
+    "a video": (b"\0\0\0\x18ftypisom" + bytes(99), "a video, save its frames as image files"),
+    "a network": (bytes(8) + b'{"__metadata__":{}}', "a safetensors file, not an image"),
+    "JPEG XL": (b"\xff\x0a" + bytes(99), "a JPEG XL image that can't be read, save it as a JPEG"),
+    "OpenEXR": (b"v/1\x01" + bytes(99), "an OpenEXR image that can't be read, save it with 8 bits a channel"),
+    "an unusual TIFF": (b"II*\0" + bytes(99), "a TIFF image that can't be read, save it with 8 bits a channel"),
+    "a damaged PNG": (b"\x89PNG\r\n\x1a\n" + bytes(9), "a PNG image that can't be read"),
+    "anything": (b"123", "not an image"),
+}
+
+
+@pytest.mark.parametrize("kind", IN_PLACE_OF_AN_IMAGE)
+def test_what_is_in_place_of_an_image_is_said(tmp_path: Path, kind: str) -> None:
+    blob, reason = IN_PLACE_OF_AN_IMAGE[kind]
+    path = write(tmp_path / "a.png", blob)
+    assert f"a.png ({reason}" in error_of(lambda: load_images(tmp_path, SIZE))
+    assert reason in error_of(lambda: load_image(path, SIZE))
+
+
 # ---- folders --------------------------------------------------------------------------------------------------------
 
 
@@ -438,7 +479,12 @@ def test_hidden_files_and_files_of_other_kinds_are_left_out(tmp_path: Path) -> N
     for name in ["paper.pdf", "clip.mpg", "clip.mp4", "table.h5", "images.zip", "png", "table.parquet"]:
         write(tmp_path / name, b"something else")
     (tmp_path / "folder.png").mkdir()
-    assert levels(load_images(tmp_path, 2)) == [7]
+    loaded, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert levels(loaded) == [7]
+    assert warning == (
+        "found 1 image and passed over 13 others: hidden .png files (3), files without an ending (2), "
+        ".csv files (1), .h5 files (1), .mp4 files (1), .mpg files (1), .pdf files (1), .txt files (1), others (2)"
+    )
 
 
 def test_a_folder_may_be_inside_a_hidden_folder(tmp_path: Path) -> None:
@@ -494,21 +540,75 @@ def test_a_single_image_is_an_error(tmp_path: Path) -> None:
     assert f"{path} is a single file" in error_of(lambda: load_images(path, 8))
 
 
+SINGLE: dict[str, tuple[bytes, str]] = {
+    "a.zip": (b"PK\x03\x04", "is a zip archive. Unpack it, and give the folder"),
+    "a.tar": (bytes(257) + b"ustar\x0000", "is a tar archive. Unpack it, and give the folder"),
+    "a.tar.gz": (b"\x1f\x8b\x08", "is a gzip archive. Unpack it, and give the folder"),
+    "a.7z": (b"7z\xbc\xaf\x27\x1c", "is a 7z archive. Unpack it, and give the folder"),
+    "a.rar": (b"Rar!\x1a\x07\x01\0", "is a RAR archive. Unpack it, and give the folder"),
+    "a.png": (POINTER, "is a Git LFS pointer. Fetch the file with: git lfs pull. Give a folder"),
+    "a": (b"PAR1", "is a Parquet file. Let its name end in .parquet. Give a folder"),
+    "model.safetensors": (bytes(8) + b'{"', "is a safetensors file. Give a folder"),
+    "a.csv": (b"a,b", "is a single file. Give a folder or a .parquet file"),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_single_file_is_an_error_that_says_what_it_is(tmp_path: Path, name: str) -> None:
+    blob, message = SINGLE[name]
+    path = write(tmp_path / name, blob)
+    assert f"{path} {message}" in error_of(lambda: load_images(path, 8))
+    assert f"{path} {message}" in error_of(lambda: sources.check(str(path)))
+
+
+POKEMON = "is the address of the data set huggan/pokemon of the Hugging Face hub. Give its name alone"
+ADDRESSES = {
+    "https://huggingface.co/datasets/huggan/pokemon": POKEMON,
+    "https://huggingface.co/datasets/huggan/pokemon/viewer/default/train?p=1": POKEMON,
+    "http://www.hf.co/datasets/huggan/pokemon#card": POKEMON,
+    "huggingface.co/datasets/huggan/pokemon/": POKEMON,
+    "hf://datasets/huggan/pokemon@main/data/train.parquet": POKEMON,
+    "datasets/huggan/pokemon": "there is no folder datasets/huggan/pokemon. If the data set huggan/pokemon of the Hugg",
+    "https://huggingface.co/datasets/mnist/viewer": "of the data set mnist of the Hugging Face hub",
+    "https://huggingface.co/google/ddpm-cat-256": "is the address of a model of the Hugging Face hub. Give the name of",
+    "https://huggingface.co/spaces/owner/name": "is the address of a program (a space) of the Hugging Face hub",
+    "https://huggingface.co/datasets": "is the address of a list of data sets of the Hugging Face hub",
+    "https://huggingface.co/": "is the address of the start page of the Hugging Face hub",
+    "https://example.com/cats.zip": "is an address on the web. Download the images from there, and give their folder",
+    "www.example.com": "is an address on the web. Download the images",
+    "s3://bucket/cats": "is an address on the web. Download the images",
+    "git@github.com:owner/name.git": "is the address of a repository. Clone it with git, and give its folder",
+    "file:///home/me/cats": "is an address. Give the path itself: /home/me/cats",
+}
+
+
+@pytest.mark.parametrize("source", ADDRESSES)
+def test_an_address_is_an_error_that_says_what_to_give_instead(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "hub_images", None)
+    for call in (lambda: load_images(source, 8), lambda: sources.check(source)):
+        with pytest.raises(DinoError) as caught:
+            call()
+        assert ADDRESSES[source] in str(caught.value)
+        assert "\n" not in str(caught.value)
+        if "data set huggan/pokemon" in str(caught.value):
+            assert caught.value.settings == {"data": "huggan/pokemon"}
+
+
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "notes.txt", b"words")
     assert f"there are no images in the folder {tmp_path}" in error_of(lambda: load_images(tmp_path, 8))
 
 
 def test_another_kind_of_file_needs_only_a_function_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def zip_images(path: Path) -> list[EncodedImage]:
+    def zip_images(path: Path) -> Found:
         with zipfile.ZipFile(path) as archive:
-            return [EncodedImage.from_bytes(name, archive.read(name)) for name in archive.namelist()]
+            return Found([EncodedImage.from_bytes(name, archive.read(name)) for name in archive.namelist()])
 
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for level in (1, 2):
             archive.writestr(f"{level}.png", plain(level))
-    assert error_of(lambda: load_images(path, 8)).endswith("a.zip is a single file. Give a folder or a .parquet file")
+    assert error_of(lambda: load_images(path, 8)).endswith("a.zip is a zip archive. Unpack it, and give the folder")
     monkeypatch.setitem(sources.FILES, ".zip", zip_images)
     assert levels(load_images(path, 2)) == [1, 2]
     assert levels(load_images(path.rename(tmp_path / "B.ZIP"), 2)) == [1, 2]
@@ -567,7 +667,6 @@ def test_the_column_of_images_is_found_behind_another_column_of_bytes(tmp_path: 
 def test_a_folder_of_parquet_files_gives_all_their_images(tmp_path: Path) -> None:
     table(tmp_path / "train-0.parquet", image=nested(plain(1), plain(2)))
     table(tmp_path / "kind=cat" / "0.parquet", image=[plain(0)])
-    write(tmp_path / "README.md", b"words")
     assert levels(load_images(tmp_path, 2)) == [0, 1, 2]
 
 
@@ -595,7 +694,7 @@ def test_a_parquet_file_without_rows_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_parquet_file_with_only_broken_images_is_an_error(tmp_path: Path) -> None:
-    path = table(tmp_path / "a.parquet", hash=[b"123", None])
+    path = table(tmp_path / "a.parquet", image=[half(encoded(noise()))] * 2)
     assert "none of the 2 images" in error_of(lambda: load_images(path, 2))
 
 
@@ -613,6 +712,364 @@ def test_a_parquet_file_with_a_damaged_middle_is_an_error_or_skips_the_damage(tm
     blob[4:60] = bytes(56)
     path.write_bytes(blob)
     assert str(path) in error_of(lambda: load_images(path, 2))
+
+
+COLUMNS_WITHOUT_IMAGES: dict[str, tuple[list[Any], str]] = {
+    "hashes": ([b"123", None], "the first cell of the column it is bytes of no known kind"),
+    "archives": ([b"PK\x03\x04123"], "the first cell of the column it is a zip archive"),
+    "paths": (nested(None, None), "the column it holds only the paths of files. Write the table again with the files'"),
+    "nothing": (pa.array([None, b""], pa.binary()), "the column it holds only empty cells"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS_WITHOUT_IMAGES)
+def test_a_parquet_file_whose_bytes_are_no_images_is_an_error_that_says_what_they_are(
+    tmp_path: Path, kind: str
+) -> None:
+    cells, message = COLUMNS_WITHOUT_IMAGES[kind]
+    path = table(tmp_path / "a.parquet", it=cells)
+    assert f"{path} has no column of images: {message}" in error_of(lambda: load_images(path, 2))
+
+
+@pytest.mark.parametrize("first", [[b"123", b"456"], nested(b"123", b"456"), nested(None, None)])
+def test_a_first_column_that_only_looks_like_images_is_not_used(tmp_path: Path, first: list[Any]) -> None:
+    path = table(tmp_path / "a.parquet", first=first, picture=[plain(1), plain(2)])
+    loaded, messages = loaded_with(lambda: load_images(path, 2))
+    assert levels(loaded) == [1, 2]
+    assert not messages
+
+
+def test_a_second_column_of_images_is_passed_over_and_named(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.parquet", picture=nested(plain(1), plain(2)), mask=nested(plain(3), plain(4)))
+    loaded, warning = one_warning(lambda: load_images(path, 2))
+    assert levels(loaded) == [1, 2]
+    assert warning == "found 2 images and passed over 2 others: images of the column mask (2)"
+
+
+NOT_PARQUET = {
+    "pointer": (POINTER, "is a Git LFS pointer, not a Parquet file. Fetch the file with: git lfs pull"),
+    "web page": (b"<!DOCTYPE html><title>404</title>", "is a web page, not a Parquet file. Download the file itself"),
+    "archive": (b"PK\x03\x04" + bytes(99), "is a zip archive, not a Parquet file. Unpack it"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_PARQUET)
+def test_another_file_named_like_parquet_is_an_error_that_says_what_it_is(tmp_path: Path, kind: str) -> None:
+    blob, message = NOT_PARQUET[kind]
+    path = write(tmp_path / "data" / "a.parquet", blob)
+    for source in (path, tmp_path):
+        assert f"{path} {message}" in error_of(lambda source=source: load_images(source, 2))  # type: ignore[misc]
+
+
+# ---- what a folder holds, and isn't loaded --------------------------------------------------------------------------
+
+
+def test_links_to_folders_are_followed_each_folder_once_and_in_circles_too(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "images", a__png=plain(1))
+    write(tmp_path / "elsewhere" / "b.png", plain(2))
+    write(folder / "sub" / "c.png", plain(3))
+    link_to(folder / "linked", tmp_path / "elsewhere")
+    link_to(folder / "circle", folder)
+    link_to(folder / "sub" / "up", folder)
+    link_to(folder / "sub" / "self", folder / "sub" / "self")
+    link_to(folder / "again", folder / "sub")
+    link_to(folder / "gone", tmp_path / "nowhere")
+    loaded, warning = one_warning(lambda: load_images(folder, 2))
+    assert levels(loaded) == [1, 2, 3]
+    assert warning == (
+        "found 3 images and passed over 5 others: links to folders that are loaded already (3), broken links (2)"
+    )
+
+
+def test_a_linked_folder_gives_its_words_by_its_own_name(tmp_path: Path) -> None:
+    for level, name in enumerate(("zebras/1.png", "zebras/2.png", "cats/3.png")):
+        write(tmp_path / name, plain(level))
+    link_to(tmp_path / "animals", tmp_path / "zebras")
+    with pytest.warns(DinoWarning, match="loaded already"):
+        assert load_labeled_images(tmp_path, 2).vocabulary == ("zebras",)
+
+
+def test_a_folder_that_cannot_be_opened_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.png", plain(1))
+    write(tmp_path / "locked" / "b.png", plain(2))
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Any:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    _, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert warning == "found 1 image and passed over 1 other: folders that can't be opened (1)"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", plain(1))
+    os.mkfifo(tmp_path / "b.png")
+    _, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert warning == "found 1 image and passed over 1 other: devices and pipes (1)"
+
+
+def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
+    for name in ("IMG_1", "IMG_2", "a.tar.gz", "data-00000-of-00001.arrow"):
+        write(tmp_path / name, b"something")
+    assert error_of(lambda: load_images(tmp_path, 2)).endswith(
+        "only files without an ending (2), .arrow files, which you need to save as Parquet files (1), "
+        ".gz archives, which you need to unpack (1)"
+    )
+
+
+def test_what_is_passed_over_is_counted_afresh_when_the_images_come_from_the_cache(
+    tmp_path: Path, no_decoder: Callable[[], None]
+) -> None:
+    write(tmp_path / "a.png", plain(1))
+    write(tmp_path / "b", plain(2))
+    first = one_warning(lambda: load_images(tmp_path, 2))[1]
+    no_decoder()
+    assert one_warning(lambda: load_images(tmp_path, 2))[1] == first
+    write(tmp_path / "c", plain(2))
+    assert "files without an ending (2)" in one_warning(lambda: load_images(tmp_path, 2))[1]
+
+
+def test_metadata_that_is_read_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", plain(1))
+    write(tmp_path / "metadata.jsonl", b'{"file_name": "a.png", "text": "a cat"}')
+    assert loaded_with(lambda: load_images(tmp_path, 2))[1] == []
+
+
+def test_of_image_files_and_parquet_files_those_with_more_images_are_loaded(tmp_path: Path) -> None:
+    write(tmp_path / "preview.png", plain(9))
+    table(tmp_path / "data" / "train.parquet", image=nested(plain(1), plain(2)))
+    table(tmp_path / "data" / "labels.parquet", label=[1, 2, 3])
+    write(tmp_path / "data" / "broken.parquet", b"PAR1")
+    loaded, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert levels(loaded) == [1, 2]
+    assert warning == (
+        "found 2 images and passed over 3 others: Parquet files without images (2), "
+        "image files beside the Parquet files (1)"
+    )
+    for name in ("a.png", "b.png"):
+        write(tmp_path / name, plain(5))
+    loaded, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert levels(loaded) == [5, 5, 9]
+    assert warning == (
+        "found 3 images and passed over 4 others: Parquet files without images (2), images in Parquet files (2)"
+    )
+
+
+def test_a_pointer_to_a_parquet_file_beside_image_files_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "preview.png", plain(9))
+    path = write(tmp_path / "data" / "train.parquet", POINTER)
+    assert f"{path} is a Git LFS pointer" in error_of(lambda: load_images(tmp_path, 2))
+
+
+def test_a_table_without_images_beside_others_is_passed_over(tmp_path: Path) -> None:
+    table(tmp_path / "a.parquet", image=[plain(1)])
+    table(tmp_path / "b.parquet", text=["x"])
+    loaded, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert levels(loaded) == [1]
+    assert warning == "found 1 image and passed over 1 other: Parquet files without images (1)"
+
+
+# ---- splits of a folder ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["folders", "folders in a folder", "words first", "Parquet files", "folders of Parquet files"])
+def with_splits(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with the level 1 for training, 2 for validation and 3 for testing."""
+    for level, split in enumerate(("train", "val", "test"), start=1):
+        if request.param == "Parquet files":
+            table(tmp_path / "data" / f"{split}-00000-of-00001.parquet", image=nested(plain(level)))
+        elif request.param == "folders of Parquet files":
+            table(tmp_path / "default" / split / "0000.parquet", image=nested(plain(level)))
+        else:
+            places = {"folders": split, "folders in a folder": f"images/{split}/cats", "words first": f"cats/{split}"}
+            write(tmp_path / places[request.param] / "1.png", plain(level))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [("train", [1]), ("val", [2]), ("validation", [2]), ("Test", [3]), ("train+test", [1, 3]), ("all", [1, 2, 3])],
+)
+def test_a_split_of_a_folder_is_loaded_and_the_others_are_counted(
+    with_splits: Path, split: str, expected: list[int]
+) -> None:
+    loaded, messages = loaded_with(lambda: load_images(with_splits, 2, split=split))
+    assert sorted(levels(loaded)) == expected
+    assert len(messages) == (len(expected) < 3)
+    for level, name in enumerate(("train", "validation", "test"), start=1):
+        assert (f"of the split {name} (1)" in "".join(messages)) == (level not in expected)
+
+
+def test_a_missing_split_of_a_folder_is_an_error_that_names_the_others(with_splits: Path) -> None:
+    for split in ("extra", "train[:1]", "train+extra", ""):
+        with pytest.raises(DinoError, match="only test, train, validation") as caught:
+            load_images(with_splits, 2, split=split)
+        assert caught.value.settings == {"split": "train"}
+
+
+def test_images_outside_of_the_splits_are_counted(tmp_path: Path) -> None:
+    for level, name in enumerate(("train/a.png", "train/b.png", "test/c.png", "preview.png")):
+        write(tmp_path / name, plain(level))
+    loaded, warning = one_warning(lambda: load_images(tmp_path, 2))
+    assert levels(loaded) == [0, 1]
+    assert "images of the split test (1), images outside of the splits (1)" in warning
+
+
+@pytest.mark.parametrize("names", [("train", "bus", "car"), ("train",), ("test",), ("valid", "test")])
+def test_folders_that_could_be_kinds_of_things_are_no_splits(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for level, name in enumerate(names):
+        write(tmp_path / name / "1.png", plain(level))
+    write(tmp_path / names[0] / "2.png", plain(9))
+    write(tmp_path / names[0] / "3.png", plain(9))
+    loaded, messages = loaded_with(lambda: load_images(tmp_path, 2))
+    assert len(loaded) == len(names) + 2
+    assert not messages
+
+
+def test_two_folders_among_many_are_no_splits(tmp_path: Path) -> None:
+    for level, name in enumerate(("2019/training/a.png", "2019/test/b.png", "2020/c.png", "d.png")):
+        write(tmp_path / name, plain(level))
+    assert sorted(levels(load_images(tmp_path, 2))) == [0, 1, 2, 3]
+
+
+def test_a_split_that_is_asked_for_may_be_the_only_one(tmp_path: Path) -> None:
+    write(tmp_path / "val" / "1.png", plain(1))
+    assert loaded_with(lambda: load_images(tmp_path, 2, split="validation"))[1] == []
+
+
+def test_a_split_of_a_source_without_splits_is_ignored_aloud(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", plain(1))
+    path = table(tmp_path / "parquet" / "a.parquet", image=[plain(1)])
+    for source in (path, "emoji:face-hat"):
+        _, warning = one_warning(lambda source=source: load_images(source, 2, split="test"))  # type: ignore[misc]
+        assert warning == f"{source} has no splits, so all of it is used and not only the split test"
+
+
+# ---- what decoding takes from an image ------------------------------------------------------------------------------
+
+RAMP = np.linspace(0, 1, 32 * 32).reshape(32, 32)
+
+
+def tiff(values: np.ndarray, kind: str) -> bytes:
+    return encoded(values.astype(kind), "TIFF")
+
+
+def tiff_of_12_bits(values: np.ndarray) -> bytes:
+    """Return a gray TIFF with 12 bits a pixel, which Pillow reads but doesn't write."""
+    height, width = values.shape
+    pairs = values.astype(int).reshape(-1, 2)
+    data = b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in pairs.tolist())
+    tags = {256: width, 257: height, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def with_alpha(alpha: np.ndarray, color: int) -> bytes:
+    return encoded(np.dstack([np.full((32, 32, 3), color), alpha]).astype(np.uint8))
+
+
+def outliers() -> np.ndarray:
+    values = RAMP.copy()
+    values[0, :5] = [np.inf, -np.inf, np.nan, -0.1, 0]
+    return values
+
+
+SCALE = "scale the values to 0 to 255 first"
+OUTSIDE, DARK = "the values outside of the range that fits of 1 (a:", "most levels of brightness of 1 (a:"
+LOST: dict[str, tuple[Callable[[], bytes], str]] = {
+    "floats to 4095": (lambda: tiff(RAMP * 4095, "f4"), f"{OUTSIDE} 0 to 4,095, where 0 to 255 fits; {SCALE})"),
+    "floats from -1": (lambda: tiff(RAMP * 2 - 1, "f4"), f"{OUTSIDE} -1 to 1, where 0 to 1 fits; {SCALE})"),
+    "floats over 1": (lambda: tiff(RAMP * 1.02, "f4"), f"{DARK} 0 to 1.02 of 255 became 2 levels; {SCALE})"),
+    "no numbers": (lambda: tiff(RAMP * np.nan, "f4"), f"{OUTSIDE} 100% of the values are not finite; {SCALE})"),
+    "32 bits, too large": (lambda: tiff(RAMP * 1e6, "i4"), f"{OUTSIDE} 0 to 1e+06, where 0 to 65,535 fits; {SCALE})"),
+    "32 bits, negative": (lambda: tiff(RAMP * 999 - 500, "i4"), f"{OUTSIDE} -500 to 499, where 0 to 65,535"),
+    "32 bits, small": (lambda: tiff(RAMP * 255, "i4"), f"{DARK} 0 to 255 of 65,535 became 2 levels; {SCALE})"),
+    "16 bits, 12 used": (
+        lambda: encoded((RAMP * 4095).astype("u2")), f"{DARK} 0 to 4,095 of 65,535 became 17 levels; {SCALE})"
+    ),
+    "big end first": (lambda: tiff(RAMP * 4095, ">u2"), f"{DARK} 0 to 4,095 of 65,535 became 17 levels"),
+    "16-bit RGB, 12 used": (
+        lambda: deep_png(np.dstack([RAMP[:16, :16] * 8000] * 3).astype(int), 2), f"{DARK} 0 to "
+    ),
+    "transparent": (
+        lambda: with_alpha(RAMP * 0, 9),
+        "everything but the white background of 1 (a: fully transparent; put the drawing on another color first)",
+    ),
+    "white icon": (lambda: with_alpha(RAMP * 255, 255), "white background of 1 (a: white on transparent;"),
+    "panorama": (
+        lambda: encoded(np.zeros((20, 900), np.uint8)), "more than half of the area of 1 (a: 900 x 20; crop to a square"
+    ),
+    "screenshot": (lambda: encoded(np.zeros((390, 180), np.uint8)), "more than half of the area of 1 (a: 180 x 390"),
+    "icon": (lambda: encoded(np.zeros((7, 9), np.uint8)), "the sharpness of 1 (a: 9 x 7; choose a smaller size)"),
+    "GIF": (lambda: animated("GIF"), "all frames or pages but the first of 1 (a: 3 of them; save each as a file)"),
+    "WebP": (lambda: animated("WEBP"), "all frames or pages but the first of 1 (a: 3 of them"),
+    "PNG": (lambda: animated("PNG"), "all frames or pages but the first of 1 (a: 3 of them"),
+    "TIFF": (lambda: animated("TIFF"), "all frames or pages but the first of 1 (a: 3 of them"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_much_that_is_lost_of_an_image_is_reported_with_numbers_and_from_the_cache_too(
+    tmp_path: Path, kind: str, no_decoder: Callable[[], None]
+) -> None:
+    make, message = LOST[kind]
+    path = write(tmp_path / "images" / "a.png", make())
+    _, warning = one_warning(lambda: load_images(path.parent, SIZE))
+    assert warning.startswith("decoding 1 image lost ")
+    assert message.replace("(a:", "(a.png:") in warning
+    one, alone = one_warning(lambda: load_image(path, SIZE))
+    assert alone == warning
+    assert one.shape == (3, SIZE, SIZE)
+    no_decoder()
+    assert one_warning(lambda: load_images(path.parent, SIZE))[1] == warning
+
+
+KEPT = {
+    "all 16 bits": lambda: encoded((RAMP * 65535).astype("u2")),
+    "all 12 bits": lambda: tiff_of_12_bits(RAMP * 4095),
+    "floats with a few outliers": lambda: tiff(outliers(), "f4"),
+    "black": lambda: tiff(RAMP * 0, "f4"),
+    "black and white in 32 bits": lambda: tiff(RAMP.round() * 65535, "i4"),
+    "16-bit RGB": lambda: deep_png(np.dstack([RAMP[:16, :16] * 65535] * 3).astype(int), 2),
+    "black 16-bit RGB": lambda: deep_png(np.zeros((16, 16, 3), int), 2),
+    "opaque white with alpha": lambda: with_alpha(RAMP * 0 + 255, 255),
+    "black on transparent": lambda: with_alpha(RAMP * 255, 0),
+    "twice as wide": lambda: encoded(np.zeros((20, 40), np.uint8)),
+    "half the size": lambda: encoded(np.zeros((8, 8), np.uint8)),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_nothing_is_reported_of_an_image_that_keeps_most(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "a.png", KEPT[kind]())
+    assert loaded_with(lambda: load_images(tmp_path, SIZE))[1] == []
+
+
+@pytest.mark.parametrize("kind", ["all 12 bits", "floats with a few outliers"])
+def test_values_fill_the_range_whatever_their_type(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "a.png", KEPT[kind]())
+    pixels = load_images(tmp_path, 32)[0, 0].float()
+    assert (pixels[1:] - torch.from_numpy(RAMP[1:] * 255)).abs().max() < 1
+
+
+def test_what_many_images_lose_is_one_line_with_counts_and_two_examples_of_each_kind(tmp_path: Path) -> None:
+    for i in range(4):
+        write(tmp_path / f"{i}.gif", animated("GIF"))
+    write(tmp_path / "a.png", encoded(np.zeros((40, 100), np.uint8)))
+    write(tmp_path / "b.png", encoded(QUARTERS))
+    _, warning = one_warning(lambda: load_images(tmp_path, SIZE))
+    assert warning == (
+        "decoding 6 images lost all frames or pages but the first of 4 (0.gif: 3 of them; 1.gif: 3 of them; ...; save "
+        "each as a file), and more than half of the area of 1 (a.png: 100 x 40; crop to a square yourself)"
+    )
+
+
+def test_the_embedded_images_lose_nothing() -> None:
+    assert loaded_with(lambda: load_images("emoji:faces", 64))[1] == []
 
 
 # ---- the cache ------------------------------------------------------------------------------------------------------
@@ -734,7 +1191,7 @@ def test_a_skipped_file_is_reported_by_its_present_name(folder: Path) -> None:
         lambda blob: b"\xff" * len(blob),
         lambda blob: blob + b"more",
         lambda blob: safetensors.torch.save({"others": torch.zeros(2)}),
-        lambda blob: safetensors.torch.save({"images": torch.zeros(2)}, {"skipped": "no json"}),
+        lambda blob: safetensors.torch.save({"images": torch.zeros(2)}, {"skipped, losses": "no json"}),
     ],
     ids=["empty", "5 bytes", "half", "one byte short", "zeros", "ones", "longer", "other tensors", "other metadata"],
 )
@@ -762,13 +1219,13 @@ def test_a_cache_that_cannot_be_written_only_warns(
 
 def test_a_full_disk_only_warns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise safetensors.SafetensorError("I/O error: No space left on device (os error 28)")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     (folder / "c.png").unlink()
-    monkeypatch.setattr(safetensors.torch, "save_file", fail)
+    monkeypatch.setattr(cache._Unfinished, "_end_part", fail)
     loaded, warning = one_warning(lambda: load_images(folder, 2))
     assert levels(loaded) == [1, 2]
-    assert "No space left on device" in warning
+    assert "not cached: the disk is full" in warning
     assert not list(cache_folder().iterdir())
 
 
@@ -857,7 +1314,7 @@ def test_the_same_images_are_held_out_at_any_size_among_any_others_and_from_the_
 
     first = held_out(8)
     assert 0 < len(first) < 20
-    assert held_out(8) == held_out(8, cache=False) == held_out(24) == first
+    assert held_out(8) == held_out(8, cache=False) == held_out(16) == first
     for x in range(30):
         (tmp_path / f"{x:02d}.png").rename(tmp_path / f"moved-{x}.png")
     for x in range(30, 60):

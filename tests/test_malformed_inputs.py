@@ -121,10 +121,16 @@ def with_header(header: Any, numbers: bytes = b"", length: int | None = None) ->
 
 
 def forge(path: Path, spoil: Spoil) -> None:
-    """Write a file again with other tensors or metadata, and a fingerprint that is right for them."""
+    """Write a file again with other tensors or metadata, and a fingerprint that is right for them.
+
+    Unlike dino, a forger also writes NaN, which is no JSON.
+    """
     tensors, metadata = tensor_file.read(path, KINDS[path.name])
     spoil(tensors, metadata)
-    tensor_file.write(path, KINDS[path.name], tensors, metadata)
+    dumps = json.dumps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json, "dumps", lambda value, **options: dumps(value, **options | {"allow_nan": True}))
+        tensor_file.write(path, KINDS[path.name], tensors, metadata)
 
 
 # ---- files of other kinds -------------------------------------------------------------------------------------------
@@ -154,6 +160,9 @@ def test_a_file_of_another_kind_is_refused_by_its_kind(file: Path, run: Path) ->
         (b"<!DOCTYPE html>\n<html><title>404\x1b[2J</title></html>\n" * 99, "is a web page"),
         (b"\n\n  <html>Sign in</html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "is a Git LFS pointer"),
+        (b"PK\x03\x04" + bytes(300), "is a zip archive, not weights. Unpack it"),
+        (b"7z\xbc\xaf\x27\x1c", "is a 7z archive, not weights. Unpack it"),
+        (b"\x89PNG\r\n\x1a\n", "is a PNG image, not weights. Give a run folder or a weights file"),
         (b'{"error": "Repository not found\\u001b[2J"}', "is not a safetensors file"),
         (ESCAPE.encode() * 99, "is not a safetensors file"),
         (bytes(10_000), "is not a safetensors file"),
@@ -388,6 +397,18 @@ def test_a_report_on_a_file_cannot_control_the_terminal(run: Path, tmp_path: Pat
     assert all(line.isprintable() and len(line) < 400 for line in report.splitlines())
 
 
+def test_an_address_instead_of_a_path_is_refused_in_one_line(say: Callable[..., Any]) -> None:
+    for words, expected in (
+        (("train", "--data", "https://huggingface.co/datasets/huggan/pokemon"), "alone. Try --data huggan/pokemon.\n"),
+        (("train", "--data", "https://example.com/cats"), "Download the images from there, and give their folder.\n"),
+        (("sample", "https://huggingface.co/a/b/resolve/main/model.safetensors"), "give the path of their file.\n"),
+        (("info", "hf://owner/name"), "is not the name of a model of the hub. Write hf:USER/NAME"),
+    ):
+        status, report, errors = say(*words)
+        assert (status, report, errors.count("\n")) == (1, "", 1), errors
+        assert expected in errors
+
+
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 GOOD, SECRET = (1, 2, 3), (200, 10, 20)  # the colors of images that may and may not be loaded
@@ -421,7 +442,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 NAMES = [
-    "../../x", "../../../../../../x", "/etc/passwd", "/etc/passwd/x", "/dev/null", "~/x", "~/../x", "~nobody-here/x",
+    "../../x", "../../../../../../no-such-source", "/etc/passwd", "/etc/passwd/x", "/dev/null", "~/x", "~/../x",
+    "~nobody-here/x",
     "emoji:../../../x", f"emoji:{ESCAPE}", "emoji:" + "x" * 10**5, "emojis/../../x", f"../{ESCAPE}", ESCAPE,
     "owner/..", "../owner", "owner\\..\\x", "owner/..x", "-x/../y", "\0", "owner/\0", f"owner/{ESCAPE}", "\ud800",
     "x" * 300, "owner/" + "x" * 10**5, "owner/name", "owner/name\n", "file:///etc/passwd", "hf://datasets/x/y", "a b",

@@ -1,7 +1,9 @@
 """Plots: the loss curve, and labeled rows of images."""
 
+import warnings
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 
@@ -17,6 +19,20 @@ def test_the_loss_curve_shows_every_row_of_the_log(tmp_path: Path) -> None:
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert min(image.size) > 300
+
+
+@pytest.mark.parametrize("losses", [[], [""], ["nan", "inf"], ["0.00000000", "0.00000000"], ["0.1", "", "0.2"]])
+def test_the_loss_curve_of_any_log_is_drawn_without_a_warning_and_says_if_no_loss_is_known(
+    losses: list[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    rows = [f"{k},{k},{loss},5" for k, loss in enumerate(losses, start=1)]
+    log.write_text("\n".join(["step,images,loss,images_per_second", *rows, ""]))
+    figure = plots.loss_curve(log)
+    with warnings.catch_warnings(action="error"):
+        figure.canvas.draw()
+    is_known = any(loss.startswith("0.") for loss in losses)
+    assert [text.get_text() for text in figure.axes[0].texts] == ([] if is_known else ["no loss is known yet"])
 
 
 def test_labeled_rows_show_each_image_in_its_place_and_do_not_change_the_global_style() -> None:

@@ -74,7 +74,9 @@ print((time.process_time() - start) / torch_only, *{"torchvision", "datasets", "
 
 @pytest.mark.slow
 def test_the_example_of_the_readme_runs_in_at_most_six_lines(tmp_path: Path) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     example = next((block for block in blocks if "import dino" in block), None)
     assert example, "README.md has no Python block with `import dino`"
     assert len([line for line in example.splitlines() if line.strip()]) <= 6

@@ -12,10 +12,13 @@ from typer.testing import CliRunner, Result
 from dino import steering
 from dino.cli import options as cli_options
 from dino.cli.main import app
-from dino.cli.sample import _wishes
+from dino.cli.sample import GREETING, _requests, _wishes
 from dino.common.grids import GAP
+from dino.data.sources import find_images
+from dino.data.words import choose_vocabulary
 from dino.trainer.config import Config
 from dino.trainer.model_file import save_model
+from dino.trainer.presets import PRESETS
 
 VOCABULARY = ("stegosaurus", "triceratops", "green", "blue", "hat")
 CONFIG: dict[str, Any] = {"channels": 3, "widths": [4, 4], "depths": [1, 1], "size": 16, "vocabulary": VOCABULARY}
@@ -107,6 +110,27 @@ def test_false_word_sets_are_refused(word_sets: Any, tmp_path: Path) -> None:
     metadata = {"config": CONFIG, "word_sets": word_sets}
     save_model(tmp_path / "tiny.safetensors", Config.from_dict(CONFIG).new_network(), metadata)
     assert "its word sets don't fit its vocabulary" in refusal(sample(tmp_path / "tiny.safetensors", "--ask", "hat"))
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "greeted"),
+    [
+        ("stegosaurus green hat", ["green stegosaurus"]),
+        ("stegosaurus tyrannosaurus green red hat", ["green stegosaurus", "red tyrannosaurus"]),
+        ("cat green", []),
+        ("", []),
+    ],
+)
+def test_by_default_a_model_is_asked_only_for_what_it_knows(vocabulary: str, greeted: list[str]) -> None:
+    metadata = {"config": CONFIG | {"vocabulary": vocabulary.split()}}
+    assert _requests(None, metadata, is_free=True) == greeted
+    assert _requests(None, metadata, is_free=False) == []
+
+
+def test_the_preset_quick_knows_all_that_it_is_asked_for_by_default() -> None:
+    images = find_images(PRESETS["quick"].data, "train")
+    words = choose_vocabulary(images, PRESETS["quick"].max_words)
+    assert _requests(None, {"config": CONFIG | {"vocabulary": words}}, is_free=True) == list(GREETING)
 
 
 def test_unknown_words_warn_and_no_known_word_is_refused(weights: Path) -> None:

@@ -1,14 +1,11 @@
 """The site: built as CI builds it, then visited in a real browser, from a server and from a folder of files."""
 
-import functools
-import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +23,28 @@ import nbformat  # noqa: E402
 from mkdocs.exceptions import PluginError  # noqa: E402
 
 import dino  # noqa: E402
-from dino.course.curriculum import LESSONS  # noqa: E402
-from scripts.site import cache, hook, notebooks, pages, reference, running  # noqa: E402
+from dino.course.curriculum import LESSONS, Lesson  # noqa: E402
+from scripts.benchmarks.gallery import ENTRIES  # noqa: E402
+from scripts.site import (  # noqa: E402
+    cache,
+    course_map,
+    diagrams,
+    download,
+    gallery,
+    hook,
+    notebooks,
+    pages,
+    reference,
+    running,
+    terms,
+)
 from scripts.site.address import Address  # noqa: E402
-from scripts.site.lessons import PageMacros, narrow, stub_of  # noqa: E402
+from scripts.site.lessons import PageMacros, shortened, stub_of  # noqa: E402
 from scripts.site.links import module_pages, resolve_links  # noqa: E402
 from scripts.site.macros import expand  # noqa: E402
 from scripts.site.paths import SiteError  # noqa: E402
+
+from .browsing import served  # noqa: E402
 
 pytestmark = pytest.mark.timeout(1800)  # the first build runs every lesson
 
@@ -72,7 +84,9 @@ class Html(HTMLParser):
             self.links.append(found["href"])
         elif tag == "link" and found.get("rel") in ("stylesheet", "icon"):
             self.files.append(found["href"])
-        elif tag in ("img", "script", "source") and "src" in found:
+        elif tag == "source" and "srcset" in found:
+            self.files.append(found["srcset"])
+        elif tag in ("img", "script") and "src" in found:
             self.files += [found["src"], *([found["data-still"]] if "data-still" in found else [])]
 
 
@@ -153,41 +167,11 @@ def test_every_image_has_a_description(site: Path) -> None:
 
 # ---- in a browser ---------------------------------------------------------------------------------------------------
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-dev-shm-usage",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium, and in CI there must be: apt-get install chromium")
-        pytest.skip("there is no Chromium to look at the site with: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files without logging."""
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with served(site) as started:
+        yield started
 
 
 class Visitor:
@@ -248,6 +232,24 @@ def test_every_page_loads_without_a_problem_and_requests_nothing_from_other_serv
     assert n_formulas > 0 or not WRITTEN
 
 
+def test_the_playground_draws_with_each_pretrained_model_and_the_readers_own(
+    browser: Any, site: Path, address: str, tmp_path: Path
+) -> None:
+    """The engine and a model together weigh less than four megabytes, and are loaded after the text."""
+    for home in (address, f"{site.as_uri()}/"):
+        visitor = Visitor(browser, home)
+        page = visitor.go("playground.html")
+        page.wait_for_function("document.querySelector('.status').textContent.startsWith('Drawn')")
+        page.wait_for_function("document.querySelector('.model').textContent.includes('The model pretrained-32')")
+        own = shutil.copy(ROOT / "dino" / "data" / "pretrained-32.safetensors", tmp_path / "mine.safetensors")
+        page.set_input_files(".file input", own)
+        page.wait_for_function("document.querySelector('.model').textContent.includes('The model mine')")
+        assert not visitor.problems, "\n".join(visitor.problems)
+        visitor.close()
+    loaded = [site / "javascripts" / "dino.js", *(site / "javascripts" / "models").glob("*.js")]
+    assert loaded[0].stat().st_size + max(path.stat().st_size for path in loaded[1:]) < 4e6
+
+
 def test_the_site_works_from_a_folder_of_files(browser: Any, site: Path, html: dict[str, Html]) -> None:
     visitor = Visitor(browser, f"{site.as_uri()}/")
     chosen = [
@@ -265,9 +267,11 @@ def test_the_site_works_from_a_folder_of_files(browser: Any, site: Path, html: d
 
 def _found(page: Any, words: str) -> list[str]:
     """The addresses of the search results for some words."""
-    page.locator("[data-md-component='search-query']").click()
-    page.keyboard.type(words)
-    page.wait_for_selector(".md-search-result__item a", timeout=15_000)
+    typed = page.locator("[data-md-component='search-query']")
+    typed.click()
+    typed.fill(words)  # at once, so that no part of it is searched for
+    typed.press("End")  # the search listens to keys
+    page.wait_for_selector(".md-search-result__item a", timeout=120_000)
     links = page.locator(".md-search-result__item a")
     return [links.nth(n).get_attribute("href") for n in range(links.count())]
 
@@ -276,6 +280,50 @@ def test_the_search_finds_noise_level(visitor: Visitor) -> None:
     found = _found(visitor.go("index.html"), "noise level")
     assert any("noise" in link for link in found), found
     assert not visitor.problems, "\n".join(visitor.problems)
+
+
+SEARCHED = {  # words that readers type, each with a page that must be among the first results
+    "memorized": "guides/evaluation.html",
+    "glossary": "glossary.html",
+    "faq": "faq.html",
+    "std": "glossary.html",
+    "ema": "glossary.html",
+    "epsilon": "elsewhere.html",
+    "CUDA out of memory": "faq.html",
+    "no tests ran": "faq.html",
+    "gray samples": "faq.html",
+    "loss is nan": "faq.html",
+    "timestep": "glossary.html",
+    "sigma": "elsewhere.html",
+    "classifier-free guidance": "glossary.html",
+    "inpainting": "glossary.html",
+    "img2img": "glossary.html",
+    "DDIM": "elsewhere.html",
+    "VAE": "stable-diffusion.html",
+    "cheat sheet": "cheat-sheet.html",
+}
+
+
+def test_the_search_finds_what_readers_type(visitor: Visitor) -> None:
+    wrong = {}
+    for words, wanted in SEARCHED.items():
+        found = _found(visitor.go("about.html"), words)  # a new page each time, without the results of other words
+        first = list(dict.fromkeys(urlsplit(link).path.removeprefix("/") for link in found))[:5]
+        if wanted not in first:
+            wrong[words] = first
+    assert not wrong
+
+
+def test_the_cheat_sheet_prints_on_one_page(visitor: Visitor) -> None:
+    page = visitor.go("cheat-sheet.html")
+    for paper in ("A4", "Letter"):
+        assert len(re.findall(rb"/Type */Page\b", page.pdf(format=paper))) == 1
+
+
+def test_a_term_shows_its_definition_to_the_keyboard_too(visitor: Visitor) -> None:
+    page = visitor.go("stable-diffusion.html")
+    page.locator("a.term", has_text="sampler").focus()
+    page.locator(".md-tooltip2", has_text="The algorithm that turns pure noise into a picture").wait_for()
 
 
 WITH_AN_ADDRESS = """
@@ -353,11 +401,30 @@ def test_hints_can_be_opened_with_the_keyboard_alone(visitor: Visitor, html: dic
 
 @pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
 def test_the_animation_stands_still_if_the_system_asks_for_less_motion(visitor: Visitor) -> None:
+    visitor.page.route("**/elements.js", lambda route: route.abort())  # the live row would take its place
     page = visitor.go("index.html")
     animation, button = page.locator(".animation img"), page.locator(".animation button")
     assert "still" in animation.get_attribute("src")
     button.click()
     assert "still" not in animation.get_attribute("src")
+
+
+@pytest.mark.parametrize(
+    "visitor",
+    [{"viewport": {"width": 1280, "height": 800}}, {"viewport": {"width": 360, "height": 740}}],
+    indirect=True,
+    ids=["laptop", "phone"],
+)
+def test_the_first_screen_has_the_sentence_the_button_the_row_and_its_text_box(visitor: Visitor) -> None:
+    page = visitor.go("index.html")
+    height = page.viewport_size["height"]
+    page.wait_for_selector("dino-live-row .fresh", timeout=120_000)  # the network has loaded
+    for part in (".lead", ".begin .md-button", ".begin ul", "dino-live-row .fresh", "dino-live-row .ask"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= height, part
+    page.get_by_role("link", name="Start lesson 00").click()
+    assert page.url.endswith("lessons/00-images.html")
+    assert not visitor.problems, "\n".join(visitor.problems)
 
 
 @pytest.mark.parametrize(
@@ -396,6 +463,79 @@ jupyter:
 
 # A page
 """
+
+
+def test_the_first_use_of_a_term_leads_to_the_glossary() -> None:
+    text = "<h2>Samplers</h2><p><code>sampler</code> <a href='#'>sampler</a> Samplers, a sampler, a <b>U-Net</b></p>"
+    marked = terms.mark_terms(text, "guides/a.md")
+    links = re.findall(r'<a class="term" href="([^"]*)" title="([^"]*)">(.*?)</a>', marked)
+    assert [(link, words) for link, _, words in links] == [
+        ("../glossary.html#sampler", "Samplers"), ("../glossary.html#u-net", "U-Net"),
+    ]  # fmt: skip
+    assert links[0][1].startswith("The algorithm that turns pure noise")
+    assert re.sub(r'<a class="term"[^>]*>(.*?)</a>', r"\1", marked) == text
+    linked = '<p><a href="../glossary.html#sampler">sampler</a> and a sampler</p>'
+    assert terms.mark_terms(linked, "guides/a.md") == linked, "the page leads there already"
+    assert terms.mark_terms(text, "glossary.md") == text
+
+
+def test_a_page_with_all_kinds_of_markup_keeps_every_character() -> None:
+    text = '<pre><code><span>sampler</span></code></pre><svg aria-label="a>b"><text>EMA</text></svg><br/>x<!-- <b> -->'
+    assert terms.mark_terms(text, "a.md") == text
+
+
+def test_a_definition_is_short_plain_text_and_its_anchor_is_that_of_the_page() -> None:
+    from markdown.extensions.toc import slugify
+
+    found = terms.entries(terms.GLOSSARY.read_text(encoding="utf-8"))
+    assert len(found) == len(re.findall("^### ", terms.GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)) > 60
+    for term in found:
+        assert 20 < len(term.definition) < 230, term
+        assert not re.search(r"[`\\]|\]\(", term.definition), term
+        assert term.anchor == slugify(term.name, "-")
+
+
+QUOTED = (  # by the FAQ, from messages of dino
+    "was still running after",
+    "No exercise was graded: no name matches",
+    "there is not enough memory for",
+    "was not a finite number, so the run stopped",
+    "The last save is good. Start",
+    "could be read",
+    "the model knows none of the words in",
+    "so their size must be divisible by",
+    "exists and is not empty. Choose a new folder",
+    "there is no device",
+    "the lessons are not here",
+)
+
+
+def test_the_faq_quotes_messages_that_dino_still_prints() -> None:
+    def words(text: str) -> str:
+        return " ".join(text.replace('" f"', "").replace('"', " ").split()).lower()
+
+    faq = words((ROOT / "docs" / "faq.md").read_text(encoding="utf-8"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "dino").rglob("*.py"))
+    code = words(re.sub(r'"\s+f?"', "", code).replace("{remedy}", "start"))
+    for message in QUOTED:
+        assert message.lower() in faq, message
+        assert message.lower() in code, message
+
+
+def test_the_index_of_measurements_lists_every_page() -> None:
+    index = (ROOT / "docs" / "benchmarks" / "index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\]\(([\w-]+)\.md\)", index)
+    assert sorted(listed) == sorted(reference.MEASUREMENTS)
+    assert set(listed) | {"index"} == {path.stem for path in (ROOT / "docs" / "benchmarks").glob("*.md")}
+
+
+def test_short_code_has_no_docstring_comment_or_annotation() -> None:
+    shown = reference.short_code("training.train_step", "sampler.denoise")
+    assert "def train_step(model, optimizer, clean, *, generator=None):" in shown
+    assert '"""' not in shown
+    assert "#" not in shown
+    assert 'title="dino/training.py, dino/sampler.py"' in shown
+    assert max(map(len, shown.splitlines()[1:])) <= 70
 
 
 class NamedPage:
@@ -588,25 +728,67 @@ def test_an_exercise_has_its_stub_and_three_folded_hints_and_no_answer() -> None
     assert "uv run pytest lessons/01" in shown
 
 
-def test_stubs_are_wrapped_to_the_width_of_a_page_and_no_word_is_lost() -> None:
+def test_a_stub_keeps_the_first_paragraph_of_each_docstring() -> None:
     for lesson in LESSONS:
         for exercise in lesson.exercises:
             source = stub_of(exercise)[2]
-            wrapped = narrow(source)
-            assert wrapped.split() == source.split()
-            docstring = wrapped.split('"""')[1]
-            assert max(map(len, docstring.splitlines())) <= 84
+            shown = shortened(source)
+            paragraphs = [text.split("\n\n")[0].split() for text in source.split('"""')[1::2]]
+            assert [text.split() for text in shown.split('"""')[1::2]] == paragraphs
+            assert max(map(len, shown.splitlines())) <= 75  # quotes may stand after the last character
+            assert shown.count("raise NotImplementedError") == source.count("raise NotImplementedError")
 
 
-def test_labels_that_begin_a_paragraph_have_no_hanging_indent_and_arguments_have_one() -> None:
-    words = " ".join(["word"] * 18)
-    source = f'def f():\n    """Do it.\n\n    In: {words}\n\n    Args:\n        x: {words}\n    """\n'
-    lines = narrow(source).splitlines()
-    label, argument = (
-        next(n for n, line in enumerate(lines) if line.startswith(start)) for start in ("    In:", " " * 8)
-    )
-    assert lines[label + 1].startswith("    word")
-    assert lines[argument + 1].startswith(" " * 12 + "word")
+def test_a_diagram_has_a_description_and_takes_its_colors_from_the_page() -> None:
+    for path in sorted(diagrams.FOLDER.glob("*.svg")):
+        shown = diagrams.inline(path.stem, 'of "boxes"')
+        assert 'role="img" aria-label="of &quot;boxes&quot;"' in shown
+        assert f'id="arrow-{path.stem}"' in shown
+        assert "<style" not in shown
+        assert 'src="data:image/svg+xml;base64,' in diagrams.as_image(path.stem, "of boxes")
+    with pytest.raises(SiteError, match=r"there is no docs/diagrams/nonsense\.svg"):
+        diagrams.inline("nonsense", "")
+
+
+def test_a_diagram_with_colors_of_its_own_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagrams, "FOLDER", tmp_path)
+    (tmp_path / "red.svg").write_text('<svg xmlns="" viewBox="0 0 9 9"><path fill="red" d=""/></svg>')
+    with pytest.raises(SiteError, match=r"sets fill\. Its colors come from classes"):
+        diagrams.inline("red", "")
+
+
+def test_the_map_of_the_course_links_to_every_lesson_and_marks_the_readers_place() -> None:
+    for lesson in WRITTEN:
+        shown = course_map.inline(lesson.number)
+        links = re.findall(r'<a href="([^"]+)" aria-label="Lesson (\d\d) [^"]+"([^>]*)>', shown)
+        assert [number for _, number, _ in links] == [each.number for each in WRITTEN]
+        assert [number for _, number, marked in links if "aria-current" in marked] == [lesson.number]
+        folder = notebooks.page_of(lesson).parent
+        assert all((folder / href).with_suffix(".md").is_file() for href, _, _ in links)
+        assert shown.count("box accent") == 1
+        assert f"You are here: lesson {lesson.number}" in shown
+    assert "aria-current" not in course_map.inline()
+    assert all(href.startswith("lessons/") for href in re.findall(r'href="([^"]+)"', course_map.inline("", "lessons/")))
+    assert 'src="data:image/svg+xml;base64,' in course_map.as_image("01")
+
+
+def test_the_map_of_the_course_grows_with_the_course(monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = [*LESSONS, *(Lesson(f"9{n}", f"later_{n}", ("x",), "later") for n in range(4))]
+    monkeypatch.setattr(course_map, "LESSONS", longer)
+    shown = course_map.inline("00")
+    boxes = re.findall(r'<rect class="box[^"]*" x="(\d+)" y="(\d+)"', shown)
+    height = re.search(r'viewBox="0 0 360 (\d+)"', shown)
+    assert len(set(boxes)) == len(boxes) == len(longer)
+    assert height
+    assert all(int(y) + course_map.HEIGHT < int(height[1]) for _, y in boxes)
+    assert "90 later 0" in shown  # it has no page yet, so it is no link
+    assert shown.count("<a ") == len(WRITTEN)
+
+
+def test_the_words_of_the_map_fit_into_its_boxes() -> None:
+    lines = [does for _, _, does in course_map.PARTS.values()] + list(course_map.LATER.values())
+    lines += [f"{lesson.number} {lesson.name}" for lesson in LESSONS]
+    assert not [line for line in lines if len(line) > 16]
 
 
 def test_a_mistake_is_shown_as_the_grader_reports_it() -> None:
@@ -615,6 +797,46 @@ def test_a_mistake_is_shown_as_the_grader_reports_it() -> None:
     assert "stuck? uv run dino hint 1.1" in report
     with pytest.raises(ValueError, match="no mistake in mix is called nonsense"):
         PageMacros(Address()).mistake("1.1", "nonsense")
+
+
+def test_without_an_address_the_site_offers_the_committed_course(site: Path, html: dict[str, Html]) -> None:
+    assert download.PATH in html["set-up.html"].links
+    with zipfile.ZipFile(site / download.PATH) as archive:
+        names = archive.namelist()
+        inside = {name.partition("/")[2] for name in names}
+        assert {"README.md", "pyproject.toml", "lessons/00/images.py", "dino/data/dinos.parquet"} <= inside
+        assert {name.partition("/")[0] for name in names} == {"dino-diffusion"}
+        assert b"raise NotImplementedError" in archive.read("dino-diffusion/lessons/00/images.py")
+
+
+def test_the_gallery_shows_every_broken_run_beside_a_healthy_one_and_hides_its_verdict() -> None:
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    broken = [entry.name for entry in ENTRIES if entry.advice]
+    assert re.findall(r'\[\[ side_by_side\("([\w-]+)"', page) == broken
+    hidden = re.findall(r"\[\[ reveal\(.*?\[\[ end_reveal\(\) \]\]", page, re.DOTALL)
+    assert [re.findall(r'verdict\("([\w-]+)"', part) for part in hidden] == [[name] for name in broken]
+    for name in (*broken, "healthy-0"):
+        assert re.search(
+            r"losses of 0\.00\d\d to 0\.00\d\d\. `dino doctor` says:\n\n> step [\d,]+: ", gallery.verdict(name)
+        )
+    for name in broken:
+        assert f"(images/gallery/{name}.png)" in gallery.side_by_side(name, "sixteen squares")
+    with pytest.raises(SiteError, match="there is no run nonsense in the gallery"):
+        gallery.verdict("nonsense")
+
+
+def test_a_copy_that_is_no_git_clone_offers_no_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "ROOT", tmp_path)
+    assert download.archive.__wrapped__() is None
+
+
+def test_a_wrong_answer_is_shown_as_a_learner_would_write_it() -> None:
+    shown = PageMacros(Address()).wrong_answer("3.1", "target_is_noisy")
+    assert 'title="lessons/03/training.py"' in shown
+    assert "def denoising_loss(model, clean, *, generator=None):\n    noisy, level = add_noise(" in shown
+    assert "@mistake" not in shown
+    with pytest.raises(ValueError, match="no mistake in denoising_loss is called nonsense"):
+        PageMacros(Address()).wrong_answer("3.1", "nonsense")
 
 
 def test_links_that_lead_nowhere_yet_become_plain_words() -> None:
@@ -646,6 +868,22 @@ def test_a_notebook_is_up_to_date_with_its_page(lesson: Any) -> None:
     text = notebooks.notebook_text(lesson)
     assert text == notebooks.notebook_text(lesson)
     assert notebooks.notebook_file(lesson).read_text(encoding="utf-8") == text, "run: python -m scripts.site.notebooks"
+
+
+def test_a_notebook_that_prints_a_warning_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    warning = "tqdm/auto.py:21: TqdmWarning: IProgress not found.\n"
+
+    def execute(notebook: Any, folder: Path) -> Any:
+        streams = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in printed.items()]
+        notebook.cells = [nbformat.v4.new_code_cell("load_images()", outputs=streams)]
+        return notebook
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    printed = {"stdout": "Warning: a word of the lesson", "stderr": "decoding: 100%"}
+    assert "lesson.ipynb: 1 cells in" in notebooks._run(LESSONS[0])
+    printed = {"stderr": warning}
+    with pytest.raises(SiteError, match="TqdmWarning"):
+        notebooks._run(LESSONS[0])
 
 
 ON_COLAB = """

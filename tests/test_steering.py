@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dino.denoiser import UNet
 from dino.sampler import generate
-from dino.steering import ConditionalDenoiser, asking, drop_conditions, guide, hide_words, keeping, vary
+from dino.steering import ConditionalDenoiser, asking, drop_conditions, flip_averaged, guide, hide_words, keeping, vary
 from tests.conftest import FromFunction
 
 N_WORDS = 4
@@ -119,6 +119,16 @@ def test_keeping_returns_the_known_pixels_exactly_and_draws_the_rest() -> None:
         drawn = generate(keeping(Painter(), known, mask), 5, image_shape=(3, 4, 4), n_steps=4, step_size=size)
         assert torch.allclose(drawn[..., :2], known[..., :2].expand(5, -1, -1, -1), atol=1e-6)
         assert torch.allclose(drawn[..., 2:], torch.tensor(0.4))
+
+
+def test_a_mirrored_image_gets_the_mirrored_prediction_from_an_average_over_a_flip() -> None:
+    model, noisy, level = small(1), torch.rand(2, 3, 8, 8), torch.rand(2, 1, 1, 1)
+    fair = flip_averaged(model)
+    assert torch.allclose(fair(noisy.flip(-1), level), fair(noisy, level).flip(-1), atol=1e-6)
+    assert not torch.allclose(model(noisy.flip(-1), level), model(noisy, level).flip(-1), atol=1e-6)
+    image = torch.rand(1, 3, 8, 8)
+    certain = flip_averaged(FromFunction(lambda x, _: image if torch.equal(x, noisy) else image.flip(-1)))
+    assert torch.allclose(certain(noisy, level), image), "two predictions that agree stay as they are"
 
 
 def test_variations_stay_close_to_the_image_at_low_levels() -> None:

@@ -40,6 +40,7 @@ TINY = Config(
 
 
 MUON = replace(TINY, optimizer="muon", matrix_learning_rate=0.02, max_words=64, drop_words=0.3)
+IADB = replace(MUON, noise="gaussian", target="velocity", levels="lognormal")
 VOCABULARY = ("left", "red", "right", "big")
 
 
@@ -65,11 +66,11 @@ def losses(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("stop_at", [1, 25, 37])
-@pytest.mark.parametrize("kind", ["adamw", "muon and words"])
+@pytest.mark.parametrize("kind", ["adamw", "muon and words", "iadb"])
 def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(
     tmp_path: Path, blobs: Tensor, labeled: LabeledImages, kind: str, stop_at: int
 ) -> None:
-    config, images = (TINY, blobs) if kind == "adamw" else (MUON, labeled)
+    config, images = {"adamw": (TINY, blobs), "muon and words": (MUON, labeled), "iadb": (IADB, labeled)}[kind]
     whole = Trainer(config, images=images)
     train(whole, tmp_path / "whole")
     first = Trainer(config, images=images)
@@ -403,8 +404,37 @@ def test_impossible_settings_are_refused(name: str) -> None:
         replace(TINY, **{name: 0})
 
 
+@pytest.mark.parametrize("rate", [math.nan, math.inf])
+def test_a_learning_rate_that_json_can_not_hold_is_refused(rate: float) -> None:
+    with pytest.raises(DinoError, match=f"learning rate must be more than 0 and finite, not {rate}"):
+        replace(TINY, learning_rate=rate)
+
+
+def test_a_loss_that_is_not_finite_leaves_its_cell_of_the_log_empty_and_the_run_resumes(
+    tmp_path: Path, blobs: Tensor
+) -> None:
+    def train_step(*arguments: Any, **options: Any) -> float:
+        training.train_step(*arguments, **options)
+        return math.nan
+
+    parts = Parts(training=SimpleNamespace(train_step=train_step, update_average=training.update_average))
+    config = replace(TINY, n_images=27 * TINY.batch_size)
+    trainer = CustomTrainer(config, device="cpu", images=blobs, parts=parts)
+    for progress in run.train(trainer, tmp_path):
+        if progress.step == 26:
+            break
+    assert (tmp_path / "log.csv").read_text().splitlines()[1].split(",")[2] == ""
+    assert run_folder.describe(tmp_path)["loss"].startswith("unknown, because the log had no row with a finite loss")
+    assert run_folder.describe(tmp_path)["run"] == "96% done"
+    resumed = CustomTrainer(config, device="cpu", images=blobs, parts=parts)
+    resumed.load(tmp_path)
+    for _ in run.train(resumed, tmp_path):
+        pass
+    assert [line.split(",")[2] for line in (tmp_path / "log.csv").read_text().splitlines()] == ["loss", "", ""]
+
+
 def test_the_presets_are_as_documented() -> None:
-    assert set(PRESETS) == {"quick", "full", "original"}
+    assert set(PRESETS) == {"quick", "full", "iadb", "original"}
     original, full, quick = PRESETS["original"], PRESETS["full"], PRESETS["quick"]
     assert (original.batch_size, original.learning_rate, original.precision) == (16, 3e-4, "float32")
     assert original.n_images == 861_440

@@ -20,6 +20,7 @@ from dino.data.words import (
     complete,
     mirrored_columns,
     parse_request,
+    short_request,
     split_words,
     to_multi_hot,
     words_of_row,
@@ -297,3 +298,10 @@ def test_an_impossible_request_and_one_of_rare_words_stay_as_they_are() -> None:
     sets = torch.cat([SETS, torch.zeros(5, 1)], dim=1)
     assert torch.equal(complete(rare, torch.zeros(4, 6), sets), rare)
     assert torch.equal(complete(rare, torch.zeros(4, 6), torch.zeros(0, 6)), rare)
+
+
+def test_a_short_request_names_the_rarest_words_of_an_image() -> None:
+    words = ["left", "plain", "hat", "stegosaurus", "green"]
+    assert short_request(words, [1, 1, 0, 1, 1]) == "green stegosaurus"
+    assert short_request(words, [1, 0, 0, 0, 0]) == "left"
+    assert short_request(words, [0, 0, 0, 0, 0]) == ""

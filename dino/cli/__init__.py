@@ -4,8 +4,11 @@ Each file adds its commands to `app` when it is imported, and `--help` lists the
 torch before a command runs, because that takes two seconds.
 """
 
-from . import train, sample, compare, evaluate, doctor, info, bench, course  # noqa: I001 - the order of --help
+from . import train, sample, compare, evaluate, doctor, info, page, push, export, bench, init, course, watch, grade  # noqa: I001 - the order of --help
 from .app import app
 from .main import main
 
-__all__ = ["app", "bench", "compare", "course", "doctor", "evaluate", "info", "main", "sample", "train"]
+__all__ = [
+    "app", "bench", "compare", "course", "doctor", "evaluate", "export", "grade", "info", "init", "main", "page",
+    "push", "sample", "train", "watch",
+]  # fmt: skip

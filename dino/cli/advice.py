@@ -1,15 +1,15 @@
 """Options that would fix a problem: library code names settings, and this module spells the options."""
 
-import shlex
 import sys
 
 import typer
 
-from ..common.errors import DinoError, DinoWarning, shell_command
+from ..common.errors import DinoError, DinoWarning, shell_command, shell_word
 from .app import app
 
 SPELLED = {"n_images": "--images", "n": "-n", "n_steps": "--steps"}  # the others are spelled like their setting
-SWITCHED_OFF = {"compile": "--no-compile"}  # how False is spelled; other options that are on can only be left out
+# How False is spelled. Other options that are on can only be left out.
+SWITCHED_OFF = {"compile": "--no-compile", "memory_map": "--no-memory-map"}
 
 
 def advice(problem: DinoError | DinoWarning) -> str:
@@ -26,7 +26,8 @@ def advice(problem: DinoError | DinoWarning) -> str:
     settings = {
         name: value for name, value in problem.settings.items() if taken is None or option(name, value) in taken
     }
-    attempts = [shlex.join(_words(name, value)) for name, value in settings.items() if _words(name, value)]
+    spelled = [" ".join(map(shell_word, _words(name, value))) for name, value in settings.items()]
+    attempts = [words for words in spelled if words]
     changes = [option(name, value) for name, value in settings.items() if value is None]
     omissions = [option(name, value) for name, value in settings.items() if value is False and name not in SWITCHED_OFF]
     parts = [("try", attempts), ("change", changes), ("leave out", omissions)]
@@ -41,11 +42,11 @@ def option(setting: str, value: object = None) -> str:
     return SPELLED.get(setting, f"--{setting.replace('_', '-')}")
 
 
-def _words(setting: str, value: object) -> list[str]:
+def _words(setting: str, value: object) -> list[object]:
     """Return the words to type for a setting with this value, or none if the option must be changed or left out."""
     if value is None or (value is False and setting not in SWITCHED_OFF):
         return []
-    return [option(setting, value)] if isinstance(value, bool) else [option(setting, value), str(value)]
+    return [option(setting, value)] if isinstance(value, bool) else [option(setting, value), value]
 
 
 def _alternatives(options: list[str]) -> str:

@@ -27,7 +27,8 @@ Ctrl-C shows what was measured so far.
 )
 def bench(
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="quick, full or original. By default what suits the hardware.")
+        str | None,
+        typer.Option(metavar="NAME", help="quick, full, iadb, original. By default what suits the hardware."),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", help="Images in one step, instead of the preset's.")

@@ -46,7 +46,7 @@ def compare(
     from ..data.loading import load_labeled_images
     from ..images import seeded, to_unit
     from ..trainer.batched_sampling import Steps as Schedule
-    from ..trainer.batched_sampling import Wishes, generate_batched
+    from ..trainer.batched_sampling import Wishes, generate_as_saved
     from ..trainer.model_file import image_shape, vocabulary
 
     model, metadata, folder = load(weights, device)
@@ -55,8 +55,8 @@ def compare(
     real = load_labeled_images(source, shape[-1], vocabulary=words, channels=shape[0], split=part)
     chosen = torch.randperm(len(real.images), generator=seeded("cpu", seed, "compare"))[:n]
     condition = real.words[chosen[torch.arange(n) % len(chosen)]].float() if words else None
-    images = generate_batched(
-        model, n, image_shape=shape, steps=Schedule.of(steps, spacing, step_size), seed=seed,
-        wishes=Wishes(condition),
+    images = generate_as_saved(
+        model, metadata, n, image_shape=shape, steps=Schedule.for_model(metadata, steps, spacing, step_size),
+        wishes=Wishes(condition), seed=seed,
     )  # fmt: skip
     say("wrote", save_image(comparison(to_unit(real.images[chosen]), images), out or folder / "compare.png"))

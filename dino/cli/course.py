@@ -1,7 +1,6 @@
-"""The commands of the course: progress, hint, solution, reset and watch."""
+"""The commands of the course: progress, hint, solution and reset. `watch` is in a file of its own."""
 
 import difflib
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..common.atomic_file import replacing
-from ..common.errors import DinoError, shell_command
+from ..common.errors import shell_command
 from ..course.curriculum import LESSONS, Course, Lesson, find_course, find_exercise, find_lesson
 from ..course.hints import next_hint
 from ..course.progress import Record, grade_changed
@@ -25,21 +24,31 @@ ExerciseName = Annotated[str, typer.Argument(metavar="EXERCISE", help="Its numbe
 
 
 @app.command(rich_help_panel=PANEL)
-def progress(debug: Debug = False) -> None:
+def progress(
+    strict: Annotated[bool, typer.Option("--strict", help="An exercise with advice doesn't count as passed.")] = False,
+    debug: Debug = False,
+) -> None:
     """Show which exercises pass. Files that changed since they were graded are graded first."""
+    record = Record(find_course(), strict=strict)
+    grade_changed(record)
+    print_progress(record)
+
+
+def print_progress(record: Record) -> None:
+    """Print the table of all exercises, and what comes next."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    record = Record(find_course())
-    grade_changed(record)
     table = Table("", "exercise", "", "last verdict", header_style="bold", box=None, pad_edge=False)
     for lesson in LESSONS:
         passed = record.passed(lesson)
         table.add_row(f"[bold]{lesson.number}[/]", f"[bold]{lesson.teaches}[/]", f"{passed} of {len(lesson.exercises)}")
         for exercise in lesson.exercises:
             outcome = record.outcome(lesson, exercise)
-            says = record.says(lesson, exercise) if outcome != "passed" else ""
+            says = record.says(lesson, exercise)
+            if outcome == "passed":
+                says = " ".join(f"advice: {sentence}" for sentence in record.advice(lesson, exercise))
             mark = "[green]passed[/]" if outcome == "passed" else "[red]not yet[/]"
             if outcome == "unwritten":  # "not written yet", or "begun: `forward` is not written yet"
                 state, _, says = says.partition(": ")
@@ -123,45 +132,19 @@ def reset(lesson: LessonName, debug: Debug = False) -> None:
     course, which = find_course(), find_lesson(lesson)
     file, stubs = course.lesson_file(which), stub(course, which)
     attempt = file.read_bytes() if file.exists() else b""
-    if attempt == stubs.encode():
-        typer.echo(f"{_short(file)} holds only stubs; there is nothing to reset")
+    if attempt.replace(b"\r\n", b"\n") == stubs.encode():  # git and editors may end lines as Windows does
+        typer.echo(f"{short(file)} holds only stubs; there is nothing to reset")
         return
     if attempt.strip():
         kept = course.output_folder / "attempts" / f"{which.number}-{which.name}-{time.strftime('%Y%m%d-%H%M%S')}.py"
         with replacing(kept) as temporary:
             temporary.write_bytes(attempt)
-        typer.echo(f"kept      {_short(kept)}")
+        typer.echo(f"kept      {short(kept)}")
     with replacing(file) as temporary:
-        temporary.write_text(stubs, encoding="utf-8")
-    typer.echo(f"reset     {_short(file)}")
+        temporary.write_text(stubs, encoding="utf-8", newline="\n")
+    typer.echo(f"reset     {short(file)}")
 
 
-@app.command(rich_help_panel=PANEL)
-def watch(lesson: LessonName, debug: Debug = False) -> None:
-    """Grade a lesson each time you save its file. Stop with Ctrl-C."""
-    from watchfiles import watch as changes
-
-    course, which = find_course(), find_lesson(lesson)
-    file = course.lesson_file(which)
-    if not file.parent.is_dir():
-        raise DinoError(f"there is no folder {file.parent}")
-    _grade(course, which)
-    for changed in changes(file.parent, raise_interrupt=False, recursive=False):
-        if any(Path(path).name == file.name for _, path in changed):
-            _grade(course, which)
-    typer.echo("stopped watching")
-
-
-def _grade(course: Course, lesson: Lesson) -> None:
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        Console().clear()
-    folder = course.lesson_file(lesson).parent
-    subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)], check=False)
-    typer.echo(f"\nwatching {_short(course.lesson_file(lesson))}: save the file to grade it again, Ctrl-C to stop")
-
-
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
     """Return a path relative to the current folder, if it is in there."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

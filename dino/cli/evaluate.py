@@ -60,7 +60,7 @@ def evaluate(
         check_name(json)
     model, metadata, folder = load(weights, device)
     real = RealImages.of(*real_images(metadata, data, split), metadata)
-    schedule = Schedule.of(steps, spacing, step_size)
+    schedule = Schedule.for_model(metadata, steps, spacing, step_size)
     report, pairs = measure(model, metadata, real, n=n, steps=schedule, guidance=guidance, seed=seed, fid=fid)
     report |= {"command": command_line()}
     typer.echo(f"\n{markdown(report)}\n")

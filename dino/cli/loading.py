@@ -8,10 +8,13 @@ from .output import say
 
 if TYPE_CHECKING:
     from ..denoiser import UNet
+    from ..rosetta import VelocityDenoiser
     from ..steering import ConditionalDenoiser
 
 
-def load(weights: Path | None, device: str) -> "tuple[UNet | ConditionalDenoiser, dict[str, Any], Path]":
+def load(
+    weights: Path | None, device: str
+) -> "tuple[UNet | ConditionalDenoiser | VelocityDenoiser, dict[str, Any], Path]":
     """Return the model to draw with, the metadata of its file, and the folder to write to. Prints the model's name."""
     from ..trainer.device import choose_device
     from ..trainer.model_file import PRETRAINED, load_model
@@ -19,8 +22,9 @@ def load(weights: Path | None, device: str) -> "tuple[UNet | ConditionalDenoiser
 
     path, folder = find_weights(weights)
     model, metadata = load_model(path, choose_device(device))
-    name = "the pretrained model" if path in PRETRAINED.values() else path
-    say("model", f"{name}, trained on {metadata.get('images_seen', 0):,} images")
+    name = "the pretrained model" if path in PRETRAINED.values() else weights or path
+    seen = metadata.get("images_seen")
+    say("model", f"{name}, trained on {'an unknown number of' if seen is None else f'{seen:,}'} images")
     return model, metadata, folder
 
 

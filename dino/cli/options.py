@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,13 @@ def checked_seed(seed: int | None) -> int | None:
     if seed is not None and not 0 <= seed < 2**63:
         raise typer.BadParameter("a seed is a whole number from 0 to 2**63 - 1")
     return seed
+
+
+def checked_finite(value: float | None) -> float | None:
+    """Refuse a NaN and an infinity, which would make every image NaN."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("it must be a finite number")
+    return value
 
 
 def checked_spacing(spacing: str) -> str:
@@ -25,15 +33,17 @@ Weights = Annotated[
     Path | None,
     typer.Argument(
         metavar="RUN|WEIGHTS",
-        help="A run folder or a weights file. By default the newest run or, before there is one, 'pretrained': the "
-        "model that comes with dino.",
+        help="A run folder, a weights file, or hf:USER/NAME: a model of the Hugging Face hub. By default the newest "
+        "run or, before there is one, 'pretrained': the model that comes with dino.",
     ),
 ]
 Data = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="The real images. By default those the model was trained on."),
 ]
-Split = Annotated[str | None, typer.Option(metavar="NAME", help="The split of a Hugging Face data set.")]
+Split = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The split of a Hugging Face data set, or of a folder with splits.")
+]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps ...")]
 Steps = Annotated[
     int | None,
@@ -54,13 +64,18 @@ StepSize = Annotated[
     typer.Option(
         metavar="X",
         min=0,
+        callback=checked_finite,
         help="How far to extrapolate from the previous prediction through the new one: 1 is the new one itself. By "
-        "default 2 for even steps, and for warped ones what is exact for each step.",
+        "default 2 for even steps. For warped ones what is exact for each step, and 1 for the last.",
     ),
 ]
 Guidance = Annotated[
     float,
-    typer.Option(metavar="X", help="How strictly to follow the words: 0 ignores them, 1 is neutral, more exaggerates."),
+    typer.Option(
+        metavar="X",
+        callback=checked_finite,
+        help="How strictly to follow the words: 0 ignores them, 1 is neutral, more exaggerates.",
+    ),
 ]
 GUIDANCE = 1.5  # `dino.steering.GUIDANCE`
 Seed = Annotated[int, typer.Option(metavar="N", callback=checked_seed, help="Determines every random number.")]

@@ -1,19 +1,18 @@
 """The output of the command line: reports in two columns, errors and warnings in one line each."""
 
 import re
-import shlex
 import sys
 import warnings
 from typing import Any
 
 import typer
 
-from ..common.errors import DinoError, DinoWarning, printable
+from ..common.errors import DinoError, DinoWarning, printable, shell_word
 from ..trainer import distributed
 from .advice import advice
 
 LONGEST = 5_000  # characters of a message; a path in it may be that long
-ENDS_IN_A_COMMAND = re.compile(r": (uv |dino |pytest |git |pip )[^:]*$")
+ENDS_IN_A_COMMAND = re.compile(r": (uv |dino |pytest |git |pip |hf )[^:]*$")
 
 _usual_format = warnings.formatwarning
 
@@ -44,4 +43,4 @@ def format_warning(message: Warning | str, category: type[Warning], *where: Any)
 
 def command_line() -> str:
     """Return the command as it was typed, for a report to quote."""
-    return shlex.join(["dino", *sys.argv[1:]])
+    return " ".join(map(shell_word, ["dino", *sys.argv[1:]]))

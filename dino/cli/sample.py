@@ -13,14 +13,14 @@ from .output import say
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..sampler import Step
     from ..trainer.batched_sampling import Wishes
 
 N_FRAMES = 51  # of an animation, at most
 N_IMAGES = 36  # without --ask
-N_PER_ROW = 8  # images for each --ask
+N_PER_ROW = 6  # images for each --ask
 # What a model of dinosaurs is asked for if nobody asks for anything.
 GREETING = (
     "green stegosaurus", "purple triceratops with a scarf", "red tyrannosaurus", "blue brontosaurus, sleepy",
@@ -101,7 +101,7 @@ def sample(
     _check(keep, mask, vary, noise_level)
     from ..common.grids import animation, grid, labeled_grid, save_image
     from ..trainer.batched_sampling import Steps as Schedule
-    from ..trainer.batched_sampling import generate_batched
+    from ..trainer.batched_sampling import generate_as_saved
     from ..trainer.model_file import image_shape
     from ..trainer.strips import STRIP_COLUMNS, sampling_strip
 
@@ -112,9 +112,10 @@ def sample(
     wishes = _wishes(metadata, requests, each, guidance, seed, is_free=not keep and not vary)
     wishes = _from_images(wishes, shape, next(model.parameters()).device, keep, mask, vary, noise_level)
     path: list[Step] = []
-    images = generate_batched(
-        model, each * max(1, len(requests)), image_shape=shape, steps=Schedule.of(steps, spacing, step_size),
-        wishes=wishes, seed=seed, path=path if animate or strip else None,
+    images = generate_as_saved(
+        model, metadata, each * max(1, len(requests)), image_shape=shape,
+        steps=Schedule.for_model(metadata, steps, spacing, step_size), wishes=wishes, seed=seed,
+        path=path if animate or strip else None,
     )  # fmt: skip
 
     def laid_out(images: "Tensor") -> "Image":
@@ -127,6 +128,20 @@ def sample(
     if strip:
         rows = grid(sampling_strip(path), columns=STRIP_COLUMNS)
         say("wrote", save_image(rows, out.with_name(f"{out.stem}-strip.png")))
+
+
+def draw_without_options(model: "nn.Module", metadata: dict[str, Any]) -> "tuple[Image, int]":
+    """Return the grid that `dino sample` draws if it gets no options, and the number of images in it."""
+    from ..common.grids import grid, labeled_grid
+    from ..trainer.batched_sampling import generate_as_saved
+    from ..trainer.model_file import image_shape
+
+    requests = _requests(None, metadata, is_free=True)
+    each = N_PER_ROW if requests else N_IMAGES
+    wishes = _wishes(metadata, requests, each, GUIDANCE, 0, is_free=True)
+    n = each * max(1, len(requests))
+    images = generate_as_saved(model, metadata, n, image_shape=image_shape(metadata), wishes=wishes)
+    return labeled_grid(images, requests) if requests else grid(images), len(images)
 
 
 def _check(keep: Path | None, mask: Path | None, vary: Path | None, noise_level: float | None) -> None:
@@ -142,12 +157,17 @@ def _check(keep: Path | None, mask: Path | None, vary: Path | None, noise_level:
 
 
 def _requests(ask: list[str] | None, metadata: dict[str, Any], *, is_free: bool) -> list[str]:
-    """Return what to ask for, one request for each row. A model of dinosaurs is asked for some by default."""
+    """Return what to ask for, one request for each row. By default a model of dinosaurs is asked for those it knows."""
+    return known_greetings(metadata) if ask is None and is_free else ask or []
+
+
+def known_greetings(metadata: dict[str, Any]) -> list[str]:
+    """Return those requests of `GREETING` whose words a model knows, all of them."""
+    from ..data.words import split_words
     from ..trainer.model_file import vocabulary
 
-    if ask is None and is_free and set(vocabulary(metadata)) >= {"stegosaurus", "green", "hat"}:
-        return list(GREETING)
-    return ask or []
+    known = set(vocabulary(metadata))
+    return [request for request in GREETING if known.issuperset(split_words(request))]
 
 
 def _wishes(

@@ -3,10 +3,15 @@
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .errors import DinoError
+
+IS_WINDOWS = os.name == "nt"
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between tries to replace a file that another program has open
+IN_USE = (5, 32, 33)  # Windows' numbers for: access denied, another program has it open, a part of it is locked
 
 
 @contextlib.contextmanager
@@ -24,13 +29,22 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush_to_disk(temporary)
-            temporary.replace(path)
+            move_into_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        # Some systems can't flush a folder. The file itself is safe by now.
-        with contextlib.suppress(OSError):
-            _flush_to_disk(path.parent)
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Move a file that is whole to `path`, in the same folder, after its bytes have reached the disk.
+
+    Raises:
+        OSError: if that is impossible.
+    """
+    _flush_to_disk(temporary)
+    _replace(temporary, path)
+    # Some systems can't flush a folder. The file itself is safe by now.
+    with contextlib.suppress(OSError):
+        _flush_to_disk(path.parent)
 
 
 @contextlib.contextmanager
@@ -54,7 +68,8 @@ def explaining(
             message = f"the disk is full: could not write {path}. Free some space, then {then}"
         else:
             why = error.strerror or type(error).__name__
-            message = f"could not write {path}: {why}. Choose a place you can write to, then {then}"
+            close = "Close it in other programs, or choose" if getattr(error, "winerror", 0) in IN_USE else "Choose"
+            message = f"could not write {path}: {why}. {close} a place you can write to, then {then}"
         raise DinoError(message, settings=settings, command=command) from error
 
 
@@ -62,6 +77,20 @@ def delete_leftovers(folder: Path) -> None:
     """Delete the temporary files that a killed process left in `folder` and the folders in it."""
     for leftover in folder.rglob(".*.tmp"):
         leftover.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Move a file to `path`.
+
+    Windows refuses that while a program has the old file open, as virus scanners do for a moment.
+    """
+    for seconds in WAITS if IS_WINDOWS else ():
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            time.sleep(seconds)
+    temporary.replace(path)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import shlex
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 
 class _Fixable(Exception):
@@ -61,6 +63,29 @@ def printable(text: str, most: int = 200) -> str:
 
 
 def shell_command(*words: object) -> str:
-    """Return a command as the user should type it: quoted, and after `uv run` if that started this program."""
-    started_by_uv = "UV_RUN_RECURSION_DEPTH" in os.environ
-    return shlex.join(["uv", "run"] * started_by_uv + [str(word) for word in words])
+    """Return a command as the user should type it: quoted, and after `uv run` if uv started this program."""
+    started_by_uv = "UV_RUN_RECURSION_DEPTH" in os.environ or "UV" in os.environ  # `uv run`; uvx sets only the second
+    return " ".join(["uv run"] * started_by_uv + [shell_word(word) for word in words])
+
+
+def shell_word(word: object) -> str:
+    """Return a word of a command as the user should type it: quoted for the shell, in one line that can be printed.
+
+    A `Path` that begins with a dash gets "./" before it, because it would be taken for an option.
+    """
+    text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
+    if os.name == "nt":
+        return subprocess.list2cmdline([text])
+    if text.isprintable():
+        return shlex.quote(text)
+    # The form of bash and zsh for any bytes, such as $'two\nlines'.
+    escaped = "".join(_escaped(character) for character in text)
+    return f"$'{escaped}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))

@@ -11,7 +11,7 @@ from torch import Tensor
 from .atomic_file import replacing
 from .errors import DinoError
 
-if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
+if TYPE_CHECKING:  # imported where it is used, because importing takes time
     from PIL.Image import Image
 
 CELL = 64  # pixels; an image is enlarged if it fits at least twice into a square of this side
@@ -20,7 +20,7 @@ GAP = 2  # pixels between the images of a grid
 
 
 def grid(images: Tensor, columns: int | None = None) -> "Image":
-    """Lay images out in a grid with white gaps.
+    """Lay images out in a grid with white gaps. A single image has none.
 
     Small images are enlarged by the largest whole number that keeps them within 64 pixels a side.
 
@@ -28,14 +28,18 @@ def grid(images: Tensor, columns: int | None = None) -> "Image":
         images: in [0, 1], (N, C, H, W). Values outside that range are clamped.
         columns: how many images in a row. By default the grid is as square as it can be.
     """
-    from torchvision.transforms.functional import to_pil_image
-    from torchvision.utils import make_grid
+    from PIL import Image
 
     pixels = images.detach().float().cpu().clamp(0, 1).mul(255).round().byte()
-    zoom = _zoom(images.shape[-1])
-    pixels = pixels.repeat_interleave(zoom, dim=-2).repeat_interleave(zoom, dim=-1)
-    columns = columns or math.ceil(math.sqrt(len(images)))
-    return to_pil_image(make_grid(pixels, nrow=columns, padding=GAP, pad_value=255))
+    columns = min(columns or math.ceil(math.sqrt(len(images))), len(images))
+    gap = GAP if len(images) > 1 else 0
+    zoom, (height, width) = _zoom(images.shape[-1]), images.shape[-2:]
+    down, right = zoom * height + gap, zoom * width + gap
+    laid_out = Image.new("RGB", (columns * right + gap, math.ceil(len(images) / columns) * down + gap), "white")
+    for k, rows in enumerate(pixels.permute(0, 2, 3, 1).squeeze(3).numpy()):  # Pillow's gray images have no channels
+        image = Image.fromarray(rows).resize((zoom * width, zoom * height), Image.Resampling.NEAREST)
+        laid_out.paste(image, (gap + k % columns * right, gap + k // columns * down))
+    return laid_out
 
 
 def labeled_grid(images: Tensor, labels: Sequence[str]) -> "Image":

@@ -1,7 +1,8 @@
 """Plots: labeled rows of images, and loss curves."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from .atomic_file import replacing
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
 
-INK = "#808080"  # the color of text and lines, readable on white and on black
+INK = "#767676"  # the color of text and lines, as light as is readable on white. The site adapts it to the page
 STYLE: dict[Any, Any] = {  # for matplotlib, in all figures of the course
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.framealpha": 0,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.titlecolor": INK, "grid.color": INK,
     "xtick.color": INK, "ytick.color": INK, "font.size": 11, "svg.fonttype": "none",
-    "axes.prop_cycle": "cycler('color', ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00'])",
+    "axes.prop_cycle": "cycler('color', ['#0072B2', '#BD7B00', '#009E73', '#B9669A', '#3A93C8', '#D55E00'])",
 }  # fmt: skip
 
 
@@ -57,23 +58,34 @@ def loss_curve(log: Path) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    with log.open() as file:
+    with log.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     images = [int(row["images"]) for row in rows]
-    losses = [float(row["loss"]) for row in rows]
+    losses = [float(row["loss"] or "nan") for row in rows]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(images, losses, alpha=0.25, color="C0")
     axes.plot(images, smooth(losses), color="C0")
-    axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log", title=log.parent.name)
+    axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale=loss_scale(losses), title=log.parent.name)
+    if not any(map(math.isfinite, losses)):
+        axes.text(0.5, 0.5, "no loss is known yet", ha="center", va="center", transform=axes.transAxes)
     axes.grid(alpha=0.3, which="both")
     return figure
 
 
+def loss_scale(losses: Iterable[float | None]) -> str:
+    """Return the scale of an axis of losses: "log", or "linear" if none is above 0, which a logarithmic axis needs."""
+    return "log" if any(loss is not None and 0 < loss < math.inf for loss in losses) else "linear"
+
+
 def smooth(values: list[float], reach: int = 5) -> list[float]:
-    """Return the mean of each value and its neighbors, up to `reach` of them on either side."""
+    """Return the mean of each value and its neighbors, up to `reach` of them on either side.
+
+    Values that are not finite are left out. The mean of nothing else is NaN.
+    """
     windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
-    return [sum(window) / len(window) for window in windows]
+    finite = ([value for value in window if math.isfinite(value)] for window in windows)
+    return [sum(window) / len(window) if window else math.nan for window in finite]
 
 
 def save_figure(figure: "Figure", path: Path) -> Path:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..common.errors import DinoError
+from ..common.errors import DinoError, shell_command
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,37 @@ LESSONS = (
         ),
         "is it any good?",
     ),
+    Lesson(
+        "06",
+        "steering",
+        ("ConditionalDenoiser", "drop_conditions", "guide", "asking", "keeping", "vary", "my_own"),
+        "ask for it",
+    ),
+    Lesson(
+        "07",
+        "few_steps",
+        ("warped_schedule", "step_sizes", "distillation_target", "distill_step", "one_step"),
+        "fewer steps",
+    ),
+    Lesson(
+        "08",
+        "rosetta",
+        (
+            "predicted_noise",
+            "denoised_from_velocity",
+            "rectified_flow_step",
+            "predicted_score",
+            "to_alpha_bar",
+            "ddim_step",
+            "ddpm_step",
+            "edm_heun_step",
+        ),
+        "in other people's words",
+    ),
 )
-MODEL_LESSONS = LESSONS[:5]  # their files make up a model; lesson 05 evaluates it
+MODEL_LESSONS = LESSONS[:5]  # their files make up a model; the later ones evaluate it, ask it for something ...
+STEERING = LESSONS[6]  # its file is a part of a model that learns words, if the lesson passes
+PART_LESSONS = (*MODEL_LESSONS, STEERING)  # what `dino train --mine` may use
 N_EXERCISES = sum(len(lesson.exercises) for lesson in LESSONS)
 
 # Exercises that had another name once, new name by old name. A file with the old name is still graded.
@@ -100,9 +129,9 @@ def hints_file(lesson: Lesson) -> Path:
 
 @dataclass(frozen=True)
 class Course:
-    """A copy of the course on disk."""
+    """A copy of the course on disk: a clone of the repository, or a learner's folder, which has no solutions."""
 
-    root: Path  # the folder that holds `lessons` and `solutions`
+    root: Path  # the folder that holds `lessons`
 
     def lesson_file(self, lesson: Lesson) -> Path:
         """Return the path of the learner's file."""
@@ -112,9 +141,19 @@ class Course:
         """Return the path of the tests that grade the learner's file."""
         return self.root / "lessons" / lesson.number / f"test_{lesson.name}.py"
 
+    def notebook(self, lesson: Lesson) -> Path:
+        """Return the path of the lesson as a notebook."""
+        return self.root / "lessons" / lesson.number / "lesson.ipynb"
+
     def solution(self, lesson: Lesson) -> Path:
-        """Return the path of the lesson's file, solved and explained."""
-        return self.root / "solutions" / lesson.number / f"{lesson.name}.py"
+        """Return the path of the lesson's file, solved and explained: here, or else in this package."""
+        place = Path("solutions", lesson.number, f"{lesson.name}.py")
+        return self.root / place if (self.root / "solutions").is_dir() else packaged_course().root / place
+
+    @property
+    def pytest_hook(self) -> Path:
+        """The file that makes pytest grade the lessons."""
+        return self.root / "lessons" / "conftest.py"
 
     @property
     def integration_test(self) -> Path:
@@ -133,19 +172,29 @@ class Course:
     @property
     def is_here(self) -> bool:
         """True if the folder holds a course."""
-        return (self.root / "lessons" / "conftest.py").is_file() and (self.root / "solutions").is_dir()
+        return self.pytest_hook.is_file() and self.grader(LESSONS[0]).is_file()
+
+
+PACKAGED = Path(__file__).parent / "files"  # the lessons and solutions in a wheel; a clone has them at its top
+
+
+def packaged_course() -> Course:
+    """Return the course that comes with this package. In a clone, it is the clone's own."""
+    return Course(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2])
 
 
 def find_course(start: Path | None = None) -> Course:
-    """Return the course that the current folder is in, or else the one that this package was installed from.
+    """Return the course that the current folder is in, or else the clone that this package was installed from.
 
     Raises:
         DinoError: if the lessons are in neither place.
     """
     here = (start or Path.cwd()).resolve()
-    for root in (here, *here.parents, Path(__file__).parents[2]):
+    clone = Path(__file__).parents[2]
+    for root in (here, *here.parents, clone):
         if (course := Course(root)).is_here:
             return course
     raise DinoError(
-        "the lessons are not here. Go to the folder of the course (the one with lessons/ in it) and try again"
+        "the lessons are not here. Go to the folder of the course (the one with lessons/ in it) and try again, or make "
+        f"one with {shell_command('dino', 'init', 'my-course')}"
     )

@@ -34,9 +34,10 @@ def next_hint(course: Course, lesson: Lesson, exercise: str) -> tuple[list[str],
     every, path = hints(lesson, exercise), course.output_folder / "hints.json"
     shown: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
-        shown = {str(number): int(count) for number, count in dict(json.loads(path.read_text())).items()}
+        saved = dict(json.loads(path.read_text(encoding="utf-8")))
+        shown = {str(number): int(count) for number, count in saved.items()}
     number = lesson.exercise_number(exercise)
     shown[number] = min(len(every), shown.get(number, 0) + 1)
     with contextlib.suppress(DinoError), replacing(path) as temporary:
-        temporary.write_text(json.dumps(shown) + "\n")
+        temporary.write_text(json.dumps(shown) + "\n", encoding="utf-8")
     return every[: shown[number]], len(every)

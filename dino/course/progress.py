@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ..common.atomic_file import replacing
 from ..common.errors import DinoError, shell_command
-from .curriculum import LESSONS, N_EXERCISES, Course, Lesson, mistakes_file
+from .curriculum import LESSONS, MODEL_LESSONS, N_EXERCISES, Course, Lesson, mistakes_file
 from .sandbox import Sandbox
 from .verdict import Verdict
 
@@ -21,10 +22,11 @@ class Record:
 
     Args:
         course: the copy of the course that the verdicts are about.
+        strict: whether an exercise that passes with advice counts as one that doesn't pass.
     """
 
-    def __init__(self, course: Course) -> None:
-        self.course, self.path = course, course.output_folder / "verdicts.json"
+    def __init__(self, course: Course, *, strict: bool = False) -> None:
+        self.course, self.strict, self.path = course, strict, course.output_folder / "verdicts.json"
         self.verdicts = self._saved()
         self._new: set[str] = set()
 
@@ -39,7 +41,8 @@ class Record:
         """
         if verdict.outcome in ("ungraded", "stopped"):  # the file may not be why the worker ended
             return
-        entry = {"fingerprint": graded, "outcome": verdict.outcome, "says": verdict.says}
+        says = {"says": verdict.says, "advice": list(verdict.advice)}
+        entry = {"fingerprint": graded, "outcome": verdict.outcome, **says}
         self.verdicts[verdict.number] = entry
         self._new.add(verdict.number)
 
@@ -49,7 +52,7 @@ class Record:
         with contextlib.suppress(DinoError), replacing(self.path) as temporary:
             temporary.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
 
-    def _saved(self) -> dict[str, dict[str, str]]:
+    def _saved(self) -> dict[str, dict[str, Any]]:
         with contextlib.suppress(OSError, ValueError, TypeError):
             saved = json.loads(self.path.read_text(encoding="utf-8"))
             return {number: dict(entry) for number, entry in dict(saved).items()}
@@ -62,12 +65,18 @@ class Record:
         entry = self.verdicts.get(lesson.exercise_number(exercise), {})
         with contextlib.suppress(DinoError):  # a file of the grader is missing, so the verdict doesn't count
             if entry and entry.get("fingerprint") == fingerprint(self.course, lesson):
-                return entry.get("outcome")
+                return "wrong" if self.strict and entry.get("advice") else entry.get("outcome")
         return None
 
     def says(self, lesson: Lesson, exercise: str) -> str:
         """Return the sentence of the last verdict on an exercise, or ""."""
-        return self.verdicts.get(lesson.exercise_number(exercise), {}).get("says", "")
+        says = self.verdicts.get(lesson.exercise_number(exercise), {}).get("says", "")
+        return says or " ".join(self.advice(lesson, exercise) if self.strict else ())
+
+    def advice(self, lesson: Lesson, exercise: str) -> list[str]:
+        """Return what an exercise that passes could do better, in sentences."""
+        entry = self.verdicts.get(lesson.exercise_number(exercise), {})
+        return list(entry.get("advice", ())) if self.outcome(lesson, exercise) is not None else []
 
     def passed(self, lesson: Lesson) -> int:
         """Return how many exercises of a lesson pass."""
@@ -77,8 +86,18 @@ class Record:
         """Return one line: how many exercises pass in these lessons and in all, and what comes next."""
         counts = [f"{self.passed(x)} of {len(x.exercises)} in lesson {x.number}" for x in graded]
         counts = counts if len(graded) < 3 else []
-        total = f"{sum(map(self.passed, LESSONS))} of {N_EXERCISES} in all"
-        return "; ".join([*counts, total, self._next(graded)])
+        advised = sum(bool(self.advice(x, exercise)) for x in LESSONS for exercise in x.exercises)
+        total = f"{sum(map(self.passed, LESSONS))} of {N_EXERCISES} in all" + f", {advised} with advice" * (
+            advised > 0 and not self.strict
+        )
+        return "; ".join([*counts, total, *self._milestone(), self._next(graded)])
+
+    def _milestone(self) -> list[str]:
+        """Return what there is to do once the model's lessons pass, for those who stop here. The end says it itself."""
+        done = [lesson for lesson in LESSONS if self.passed(lesson) == len(lesson.exercises)]
+        if len(done) == len(LESSONS) or not set(MODEL_LESSONS) <= set(done):
+            return []
+        return [f"your model is complete: train it with {shell_command('dino', 'train', '--mine')}"]
 
     def _next(self, graded: list[Lesson]) -> str:
         order = [x for x in LESSONS if x in graded] + [x for x in LESSONS if x not in graded]
@@ -98,7 +117,7 @@ def grade_changed(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
     due = [(x, exercise) for x in lessons for exercise in x.exercises if record.outcome(x, exercise) is None]
     if not due:
         return
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     with Sandbox(record.course) as sandbox:
         for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1, disable=None):

@@ -1,7 +1,8 @@
 """The pytest plug-in behind `pytest lessons/03`: it collects the exercises and grades each in the sandbox.
 
 The process of pytest never imports torch or a learner's file. Each exercise is one test item, so -k, -x, -q, xdist and
-an editor's test view work as usual. `lessons/conftest.py` turns the plug-in on.
+an editor's test view work as usual. With --strict, advice counts as a failure. `lessons/conftest.py` turns the plug-in
+on.
 """
 
 import ast
@@ -38,9 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     course = next(course for course in courses if course)
     if not getattr(config.option, "numprocesses", None):  # xdist's workers have sandboxes of their own
         _sandbox(config, course)
-    tutor = Tutor(config, course, reporter._tw, lambda: _sandbox(config, course))
+    tutor = Tutor(config, course, reporter._tw, lambda: _sandbox(config, course), strict=is_strict(config))
     # pytest's own reporter stays, because other plug-ins need it, but its output is discarded.
-    reporter._tw = TerminalWriter(Path(os.devnull).open("w"))  # noqa: SIM115 - it lives as long as the process
+    reporter._tw = TerminalWriter(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it lives as long as the process
     config.pluginmanager.register(tutor, "dino-tutor")
 
 
@@ -56,6 +57,14 @@ def _course_of(path: Path) -> Course | None:
         if folder.name == "lessons" and Course(folder.parent).is_here:
             return Course(folder.parent)
     return None
+
+
+def is_strict(config: pytest.Config) -> bool:
+    """Return whether advice counts as a failure: with `pytest --strict`, an option that pytest has already."""
+    given = "--strict" in map(str, config.invocation_params.args)
+    # xdist's workers get no arguments, only what pytest made of them: 8 sets an option, and 9 a line of its settings.
+    made_of_it = getattr(config.option, "strict", False) is True or "strict=true" in (config.option.override_ini or ())
+    return given or made_of_it
 
 
 def _sandbox(config: pytest.Config, course: Course) -> Sandbox:
@@ -151,8 +160,9 @@ class Exercise(Graded):
         except DinoError as error:
             verdict = Verdict(file.lesson.exercise_number(self.exercise), self.exercise, "ungraded", str(error))
         self.user_properties.append(("dino", verdict.as_dict()))
-        if not verdict.passed:
-            raise NotPassed(in_words(verdict))
+        judged = verdict.strictly() if is_strict(self.config) else verdict
+        if not judged.passed:
+            raise NotPassed(in_words(judged))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the place that an editor should jump to."""

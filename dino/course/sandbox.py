@@ -9,11 +9,13 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +23,18 @@ from ..common.errors import DinoError
 from .curriculum import Course, Lesson
 from .verdict import Verdict
 
-TIME_LIMIT = 20.0  # seconds for one exercise; a right answer takes less than one, but a disk may be slow
+TIME_LIMIT = 20.0  # seconds of processor time for one exercise; a right answer takes less than one
 INTEGRATION = 6  # how many times as long the integration check may take
-GRACE = 5  # seconds that the worker's own watchdog gets before the parent ends the worker
+# How many times as long as in processor time it may take in real time. Windows can't limit processor time.
+PATIENCE = 1 if sys.platform == "win32" else 3
+GRACE = 10  # seconds that the worker's own watchdog gets before the parent ends the worker
+STILL_RUNNING = {  # why a worker was ended, and what the learner should look for
+    "computing": "Is there an endless loop?",
+    "waiting": "Is there an endless loop, or does it wait for something? Or is the computer busy with something else?",
+}
 WORKER = "dino.course.grader.worker"  # started by its name, because importing it would import torch
+HARMLESS = {"PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TEMP", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS"}
+LONGEST = 1_000_000  # characters of a response; a longer one isn't the worker's own
 
 
 class Sandbox:
@@ -35,31 +45,37 @@ class Sandbox:
 
     Args:
         course: the copy of the course whose lessons are graded.
-        time_limit: seconds for one exercise, or None for no limit.
+        time_limit: seconds of processor time for one exercise, or None for no limit. Real time is limited as well, to
+            `PATIENCE` times as many seconds, because code that waits for something computes nothing.
+        confined: whether the worker gives up its access to files and most of the memory before it runs any code of a
+            learner, as far as the system can do that: see `dino.course.confinement`.
     """
 
-    def __init__(self, course: Course, *, time_limit: float | None = TIME_LIMIT) -> None:
-        self.course, self.time_limit = course, time_limit
+    def __init__(self, course: Course, *, time_limit: float | None = TIME_LIMIT, confined: bool = False) -> None:
+        self.course, self.time_limit, self.confined = course, time_limit, confined
         self._trace = Path(tempfile.mkdtemp(prefix="dino-sandbox-")) / "trace.txt"
         self._process: subprocess.Popen[str] | None = None
         self._ready = False  # True once the worker has imported torch
         self._hung: set[str] = set()  # numbers of the lessons with an exercise that hung
+        self._never_loads: dict[bytes, Verdict] = {}  # by the contents of a file: it hangs before any exercise runs
         self.open()
 
     def open(self) -> None:
         """Start the worker, unless it is running."""
         if self._process is None:
             self._ready = False
-            # In a session of its own, the worker doesn't receive Ctrl-C. It ends when its input does.
+            # In a session of its own (on Windows: a group), the worker doesn't receive Ctrl-C. It ends when its input
+            # does.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", WORKER, str(self.course.root), str(self._trace), str(self.time_limit or 0)],
+                [sys.executable, "-m", WORKER, str(self.course.root), str(self._trace), *["confined"] * self.confined],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
                 encoding="utf-8",
-                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_python_path()])},
-                start_new_session=True,
+                env=_environment(confined=self.confined),
+                start_new_session=True,  # Windows ignores this, and other systems have no flags
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
 
     def close(self) -> None:
@@ -83,7 +99,10 @@ class Sandbox:
         Raises:
             DinoError: if the setup isn't right.
         """
-        file = self.course.lesson_file(lesson)
+        file, number = self.course.lesson_file(lesson), lesson.exercise_number(exercise)
+        content = file.read_bytes() if file.is_file() else b""
+        if content in self._never_loads:
+            return replace(self._never_loads[content], number=number, exercise=exercise)
         # Once an exercise has hung, the others of its file are graded without it. Each would wait for it again.
         response, why = self._request(grade=exercise, lesson=lesson.number, alone=lesson.number in self._hung)
         line = None if response else self._running_line(file)
@@ -94,15 +113,18 @@ class Sandbox:
             self._hung.add(lesson.number)
         if response is not None:
             return Verdict(**response["verdict"])
-        if why == "time":
-            says = (
-                f"`{exercise}` was still running after {self.time_limit:g} seconds, and was stopped. "
-                "Is there an endless loop? Or is the computer busy with something else?"
-            )
+        if why in STILL_RUNNING:
+            assert self.time_limit is not None
+            seconds = self.time_limit * (PATIENCE if why == "waiting" else 1)
+            what = file.name if line and line.function == "<module>" else f"`{exercise}`"
+            says = f"{what} was still running after {seconds:g} seconds, and was stopped. {STILL_RUNNING[why]}"
         else:
             says = f"`{exercise}` ended Python ({why}). It should return instead."
         where = f"lessons/{lesson.number}/{file.name}, line {line.number}: {line.code}" if line else None
-        return Verdict(lesson.exercise_number(exercise), exercise, "stopped", says, where=where)
+        verdict = Verdict(number, exercise, "stopped", says, where=where)
+        if why in STILL_RUNNING and line and line.function == "<module>":
+            self._never_loads[content] = verdict
+        return verdict
 
     def draw(self, lesson: Lesson, skip: list[str]) -> Path | str:
         """Draw the contact sheet of a lesson. Returns its path, or a line that says why it wasn't drawn.
@@ -113,13 +135,13 @@ class Sandbox:
         """
         response, why = self._request(draw=lesson.number, skip=skip)
         if response is None:
-            return "none: your code took too long" if why == "time" else f"none: your code ended Python ({why})"
+            return "none: your code took too long" if why in STILL_RUNNING else f"none: your code ended Python ({why})"
         return self.course.contact_sheet(lesson) if response["drawn"] else f"none: {response['why']}"
 
     def check_integration(self) -> dict[str, Any]:
         """Train a small network on all of the learner's parts. Returns the report of `grader.integration`."""
         response, why = self._request(integration=True)
-        why = "they took too long" if why == "time" else f"they ended Python, {why}"
+        why = "they took too long" if why in STILL_RUNNING else f"they ended Python, {why}"
         return response or {"passed": False, "says": f"your parts did not finish ({why})", "facts": []}
 
     def check_setup(self) -> list[tuple[str, str, bool]]:
@@ -132,28 +154,33 @@ class Sandbox:
     # ---- the worker -------------------------------------------------------------------------------------------------
 
     def _request(self, **request: Any) -> tuple[dict[str, Any] | None, str]:
-        """Send a request. Returns the response and "", or None and why the worker ended: "time" or its exit status."""
+        """Send a request.
+
+        Returns:
+            The response and "". Or None and why the worker ended: a key of `STILL_RUNNING`, or its exit status.
+        """
         self.open()
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: PT018
         # The worker's own watchdog knows the line that is running. This one is for code that turned that one off.
         out_of_time = threading.Event()
-        patience = limit_for(request, self.time_limit) + GRACE if self.time_limit else None
+        seconds = self.time_limit * (INTEGRATION if "integration" in request else 1) if self.time_limit else None
 
         def end() -> None:
             out_of_time.set()
             _kill(process)
 
-        watchdog = threading.Timer(patience or 0, end)
+        watchdog = threading.Timer(seconds * PATIENCE + GRACE if seconds else 0, end)
         try:
             if not self._ready:  # the time begins once torch is imported, because a disk may be slow
                 self._ready = bool(process.stdout.readline())
-            if patience:
+            if seconds:
                 watchdog.start()
-            process.stdin.write(json.dumps(request) + "\n")
+            key = secrets.token_hex(8)
+            process.stdin.write(json.dumps(request | {"seconds": seconds, "key": key}) + "\n")
             process.stdin.flush()
-            line = process.stdout.readline()
-        except BrokenPipeError:
+            line = process.stdout.readline(LONGEST)
+        except OSError:  # the worker is gone: a broken pipe, or on Windows an invalid argument
             line = ""
         except BaseException:  # Ctrl-C: nobody will ask for the response
             self._end_worker()
@@ -162,7 +189,10 @@ class Sandbox:
             watchdog.cancel()
         if not line:
             return None, self._why_it_ended(process, out_of_time.is_set())
-        response = json.loads(line)
+        response = _parsed(line)
+        if response is None or response.pop("key", None) != key:
+            self._end_worker()
+            return None, "its response made no sense"
         if response.get("leaving"):
             self._end_worker()
         if "trouble" in response:
@@ -172,15 +202,17 @@ class Sandbox:
     def _why_it_ended(self, process: "subprocess.Popen[str]", out_of_time: bool) -> str:
         status = process.wait()
         self._end_worker()
+        if sys.platform != "win32" and status == -signal.SIGPROF:
+            return "computing"
         with contextlib.suppress(OSError):
-            out_of_time = out_of_time or "Timeout" in self._trace.read_text(errors="replace")[:100]
-        return "time" if out_of_time else f"exit status {status}"
+            out_of_time = out_of_time or "Timeout" in self._trace.read_text(errors="replace", encoding="utf-8")[:100]
+        return "waiting" if out_of_time else f"exit status {status}"
 
     def _running_line(self, file: Path) -> "Line | None":
         """Return the line of a file that was running when the time ran out, if the watchdog wrote one down."""
         with contextlib.suppress(OSError):
-            trace = self._trace.read_text(errors="replace")  # the innermost frame comes first
-            if found := re.search(rf'File "{re.escape(str(file))}", line (\d+) in (\w+)', trace):
+            trace = self._trace.read_text(errors="replace", encoding="utf-8")  # the innermost frame comes first
+            if found := re.search(rf'File "{re.escape(_as_faulthandler(file))}", line (\d+) in (\w+|<module>)', trace):
                 number, lines = int(found.group(1)), file.read_text(encoding="utf-8", errors="replace").splitlines()
                 return Line(number, found.group(2), lines[number - 1].strip() if number <= len(lines) else "")
         return None
@@ -196,6 +228,14 @@ class Sandbox:
                 stream.close()  # type: ignore[union-attr]
 
 
+def _parsed(line: str) -> dict[str, Any] | None:
+    """Return a response, or None if the line isn't one: a learner's code may have found the pipe and written to it."""
+    with contextlib.suppress(ValueError, RecursionError):
+        response = json.loads(line)
+        return response if isinstance(response, dict) else None
+    return None
+
+
 class Line(NamedTuple):
     """A line of a learner's file, and the function that it is in."""
 
@@ -204,19 +244,22 @@ class Line(NamedTuple):
     code: str
 
 
-def limit_for(request: dict[str, Any], time_limit: float) -> float:
-    """Return how many seconds the response to a request may take."""
-    return time_limit * (INTEGRATION if "integration" in request else 1)
-
-
 def _kill(process: "subprocess.Popen[str]") -> None:
     """Kill a worker and all processes that it started."""
     with contextlib.suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)  # the worker leads a session, and so a process group, of its own
-        else:
+        if sys.platform == "win32":
             process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)  # the worker leads a session, and so a process group, of its own
 
 
-def _python_path() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+def _as_faulthandler(path: Path) -> str:
+    """Return a path as it is in the watchdog's traceback, where characters outside ASCII are spelled out (\\xe4)."""
+    return "".join(c if c.isascii() else ascii(c)[1:-1] for c in str(path))
+
+
+def _environment(*, confined: bool) -> dict[str, str]:
+    """Return the environment of the worker. A confined one gets no variable that may hold a secret."""
+    kept = {name: value for name, value in os.environ.items() if not confined or name in HARMLESS}
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return kept | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *paths])}

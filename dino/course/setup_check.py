@@ -16,17 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.errors import DinoError, first_line
+from ..common.version import DISTRIBUTION
 from ..data.embedded import SETS
-from .curriculum import Course, find_course
+from .curriculum import PACKAGED, Course, find_course
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 PYTHON = (3, 11)
-DISTRIBUTION = "dino-diffusion"
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 LEAST = ("torch", "numpy", "pillow", "pytest")  # what the lessons can't do without
-INSTALL = "in the course's folder run: pip install -e . --group dev (or, with uv: uv sync)"
+INSTALL = (
+    "in the course's folder run: uv sync (or, without uv: pip install --upgrade dino-diffusion)"
+    if PACKAGED.is_dir()
+    else "in the course's folder run: pip install -e . (or, with uv: uv sync)"
+)
 
 
 def check_setup(course: Course | None = None) -> list[tuple[str, str, bool]]:
@@ -142,7 +146,7 @@ def check_images() -> str:
 def _check_file(file: Path) -> int:
     """Check that a Parquet file is present and complete, and return its size in bytes."""
     shown = "/".join(file.parts[-3:])
-    restore = f"restore it with: git checkout -- {shown}"
+    restore = "install dino-diffusion again" if PACKAGED.is_dir() else f"restore it with: git checkout -- {shown}"
     try:
         with file.open("rb") as opened:
             begins, size = opened.read(64), opened.seek(0, os.SEEK_END)

@@ -28,19 +28,26 @@ class Tutor:
         course: the copy of the course that is graded.
         writer: writes to the terminal.
         sandbox: returns the sandbox.
+        strict: whether advice counts as a failure.
     """
 
     def __init__(
-        self, config: pytest.Config, course: Course, writer: TerminalWriter, sandbox: Callable[[], Sandbox]
+        self,
+        config: pytest.Config,
+        course: Course,
+        writer: TerminalWriter,
+        sandbox: Callable[[], Sandbox],
+        *,
+        strict: bool = False,
     ) -> None:
-        self.config, self.course, self.writer, self.record = config, course, writer, Record(course)
-        self.sandbox = sandbox
+        self.config, self.course, self.writer, self.record = config, course, writer, Record(course, strict=strict)
+        self.sandbox, self.strict = sandbox, strict
         self.verdicts: dict[Lesson, list[Verdict]] = {}
         self.brief = config.option.verbose < 0
         self.verbose = config.option.verbose > 0
         self.at_end = bool(getattr(config.option, "numprocesses", None))  # xdist's verdicts come in any order
         self.errors = 0
-        self.interrupted = self.reported_integration = False
+        self.interrupted = False
         self.lesson: Lesson | None = None  # of the last verdict that was reported
 
     # ---- what pytest calls ------------------------------------------------------------------------------------------
@@ -50,7 +57,6 @@ class Tutor:
         facts = dict(report.user_properties)
         if "integration" in facts and report.when == "call":
             self._report_integration(dict(facts["integration"]))  # type: ignore[call-overload]
-            self.reported_integration = True
         elif "dino" in facts and report.when == "call":
             verdict = Verdict(**facts["dino"])  # type: ignore[arg-type]
             lesson, _ = find_exercise(verdict.number)
@@ -75,7 +81,7 @@ class Tutor:
         self.writer.line("\n  stopped")
         self.interrupted = True
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Report the pictures and the progress at the end."""
         for lesson in sorted(self.verdicts, key=LESSONS.index) if self.at_end else []:
             for verdict in sorted(self.verdicts[lesson], key=lambda verdict: verdict.number):
@@ -86,7 +92,7 @@ class Tutor:
                 self._report_contact_sheets()
             self.record.save()
             self.writer.line(f"  {self.record.summary(list(self.verdicts))}")
-        elif not (self.errors or self.interrupted or self.reported_integration):
+        elif exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not self.errors:
             self.writer.line("No exercise was graded: no name matches.")
 
     # ---- what is reported -------------------------------------------------------------------------------------------
@@ -95,6 +101,7 @@ class Tutor:
         if lesson != self.lesson and not self.brief:
             self._report_heading(lesson)
         self.lesson = lesson
+        verdict = verdict.strictly() if self.strict else verdict
         says, *more = in_words(verdict)
         if verdict.printed and (not verdict.passed or self.verbose):
             lines = verdict.printed.splitlines()
@@ -150,8 +157,11 @@ class Tutor:
             name = " " * len(name)
 
     def _short(self, path: Path) -> str:
-        """Return a path relative to the current folder."""
-        return os.path.relpath(path, self.config.invocation_params.dir)
+        """Return a path relative to the current folder, if there is a way."""
+        try:
+            return os.path.relpath(path, self.config.invocation_params.dir)
+        except ValueError:  # it is on another drive of Windows
+            return str(path)
 
 
 def _indent(line: str) -> str:
@@ -161,7 +171,7 @@ def _indent(line: str) -> str:
 def in_words(verdict: Verdict) -> list[str]:
     """Return a verdict in lines: the outcome, the property, the facts, the learner's line, and where to find help."""
     if verdict.passed:
-        return ["passed" + f" ({verdict.note})" * bool(verdict.note)]
+        return ["passed" + f" ({verdict.note})" * bool(verdict.note), *(f"advice: {says}" for says in verdict.advice)]
     if verdict.outcome == "unwritten":
         return [verdict.says, f"read its docstring; {shell_command('dino', 'hint', verdict.number)} helps"]
     hint = f"stuck? {shell_command('dino', 'hint', verdict.number)}" if verdict.outcome != "unloaded" else ""

@@ -1,5 +1,6 @@
 """Verdicts: what a grader reports about a learner's answer, as data for the screen and the record."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -30,6 +31,7 @@ class Verdict:
     note: str = ""  # how the answer was graded, if not as usual
     mistake: str | None = None  # the mistake's name in the catalog
     printed: str = ""  # the first lines that the answer printed
+    advice: Sequence[str] = ()  # if it passed: sentences on what only matters elsewhere, such as on a GPU
 
     @property
     def passed(self) -> bool:
@@ -39,6 +41,13 @@ class Verdict:
     def of(self, outcome: str, says: str | None = None, **more: Any) -> "Verdict":
         """Return a copy with another outcome, and other fields changed."""
         return replace(self, outcome=outcome, says=self.says if says is None else says, **more)
+
+    def strictly(self) -> "Verdict":
+        """Return the verdict of a strict grader, for whom advice is a failure."""
+        if not (self.passed and self.advice):
+            return self
+        first, *others = self.advice
+        return self.of("wrong", first, facts=" ".join(others), advice=())
 
     def with_printed(self, text: str) -> "Verdict":
         """Return a copy with the first lines that the answer printed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.errors import DinoError, first_line, printable
 from .embedded import DEFAULT
-from .encoded_image import EncodedImage
+from .encoded_image import EncodedImage, Found
 from .parquet import with_label_names
 from .words import words_of_row
 
@@ -25,7 +25,7 @@ def is_hub_name(source: str) -> bool:
     return bool(is_name) and not Path(source).suffix[1:].isalpha()
 
 
-def hub_images(name: str, split: str) -> list[EncodedImage]:
+def hub_images(name: str, split: str) -> Found:
     """Return the images of one split of a data set, downloaded or from the cache of `datasets`.
 
     Raises:
@@ -35,7 +35,9 @@ def hub_images(name: str, split: str) -> list[EncodedImage]:
     _refuse_reader(name)
     with offline_unless_reachable(), _explaining(name, f", split {printable(split)}"):
         dataset = datasets.load_dataset(name, split=split)
-    return dataset_images(dataset)
+    images = dataset_images(dataset)
+    passed_over = {f"images of the column {other}": len(images) for other in _columns_of_images(dataset)[1:]}
+    return Found(images, passed_over, has_splits=True)
 
 
 def check_hub(name: str) -> None:
@@ -64,7 +66,7 @@ def dataset_images(dataset: "datasets.Dataset") -> list[EncodedImage]:
     """
     import datasets
 
-    columns = [name for name, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
+    columns = _columns_of_images(dataset)
     if not columns:
         raise DinoError(f"this data set has no column of images, only {printable(', '.join(dataset.features))}")
     encoded = dataset.cast_column(columns[0], datasets.Image(decode=False)).select_columns(columns[:1])
@@ -78,6 +80,16 @@ def dataset_images(dataset: "datasets.Dataset") -> list[EncodedImage]:
 
     words = _words(dataset)
     return [EncodedImage(f"row {i}", reader(i), words[i]) for i in range(len(encoded))]
+
+
+def _columns_of_images(dataset: "datasets.Dataset") -> list[str]:
+    """Return the columns of images, also those that `datasets` takes for structs, because their set has no README."""
+    import datasets
+
+    def is_image(kind: Any) -> bool:
+        return isinstance(kind, datasets.Image) or (isinstance(kind, dict) and kind.keys() == {"bytes", "path"})
+
+    return [name for name, kind in dataset.features.items() if is_image(kind)]
 
 
 def _words(dataset: "datasets.Dataset") -> list[tuple[str, ...]]:

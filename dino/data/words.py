@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,8 @@ SYNONYMS = {
 def split_words(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case, without those that say nothing about an image, such as "with"."""
     words = re.findall(r"[^\W_]+", text.lower())
-    return tuple(word for word in words if word not in EMPTY_WORDS and len(word) <= MAX_WORD)
+    # Interned: the words of large sets repeat, and each is kept once.
+    return tuple(sys.intern(word) for word in words if word not in EMPTY_WORDS and len(word) <= MAX_WORD)
 
 
 def words_of_row(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -105,9 +107,11 @@ def to_multi_hot(images: "Sequence[EncodedImage]", vocabulary: Sequence[str]) ->
 
     columns = {word: column for column, word in enumerate(vocabulary)}
     table = torch.zeros(len(images), len(vocabulary), dtype=torch.uint8)
-    places = [(row, columns[word]) for row, image in enumerate(images) for word in image.words if word in columns]
-    if places:
-        table[tuple(torch.tensor(places).T)] = 1
+    n_columns, cells = len(vocabulary), table.numpy().reshape(-1)
+    for row, image in enumerate(images):
+        for word in image.words:
+            if word in columns:
+                cells[row * n_columns + columns[word]] = 1
     return table
 
 
@@ -161,6 +165,17 @@ def parse_request(request: str, vocabulary: Sequence[str]) -> Request:
         hints = [printable(w, 40) + (f" (nearest: {' or '.join(near)})" if near else "") for w, near in nearest.items()]
         warnings.warn(DinoWarning(f"the model doesn't know {', '.join(hints)}"), stacklevel=2)
     return Request(known, tuple(dict.fromkeys(word for word in unwanted.values() if word)))
+
+
+def short_request(vocabulary: Sequence[str], has: Sequence[float]) -> str:
+    """Return a request for an image in its two rarest words, which say most: "blue brontosaurus".
+
+    Args:
+        vocabulary: the words, the most frequent first.
+        has: 1 for each word of the image, and 0 for the others.
+    """
+    shown = [word for word, is_shown in zip(vocabulary, has, strict=True) if is_shown]
+    return " ".join(reversed(shown[-2:]))
 
 
 def complete(

@@ -20,25 +20,24 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from ..common.errors import DinoError
+from ..common.errors import DinoError, printable
 from ..data.loading import load_images
 from ..trainer import trial
 from ..trainer.config import Config
 from ..trainer.device import prepare
 from ..trainer.trial import Method
 from .hardware import copy_rate, matmul_rate
-from .report import Report, environment, table
+from .report import Report, environment, in_words, table
 from .report import write as write_report
-from .training_loops import PLAIN, TRAINER, Choices, dtype_name, ladder, serve
+from .training_loops import PLAIN, PLAIN_BATCH, TRAINER, Choices, dtype_name, ladder, serve
 
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
@@ -53,7 +52,7 @@ class LoopProcess:
 
     choices: Choices
     process: BaseProcess
-    connection: Connection
+    connection: Any  # multiprocessing's; its class depends on the system
     cost: Report = field(default_factory=dict)
     rates: list[float] = field(default_factory=list)  # images per second, round by round
     memory: int | None = None  # bytes
@@ -75,7 +74,7 @@ class LoopProcess:
 
     def request(self, seconds: float | None) -> Any:
         """Send a request, as `serve` takes it, and return the response."""
-        with contextlib.suppress(BrokenPipeError):  # the process is dead, which `receive` reports
+        with contextlib.suppress(ConnectionError):  # the process is dead, which `receive` reports
             self.connection.send(seconds)
         return self.receive()
 
@@ -88,7 +87,7 @@ class LoopProcess:
         """
         try:
             response = self.connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             raise DinoError(
                 f"the process of {self.choices.name!r} died, perhaps because there was not enough memory"
             ) from None
@@ -134,11 +133,16 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
 
     Raises:
         KeyboardInterrupt: if some loop has had no turn that counts yet.
-        DinoError: if the process of a loop died.
+        DinoError: if there are too few images for a batch of the first loop, or the process of a loop died.
         RuntimeError: if there is not enough memory for a loop.
     """
-    load_images(config.data, config.size, channels=config.channels, split=config.split)  # into the cache
-    report = environment(device) | {"config": asdict(config), "interrupted": False}
+    n_images = len(load_images(config.data, config.size, channels=config.channels, split=config.split))
+    if n_images < PLAIN_BATCH:
+        raise DinoError(
+            f"the {PLAIN} takes batches of {PLAIN_BATCH} different images, and {printable(config.data)} has {n_images}"
+        )
+    report = environment(device) | {"config": asdict(config), "interrupted": False, "unknown": {}}
+    report |= {"sampling": None, "start_up": None}  # until they are measured
     method, report["methods"] = _methods(config, device)
     rungs, loops = ladder(config, device, method), list[LoopProcess]()
     n_turns = (1 + rounds) * len(rungs)
@@ -163,7 +167,11 @@ def measure(config: Config, device: torch.device, *, seconds: float, rounds: int
             if not all(loop.rates for loop in loops):
                 raise
             report["interrupted"] = True
+            stopped = "Ctrl-C ended the benchmark before"
+            report["unknown"] = {name: stopped for name in ("sampling", "start_up") if report[name] is None}
     report["loops"] = [loop.results(loops[0], report) for loop in loops]
+    if any(loop["memory"] is None for loop in report["loops"]):
+        report["unknown"]["loops.memory"] = "this system doesn't report the memory of a process"
     return report
 
 
@@ -231,9 +239,11 @@ def rows(report: Report) -> list[tuple[str, ...]]:
         (
             loop["name"] if loop["name"] in (PLAIN, TRAINER) else f"+ {loop['name']}",
             f"{loop['images_per_second']:,.{digits}f}",
-            f"{min(loop['rounds']):,.{digits}f} to {max(loop['rounds']):,.{digits}f}",
+            f"{min(loop['rounds']):,.{digits}f} to {max(loop['rounds']):,.{digits}f}"
+            if len(loop["rounds"]) > 1
+            else "one round",
             f"{loop['speedup']:.2f}",
-            f"{loop['memory'] / 1e6:,.0f} MB" if loop["memory"] else "-",
+            f"{loop['memory'] / 1e6:,.0f} MB" if loop["memory"] is not None else "unknown",
             f"{loop['flop_utilization']:.0%}",
             f"{loop['bandwidth_utilization']:.0%}",
         )
@@ -261,6 +271,8 @@ def facts(report: Report) -> dict[str, str]:
         sentences["start-up"] = f"{sum(parts.values()):.1f} s until the first step is done: " + ", ".join(
             f"{name} {seconds:.1f}" for name, seconds in parts.items()
         )
+    if report["unknown"]:
+        sentences["unknown"] = in_words(report["unknown"])
     return sentences
 
 

@@ -17,9 +17,23 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..common.errors import printable
+from ..common.plots import loss_scale
 from ..trainer.config import METHODS, Config
-from .report import Report, environment, table
-from .symptoms import Curve, Run, SampleStats, Symptom, loss_symptoms, read_run, recent_loss, smoothed
+from ..trainer.run_folder import progress
+from .report import Report, environment, in_words, number, table
+from .symptoms import (
+    INVISIBLE,
+    N_RECENT,
+    NEARLY_0,
+    Curve,
+    Run,
+    SampleStats,
+    Symptom,
+    loss_symptoms,
+    read_run,
+    recent_loss,
+    smoothed,
+)
 
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
     from matplotlib.figure import Figure
@@ -48,7 +62,7 @@ class RecordedRun:
 
 def recorded_runs() -> tuple[Config, list[RecordedRun]]:
     """Return the configuration of the recorded runs, and the runs."""
-    recorded = json.loads(RECORDED.read_text())
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     runs = [
         RecordedRun(
             run["name"],
@@ -123,19 +137,23 @@ def value_at(curve: Sequence[tuple[int, float]], images: int) -> float:
 
 
 def series(samples: Sequence[tuple[int, SampleStats]], name: str) -> Curve:
-    """Return one of the sample statistics as a curve."""
-    return [(images, getattr(stats, name)) for images, stats in samples]
+    """Return one of the sample statistics as a curve, where it is known."""
+    return [(images, getattr(stats, name)) for images, stats in samples if getattr(stats, name) is not None]
 
 
 def dissimilarity(run: Run, recorded: RecordedRun) -> float:
     """Return the mean |log ratio| between two runs: of their losses, plus that of their later sample statistics."""
     theirs = smoothed(recorded.log)
-    losses = [abs(math.log(loss / value_at(theirs, x))) for x, loss in smoothed(run.log) if x >= EARLY]
-    later = [(x, stats) for x, stats in run.samples if x >= max(EARLY, run.images / 2)]
+    losses = [
+        abs(math.log(max(loss, INVISIBLE) / max(value_at(theirs, x), INVISIBLE)))
+        for x, loss in smoothed(run.log)
+        if x >= EARLY
+    ]
     samples = [
-        abs(math.log((getattr(stats, name) + 0.05) / (value_at(series(recorded.samples, name), x) + 0.05)))
-        for x, stats in later
+        abs(math.log((value + 0.05) / (value_at(series(recorded.samples, name), x) + 0.05)))
         for name in SampleStats._fields
+        for x, value in series(run.samples, name)
+        if x >= max(EARLY, run.images / 2)
     ]
     return (fmean(losses) if losses else math.inf) + (fmean(samples) if samples else 0.0)
 
@@ -153,6 +171,14 @@ def most_similar(run: Run, recorded: Sequence[RecordedRun]) -> tuple[RecordedRun
 # The plausible statistics of any samples, for runs without comparable recorded ones. They are wide, from experience.
 PLAUSIBLE = {"detail": (0.4, 1.5), "grain": (0.0, 10.0), "variety": (0.3, 1.5), "brightness": (0.75, 1.3)}
 SETTLED = 1_000  # steps; before this, any statistics are plausible
+
+
+def plausible_ranges(run: Run) -> Ranges:
+    """Return the plausible ranges of the sample statistics of a run that no recorded run can be compared with."""
+    if run.step < SETTLED:
+        return {}
+    return {name: limits for name, limits in PLAUSIBLE.items() if not (name == "grain" and run.smooth)}
+
 
 SAMPLER = (
     "The network has learned, so look at the sampler. Does it start from pure noise at level 1, mix in every "
@@ -183,7 +209,9 @@ def range_symptoms(run: Run, ranges: Ranges) -> list[Symptom]:
     loss_is_healthy = "loss" in ranges and not symptoms
     kind = "healthy" if "loss" in ranges else "plausible"
     for name, value in run.samples[-1][1]._asdict().items() if run.samples else ():
-        low, high = ranges.get(name, (0.0, math.inf))
+        if value is None or name not in ranges:
+            continue
+        low, high = ranges[name]
         if not low <= value <= high:
             words, advice = (TOO_LOW if value < low else TOO_HIGH)[name]
             but = "the loss is healthy, but " if loss_is_healthy and not symptoms else ""
@@ -230,7 +258,7 @@ def diagnose(folder: Path) -> tuple[Report, "Figure"]:
     run = read_run(folder)
     config, recorded = recorded_runs()
     fits = comparable(run.config, config)
-    ranges = healthy_ranges(recorded, run) if fits else PLAUSIBLE if run.step >= SETTLED else {}
+    ranges = healthy_ranges(recorded, run) if fits else plausible_ranges(run)
     closest, same_bug = most_similar(run, recorded) if fits and run.images > EARLY else (None, False)
     changes = differences(run.config, config)
     symptoms = run.symptoms + _symptoms(run, ranges, changes if fits else [], closest if same_bug else None)
@@ -238,11 +266,13 @@ def diagnose(folder: Path) -> tuple[Report, "Figure"]:
         "run": str(folder),
         "step": run.step,
         "of_steps": run.config.n_steps,
+        "progress": progress(run.step, run.config.n_steps),
         "images": run.images,
         "data": run.config.data,
         "loss": run.loss,
-        "loss_of_mean_image": run.loss_of_mean_image if run.samples else None,
-        "loss_of_mean_color": run.loss_of_mean_color if run.samples else None,
+        "rows": min(N_RECENT, len(run.log)),
+        "loss_of_mean_image": run.loss_of_mean_image,
+        "loss_of_mean_color": run.loss_of_mean_color,
         "sample_stats": run.samples[-1][1]._asdict() if run.samples else None,
         "expected": {name: list(limits) for name, limits in ranges.items()},
         "comparable": fits,
@@ -250,6 +280,8 @@ def diagnose(folder: Path) -> tuple[Report, "Figure"]:
         "most_similar": closest.name if closest else None,
         "symptoms": [symptom._asdict() for symptom in symptoms],
         "verdict": verdict(run, symptoms, fits),
+        "unknown": run.unknown,
+        "smooth": run.smooth,
     }
     return report, plot(run, recorded if fits else [], closest if symptoms else None)
 
@@ -279,9 +311,12 @@ def verdict(run: Run, symptoms: list[Symptom], fits: bool) -> str:
         return f"{at}: " + "; ".join(symptom.finding for symptom in symptoms[:MAX_SYMPTOMS])
     if not fits:
         return f"{at}: nothing looks broken, but no healthy run with these settings was recorded to compare with"
+    if not run.samples:
+        return f"{at}: the loss is within the healthy range, and nothing is known of the samples"
     if run.step >= run.config.n_steps:
         return f"{at}: within the healthy range to the end"
-    blurred = run.samples and (run.samples[-1][1].detail < 0.8 or run.samples[-1][1].variety < 0.5)
+    stats = run.samples[-1][1]
+    blurred = any(value is not None and value < limit for value, limit in ((stats.detail, 0.8), (stats.variety, 0.5)))
     return f"{at}: within the healthy range; " + (
         "blur is normal at this stage" if blurred else "the samples should improve with more training"
     )
@@ -295,13 +330,13 @@ def rows(report: Report) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = [
         ("at the end of the run", "this run", "healthy" if report["comparable"] else "plausible")
     ]
-    numbers = {"loss": report["loss"], **(report["sample_stats"] or {})}
+    numbers = {"loss": report["loss"], **(report["sample_stats"] or dict.fromkeys(SampleStats._fields))}
     for name, value in numbers.items():
         limits = report["expected"].get(name)
         digits = 4 if name == "loss" else 2
         lines.append((
             name if name == "loss" else f"samples' {name}",
-            f"{value:.{digits}f}",
+            number(value, f".{digits}f"),
             f"{limits[0]:.{digits}f} to {limits[1]:.{digits}f}" if limits else "-",
         ))  # fmt: skip
     return lines
@@ -310,8 +345,9 @@ def rows(report: Report) -> list[tuple[str, ...]]:
 def facts(report: Report) -> dict[str, str]:
     """Return the sentences below the table, by their labels."""
     sentences = {
-        "run": f"{printable(report['run'])}, step {report['step']:,} of {report['of_steps']:,}, "
+        "run": f"{printable(report['run'])}, step {report['step']:,} of {report['of_steps']:,} ({report['progress']}), "
         f"{report['images']:,} images",
+        "loss": f"the mean of the last {report['rows']} rows of the log",
         "compared": (
             "with healthy runs of the preset quick, and with runs that have a bug (docs/gallery.md)"
             if report["comparable"]
@@ -322,14 +358,18 @@ def facts(report: Report) -> dict[str, str]:
     if report["sample_stats"]:
         early = "" if report["expected"] else f"; before step {SETTLED:,} any ratio is plausible"
         sentences["samples"] = f"each number is a ratio to real images, so 1 means equal{early}"
+        if report["smooth"] and report["sample_stats"]["grain"] is not None:
+            sentences["grain"] = (
+                f"the real images have areas without any, so it is a ratio to {NEARLY_0:g}, where black is 0 and white "
+                "is 1"
+            )
+    if report["loss_of_mean_image"] is not None:
         sentences["baselines"] = (
             f"always predicting the mean image gives a loss of {report['loss_of_mean_image']:.4f}, "
             f"and the mean color {report['loss_of_mean_color']:.4f}"
         )
-    else:
-        sentences["samples"] = (
-            f"not compared, because the images of {printable(report['data'])} or the grids are missing"
-        )
+    if report["unknown"]:
+        sentences["unknown"] = in_words(report["unknown"])
     if report["most_similar"]:
         sentences["similar"] = f"of the recorded runs, {report['most_similar']} is the most similar"
     sentences["verdict"] = report["verdict"]
@@ -358,11 +398,12 @@ def plot(run: Run, recorded: Sequence[RecordedRun], closest: RecordedRun | None)
         axes.plot(*curve, color="C1", linestyle="--", label=f"recorded: {closest.name}")
     axes.plot(*zip(*smoothed(run.log), strict=True), color="black", label="this run")
     for name, level in (("mean image", run.loss_of_mean_image), ("mean color", run.loss_of_mean_color)):
-        if math.isfinite(level):
+        if level:  # a logarithmic axis has no 0
             axes.axhline(level, color="gray", linestyle=":", linewidth=1)
             label = f"always predicting the {name}"
             axes.annotate(label, (run.log[0][0], level), va="bottom", fontsize=8, color="gray")
-    axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale="log")
+    scale = loss_scale(loss for _, loss in run.log)
+    axes.set(xlabel="images seen", ylabel="loss (mean squared error)", yscale=scale)
     axes.grid(alpha=0.3, which="both")
     axes.legend()
     return figure

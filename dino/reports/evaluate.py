@@ -7,27 +7,32 @@ images, and whether the generated images are copies. `dino.evaluation` defines t
 next to the same number for real images, because alone it says little. docs/guides/evaluation.md explains all of them.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..common.errors import DinoError, printable
 from ..common.grids import grid, save_image
+from ..common.plots import loss_scale
 from ..data.loading import Part, fingerprint, load_labeled_images
 from ..evaluation import PATCH, loss_by_noise_level, sliced_wasserstein
 from ..images import seeded, to_unit
+from ..noise import mix
 from ..steering import GUIDANCE, asking
-from ..trainer.batched_sampling import Steps, Wishes, generate_batched
+from ..trainer.batched_sampling import Steps, Wishes, generate_as_saved
 from ..trainer.model_file import image_shape, vocabulary
+from ..trainer.noising import draw_noise, noise_kind
 from .fid import distances as fid_and_kid
 from .fid import metrics as fid_metrics
-from .memorization import PAIRS_PER_ROW, closest_pairs, memorization
-from .report import Report, environment, table
+from .memorization import MIN_HELD_OUT, PAIRS_PER_ROW, cant_tell, closest_pairs, memorization
+from .report import Report, environment, in_words, known, number, table
 from .report import write as write_report
 
 if TYPE_CHECKING:  # imported where it is used, because it costs a learner a second
@@ -40,7 +45,9 @@ N_FOR_LOSS = 256  # images of each part; the network sees each image once per le
 N_GENERATED = 256  # images to generate by default
 GROUP = 64  # images on either side of a comparison
 N_DRAWS = 24  # random draws of such groups
-MIN_REAL, MIN_HELD_OUT = 8, 4  # images; with fewer, the results would be chance
+MIN_REAL = 8  # images; with fewer, the results would be chance
+EQUAL = 1e-4  # the distance below which two groups of real images are equal, in standard deviations of their patches
+ALL_EQUAL = "the real images are equal to each other, or nearly so, and the distance between them is the unit"
 
 
 # ---- the real images ------------------------------------------------------------------------------------------------
@@ -121,7 +128,7 @@ def measure(
         model, metadata: as `load_model` returns them.
         real: as from `RealImages.of`.
         n: how many images to generate. By default as many as there are real images, and at most `N_GENERATED`.
-        steps: how to sample, as for `generate_batched`.
+        steps: how to sample, as for `generate_as_saved`.
         guidance: see `dino.steering.guide`. A network that knows words is asked for what real images show.
         seed: determines the generated images, and which images are compared.
         fid: whether to measure FID and KID too, with the library torchmetrics.
@@ -138,12 +145,12 @@ def measure(
     device = next(model.parameters()).device
     metrics = fid_metrics(device) if fid else None  # before the long work, so that a missing library is reported first
     shape = real.training.shape[1:]
-    steps, words = steps or Steps.of(), real.all_words
+    steps, words = steps or Steps.for_model(metadata), real.all_words
     if words is not None:
         words = words[torch.randperm(len(words), generator=seeded("cpu", seed, "words"))[torch.arange(n) % len(words)]]
-    samples = generate_batched(
-        model, n, image_shape=shape, steps=steps, wishes=Wishes(words, guidance), seed=seed
-    ).to(device)  # fmt: skip
+    samples = generate_as_saved(
+        model, metadata, n, image_shape=shape, steps=steps, wishes=Wishes(words, guidance), seed=seed
+    ).to(device)
     if not samples.isfinite().all():
         raise DinoError("the network generates numbers that are not finite. Use weights from before training failed")
     report = environment(device) | {
@@ -158,17 +165,35 @@ def measure(
             "guidance": None if words is None else guidance,
             "seed": seed,
         },
-        "loss": losses(model, real, seed),
+        "loss": losses(model, real, seed, noise_kind(metadata)),
         "distance": distances(samples, real.all, group, seed),
         "memorization": (
-            {"verdict": f"can't tell whether the images are memorized: {real.no_verdict}"}
-            if real.no_verdict
-            else memorization(samples, real.training, real.held_out)
+            cant_tell(real.no_verdict) if real.no_verdict else memorization(samples, real.training, real.held_out)
         ),
     }
     if metrics:
         report["inception"] = fid_and_kid(metrics, samples, real.all)
-    return report, closest_pairs(samples, real.training)
+    return report | {"unknown": _unknown(report)}, closest_pairs(samples, real.training)
+
+
+def _unknown(report: Report) -> dict[str, str]:
+    """Return why numbers of a report are unknown, by their names."""
+    reasons = {}
+    for part, n in (("training", 1), ("held_out", report["images"]["held_out"])):
+        if not n:
+            reasons[f"loss.{part}"] = "no image is held out"
+        elif None in report["loss"][part]:
+            reasons[f"loss.{part}"] = "the network's predictions are too far off for a finite number"
+    if report["distance"]["ratio"] is None:
+        reasons["distance"] = ALL_EQUAL
+    if report["memorization"]["quotient"] is None:
+        reasons["memorization"] = report["memorization"]["verdict"].partition(": ")[2]
+    for name, value in report.get("inception", {}).items():
+        if value is None:
+            few = name == "kid_std" and report["inception"]["kid"] is not None
+            why = "there are too few images for subsets that differ" if few else "the features are not finite numbers"
+            reasons[f"inception.{name}"] = why
+    return reasons
 
 
 def check_enough(n: int, group: int) -> None:
@@ -183,8 +208,12 @@ def check_enough(n: int, group: int) -> None:
         )
 
 
-def losses(model: nn.Module, real: RealImages, seed: int = 0) -> Report:
-    """Return the denoising loss at each of `LEVELS`, on training images and on held-out images."""
+def losses(model: nn.Module, real: RealImages, seed: int = 0, noise: str = "uniform") -> Report:
+    """Return the denoising loss at each of `LEVELS`, on training images and on held-out images.
+
+    A loss is None if it is not finite, and all losses on a part are None if the part has no images. All of them are of
+    predicted images, whatever the network's target is.
+    """
     device, by_part = next(model.parameters()).device, {}
     for name, part, words in (
         ("training", real.training, real.training_words),
@@ -194,10 +223,18 @@ def losses(model: nn.Module, real: RealImages, seed: int = 0) -> Report:
         clean = to_unit(part[chosen]).to(device)
         denoiser = model if words is None else asking(model, words[chosen].to(device))
         levels = tqdm(LEVELS, f"denoising, {name.replace('_', ' ')}", leave=False, disable=None)
-        by_part[name] = (
-            [loss_by_noise_level(denoiser, clean, [level]).item() for level in levels] if len(clean) else None
-        )
+        by_part[name] = [known(_loss(denoiser, clean, level, noise)) for level in levels] if len(clean) else None
     return {"levels": list(LEVELS), **by_part}
+
+
+@torch.no_grad()
+def _loss(denoiser: nn.Module, clean: Tensor, level: float, kind: str) -> float:
+    if kind == "uniform":
+        return loss_by_noise_level(denoiser, clean, [level]).item()
+    generator = seeded(clean.device, "loss by noise level")
+    noise_level = torch.full((len(clean), 1, 1, 1), level, device=clean.device)
+    noisy = mix(clean, draw_noise(clean.shape, kind, generator=generator, device=clean.device), noise_level)
+    return F.mse_loss(denoiser(noisy, noise_level), clean).item()
 
 
 def distances(samples: Tensor, real: Tensor, group: int = GROUP, seed: int = 0) -> Report:
@@ -217,6 +254,7 @@ def distances(samples: Tensor, real: Tensor, group: int = GROUP, seed: int = 0) 
 
     Returns:
         The "ratio"; "generated_interval" and "real_interval", two numbers each; the "draws" of both; and the "group".
+        If the real images are all equal, nothing but the group is known, and the rest is None.
     """
     to_generated: list[float] = []
     to_real: list[float] = []
@@ -227,10 +265,22 @@ def distances(samples: Tensor, real: Tensor, group: int = GROUP, seed: int = 0) 
         generated = samples[torch.randperm(len(samples), generator=generator)[:group].to(samples.device)]
         for found, images in ((to_generated, generated), (to_real, other)):
             found.append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
-    unit = max(median(to_real), 1e-9)  # the median is 0 if all real images are equal
+    unit = unit_of(to_real)
+    if unit is None:
+        return dict.fromkeys(("ratio", "generated_interval", "real_interval", "draws")) | {"group": group}
     draws = {"generated": [value / unit for value in to_generated], "real": [value / unit for value in to_real]}
     intervals = {f"{name}_interval": _middle_90_percent(values) for name, values in draws.items()}
     return {"ratio": median(to_generated) / unit, **intervals, "draws": draws, "group": group}
+
+
+def unit_of(to_real: list[float]) -> float | None:
+    """Return the distance between real images that is the unit of all distances, or None if it is nearly 0.
+
+    Args:
+        to_real: the distances between two groups of real images, in each draw.
+    """
+    unit = median(to_real)
+    return unit if unit >= EQUAL else None
 
 
 def _middle_90_percent(values: list[float]) -> list[float]:
@@ -249,26 +299,25 @@ BEWARE = (
 
 def rows(report: Report) -> list[tuple[str, ...]]:
     """Return the rows of the table: the losses by noise level, and their mean."""
-    levels, training, held_out = (report["loss"][name] for name in ("levels", "training", "held_out"))
-    lines = [("noise level", "training", "held out")]
-    for k, level in enumerate(levels):
-        lines.append((f"{level:.2f}", f"{training[k]:.5f}", f"{held_out[k]:.5f}" if held_out else "-"))
-    return [*lines, ("mean", f"{fmean(training):.5f}", f"{fmean(held_out):.5f}" if held_out else "-")]
+    levels = report["loss"]["levels"]
+    columns = [report["loss"][name] or [None] * len(levels) for name in ("training", "held_out")]
+    lines: list[tuple[str, ...]] = [("noise level", "training", "held out")]
+    for level, *of_parts in zip(levels, *columns, strict=True):
+        lines.append((f"{level:.2f}", *(number(loss, ".5f") for loss in of_parts)))
+    return [*lines, ("mean", *(number(None if None in column else fmean(column), ".5f") for column in columns))]
 
 
 def facts(report: Report) -> dict[str, str]:
     """Return the sentences below the table, by their labels."""
-    n, sampling, distance, found = (report[name] for name in ("images", "sampling", "distance", "memorization"))
-    draws = f"90% of {len(distance['draws']['real'])} draws of {distance['group']}"
+    n, sampling, found = (report[name] for name in ("images", "sampling", "memorization"))
     sentences = {
         "images": f"{n['training']:,} training and {n['held_out']:,} held out of {printable(report['data'])}, "
         f"{report['size']} x {report['size']}; {n['generated']:,} generated in {sampling['steps']} "
         f"{_steps(sampling['spacing'], sampling['step_size'])}{_guided(sampling['guidance'])}",
-        "loss": "the mean squared error of one prediction, at each noise level",
-        "distance": f"{distance['ratio']:.2f} times the distance between real images ({draws}: "
-        f"{_range(distance['generated_interval'])}; real images: {_range(distance['real_interval'])})",
+        "loss": f"the mean squared error of one prediction, at each noise level{_unknown_losses(report['unknown'])}",
+        "distance": _distance_in_words(report["distance"]),
     }
-    if "quotient" in found:
+    if found["quotient"] is not None:
         sentences["memorization"] = (
             f"{found['quotient']:.2f}, where 1 means new and 0 means copied: the distance to the nearest training "
             f"image over that to the nearest held-out one is {found['generated']:.2f}, and {found['unseen']:.2f} for "
@@ -281,14 +330,31 @@ def facts(report: Report) -> dict[str, str]:
     sentences["verdict"] = found["verdict"]
     if inception := report.get("inception"):
         sentences["FID, KID"] = (
-            f"FID {inception['fid']:.1f}, KID {inception['kid']:.4f} (+- {inception['kid_std']:.4f}), from "
-            f"{n['generated']:,} images; fewer images make FID higher"
+            f"FID {number(inception['fid'], '.1f')}, KID {number(inception['kid'], '.4f')} "
+            f"(+- {number(inception['kid_std'], '.4f')}), from {n['generated']:,} images; fewer images make FID higher"
         )
+        if reasons := {name: why for name, why in report["unknown"].items() if name.startswith("inception")}:
+            sentences["unknown"] = in_words(reasons)
     return sentences | {"beware": BEWARE}
 
 
+def _unknown_losses(reasons: dict[str, str]) -> str:
+    parts = {"loss.training": "training images", "loss.held_out": "held-out images"}
+    return "".join(f"; unknown on {parts[name]}, because {reasons[name]}" for name in parts if name in reasons)
+
+
+def _distance_in_words(distance: Report) -> str:
+    if distance["ratio"] is None:
+        return f"unknown, because {ALL_EQUAL}"
+    draws = f"90% of {len(distance['draws']['real'])} draws of {distance['group']}"
+    return (
+        f"{distance['ratio']:.2f} times the distance between real images ({draws}: "
+        f"{_range(distance['generated_interval'])}; real images: {_range(distance['real_interval'])})"
+    )
+
+
 def _steps(spacing: str, step_size: float | None) -> str:
-    size = "exact size" if step_size is None else f"size {step_size:g}"
+    size = "exact size, the last of size 1" if step_size is None else f"size {step_size:g}"
     return f"warped steps of {size}" if spacing == "warped" else f"steps of {size}"
 
 
@@ -311,15 +377,20 @@ def plot(report: Report) -> "Figure":
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))
-    for name in ("training", "held_out"):
-        if report["loss"][name]:
-            left.plot(report["loss"]["levels"], report["loss"][name], "o-", label=name.replace("_", " "))
-    left.set(xlabel="noise level", ylabel="loss (mean squared error)", yscale="log", title="Loss of one prediction")
+    levels, columns = report["loss"]["levels"], {name: report["loss"][name] for name in ("training", "held_out")}
+    for name, column in columns.items():
+        known_losses = [math.nan if loss is None else loss for loss in column or [None] * len(levels)]
+        left.plot(levels, known_losses, "o-", label=name.replace("_", " ") + ", unknown" * (None in (column or [None])))
+    scale = loss_scale([loss for column in columns.values() for loss in column or ()])
+    left.set(xlabel="noise level", ylabel="loss (mean squared error)", yscale=scale, title="Loss of one prediction")
     left.grid(alpha=0.3, which="both")
     left.legend()
+    right.set(xlabel="distance to real images", ylabel="draws", title="Groups of images")
+    if report["distance"]["draws"] is None:
+        right.text(0.5, 0.5, "unknown", ha="center", va="center", transform=right.transAxes)
+        return figure
     for name, values in report["distance"]["draws"].items():
         right.hist(values, bins=8, alpha=0.6, label=name)
-    right.set(xlabel="distance to real images", ylabel="draws", title="Groups of images")
     right.legend()
     return figure
 

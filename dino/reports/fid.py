@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..common.errors import DinoError
 from ..images import to_unit
+from .report import known
 
 Metrics = tuple[Any, Any]
 BATCH = 64  # images processed at once; each is enlarged to 299 x 299
@@ -40,7 +41,7 @@ def metrics(device: torch.device) -> Metrics:
 
 
 @torch.no_grad()
-def distances(metrics: Metrics, samples: Tensor, real: Tensor) -> dict[str, float]:
+def distances(metrics: Metrics, samples: Tensor, real: Tensor) -> dict[str, float | None]:
     """Return the FID and KID between generated and real images.
 
     Args:
@@ -49,7 +50,8 @@ def distances(metrics: Metrics, samples: Tensor, real: Tensor) -> dict[str, floa
         real: uint8, (N, C, H, W). N and S may differ.
 
     Returns:
-        "fid", "kid", and "kid_std": the standard deviation of KID over subsets of at most 50 images.
+        "fid", "kid", and "kid_std": the standard deviation of KID over subsets of at most 50 images. It is None if
+        each subset holds all images, because then all subsets are the same. So is any number that isn't finite.
     """
     fid, kid = metrics
     kid.subset_size = min(50, len(samples), len(real))
@@ -59,4 +61,9 @@ def distances(metrics: Metrics, samples: Tensor, real: Tensor) -> dict[str, floa
             for metric in metrics:
                 metric.update(floats.to(metric.device).expand(-1, 3, -1, -1), real=are_real)
     kid_mean, kid_std = kid.compute()
-    return {"fid": fid.compute().item(), "kid": kid_mean.item(), "kid_std": kid_std.item()}
+    subsets_differ = kid.subset_size < max(len(samples), len(real))
+    return {
+        "fid": known(fid.compute().item()),
+        "kid": known(kid_mean.item()),
+        "kid_std": known(kid_std.item()) if subsets_differ else None,
+    }

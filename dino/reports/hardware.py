@@ -68,7 +68,7 @@ def memory_used(device: torch.device, *, peak: bool) -> int | None:
         return torch.cuda.max_memory_allocated(device) if peak else torch.cuda.memory_allocated(device)
     with contextlib.suppress(OSError):  # only Linux has this file
         name = "VmHWM:" if peak else "VmRSS:"
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
     return None
 

@@ -19,6 +19,8 @@ Neighbors = tuple[Tensor, Tensor]  # distances and indices
 # docs/guides/evaluation.md shows the table. The margins are wide because with few held-out images the numbers vary.
 MEMORIZED = 0.5  # the quotient: never below 0.8 for new images, never above 0.3 for copies alone
 POSSIBLY_MEMORIZED = 0.8  # the quotient
+MIN_HELD_OUT = 4  # images to judge by; with fewer, the result would be chance
+EQUAL = 1e-3  # the distance below which two images are equal: a quarter of a byte, as black is 0 and white is 1
 COPY = 0.5  # nearness ratio of a near copy, relative to the median of unseen images; 85% of copies or more were below
 EXCESS = 0.2  # share of near copies beyond that of unseen images; new images exceeded it in 1 of 160 trials
 
@@ -36,19 +38,34 @@ def memorization(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[st
     held-out image. The ratio is below 1 even for new images, because there are more training images than held-out
     ones. It is therefore compared with the nearness ratios of the held-out images, each measured against the others.
 
+    A held-out image that equals another one has no such ratio, because its distance to the others is 0. If too few
+    are left, or most of them equal a training image, memorization can't be judged.
+
     Args:
         samples: generated images in [0, 1], (S, C, H, W).
         training: uint8, (N, C, H, W).
-        held_out: uint8, (M, C, H, W), at least two.
+        held_out: uint8, (M, C, H, W).
 
     Returns:
         The median nearness ratios of "generated" and of "unseen" images; their "quotient"; the shares of near copies
-        among both, "copies" and "unseen_copies"; and a "verdict" in words.
+        among both, "copies" and "unseen_copies"; and a "verdict" in words. If memorization can't be judged, all
+        numbers are None, and the verdict says why.
     """
+    if len(held_out) < MIN_HELD_OUT:
+        return cant_tell(f"{len(held_out)} images are held out, and at least {MIN_HELD_OUT} are needed")
     unseen = to_unit(held_out).to(samples.device)
-    ratios = _nearness_ratios(nearest(samples, training), nearest(samples, held_out))
-    unseen_ratios = _nearness_ratios(nearest(unseen, training), nearest(unseen, held_out, exclude_itself=True))
-    norm = unseen_ratios.median().clamp(min=1e-6)
+    to_training, to_others = nearest(unseen, training)[0], nearest(unseen, held_out, exclude_itself=True)[0]
+    differs = to_others >= EQUAL
+    if differs.sum() < MIN_HELD_OUT:
+        return cant_tell(
+            f"{int(differs.sum())} of the {len(held_out)} held-out images differ from all others, and at least "
+            f"{MIN_HELD_OUT} are needed"
+        )
+    if to_training[differs].median() < EQUAL:
+        return cant_tell("most of the held-out images are equal to training images")
+    ratios = _nearness_ratios(nearest(samples, training)[0], nearest(samples, held_out)[0])
+    unseen_ratios = _nearness_ratios(to_training[differs], to_others[differs])
+    norm = unseen_ratios.median()
     measured = {
         "generated": ratios.median().item(),
         "unseen": unseen_ratios.median().item(),
@@ -70,8 +87,15 @@ def verdict(*, quotient: float, copies: float, unseen_copies: float, **_: float)
     return "not memorized: no closer to the training images than unseen real images are"
 
 
-def _nearness_ratios(to_training: Neighbors, to_held_out: Neighbors) -> Tensor:
-    return to_training[0] / to_held_out[0].clamp(min=1e-4)  # a duplicate among the held-out images has distance 0
+def cant_tell(reason: str) -> dict[str, Any]:
+    """Return the measurements of `memorization` where it can't be judged."""
+    numbers = ("generated", "unseen", "quotient", "copies", "unseen_copies")
+    return dict.fromkeys(numbers) | {"verdict": f"can't tell whether the images are memorized: {reason}"}
+
+
+def _nearness_ratios(to_training: Tensor, to_held_out: Tensor) -> Tensor:
+    """Divide distances. The ratio is 1 for an image that equals a training image and a held-out one."""
+    return to_training.clamp(min=EQUAL) / to_held_out.clamp(min=EQUAL)
 
 
 # ---- nearest neighbors ----------------------------------------------------------------------------------------------

@@ -1,7 +1,12 @@
-"""Reports: measurements, printed as a table and a few facts, and written as JSON, Markdown and a plot."""
+"""Reports: measurements, printed as a table and a few facts, and written as JSON, Markdown and a plot.
+
+Some numbers can't be known, such as how varied a single image is. Such a number is None in a report, "unknown" where it
+is printed, and null in JSON. The entry "unknown" of the report has the reason, in words, under the number's name.
+"""
 
 import contextlib
 import json
+import math
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -41,10 +46,53 @@ def environment(device: torch.device) -> Report:
 def cpu_name() -> str:
     """Return the processor's name, from Linux if it reports one and otherwise from Python."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+# ---- numbers that can't be known ------------------------------------------------------------------------------------
+
+
+def known(value: float) -> float | None:
+    """Return a number, or None if it isn't finite."""
+    return value if math.isfinite(value) else None
+
+
+def number(value: float | None, form: str) -> str:
+    """Return a number in the form of a format specification, or "unknown" if it is None or not finite."""
+    return "unknown" if value is None or not math.isfinite(value) else f"{value:{form}}"
+
+
+def with_nulls(report: Report) -> Report:
+    """Return a report as JSON can hold it: every NaN and infinity is None, and explained under "unknown"."""
+    reasons: dict[str, str] = {}
+    finite = _finite(report, "", reasons)
+    return finite | {"unknown": reasons | report.get("unknown", {})}
+
+
+def _finite(value: Any, name: str, reasons: dict[str, str]) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        reasons[name] = f"the measurement gave {value}"
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(each, f"{name}.{key}".lstrip("."), reasons) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each, f"{name}.{place}", reasons) for place, each in enumerate(value)]
+    return value
+
+
+def in_words(reasons: dict[str, str]) -> str:
+    """Return a sentence about numbers that can't be known.
+
+    Args:
+        reasons: by the names of the numbers. Of "sample_stats.variety" the sentence shows the last word.
+    """
+    names: dict[str, list[str]] = {}  # by their reason, because several numbers may share one
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name.rpartition(".")[2].replace("_", " "))
+    return "; ".join(f"{', '.join(each)}, because {reason}" for reason, each in names.items())
 
 
 # ---- printing and writing -------------------------------------------------------------------------------------------
@@ -71,6 +119,8 @@ def check_name(path: Path) -> None:
 def write(report: Report, path: Path, table: str, facts: dict[str, str], figure: "Figure") -> list[Path]:
     """Write a report as JSON and, under the same name, its table and facts as Markdown and its plot as PNG.
 
+    A NaN or an infinity in the report becomes null, because neither is JSON.
+
     Args:
         report: with the "command" that made it and its "date", as from `environment`.
         path: ends in .json.
@@ -81,10 +131,13 @@ def write(report: Report, path: Path, table: str, facts: dict[str, str], figure:
     Returns:
         The paths of the three files.
     """
+    valid = with_nulls(report)
+    unexplained = {name: why for name, why in valid["unknown"].items() if name not in report.get("unknown", {})}
     page = [f"`{report['command']}`, on {report['date'][:10]}:", "", table, ""]
     page += [f"- {label}: {fact}" for label, fact in facts.items()]
-    texts = {path: json.dumps(report, indent=2), path.with_suffix(".md"): "\n".join(page)}
+    page += [f"- not finite: {in_words(unexplained)}"] * bool(unexplained)
+    texts = {path: json.dumps(valid, indent=2, allow_nan=False), path.with_suffix(".md"): "\n".join(page)}
     for target, text in texts.items():
         with replacing(target) as temporary:
-            temporary.write_text(text + "\n")
+            temporary.write_text(text + "\n", encoding="utf-8")
     return [*texts, save_figure(figure, path.with_suffix(".png"))]

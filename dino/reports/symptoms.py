@@ -6,7 +6,8 @@ always predicting the mean image. And samples can be blurred, grainy, too simila
 
 import csv
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..common import plots
-from ..common.errors import DinoError
+from ..common.errors import DinoError, first_line, printable
 from ..common.grids import split_grid
 from ..data.loading import load_images
 from ..evaluation import laplacian_pyramid
@@ -24,10 +25,12 @@ from ..trainer import tensor_file
 from ..trainer.config import Config
 from ..trainer.model_file import blueprint
 from ..trainer.muon import inner_matrices
-from ..trainer.run_folder import LOG, SAMPLES
+from ..trainer.run_folder import LOG, SAMPLES, progress
 from ..trainer.tensor_file import STATE
 
 N_RECENT = 6  # rows of the log
+MIN_ROWS = 2  # rows of the log, for a diagnosis
+NEARLY_0 = 1e-3  # where black is 0 and white is 1, a quarter of a byte; a quotient by less would be chance
 
 Curve = list[tuple[int, float]]  # images seen, and a number
 
@@ -43,25 +46,31 @@ class Symptom(NamedTuple):
 
 
 class SampleStats(NamedTuple):
-    """Statistics of samples, each divided by the same statistic of real images: 1 means equal."""
+    """Statistics of samples, each divided by the same statistic of real images: 1 means equal. None is unknown.
 
-    detail: float  # mean strength of the finest details
-    grain: float  # strength of the finest details in the smoothest areas, where leftover noise shows first
-    variety: float  # how much the images differ from each other
-    brightness: float  # mean
+    Most drawings have areas without any grain, and a quotient by 0 says nothing. So grain is divided by at least
+    `NEARLY_0`.
+    """
+
+    detail: float | None  # mean strength of the finest details
+    grain: float | None  # strength of the finest details in the smoothest areas, where leftover noise shows first
+    variety: float | None  # how much the images differ from each other
+    brightness: float | None  # mean
 
 
 @dataclass(frozen=True)
 class Run:
-    """The contents of a run folder."""
+    """The contents of a run folder. What can't be known is None."""
 
     config: Config
     step: int  # steps done at the last save
-    log: Curve  # the losses
+    log: Curve  # the losses, except those that are not finite
     samples: list[tuple[int, SampleStats]]  # of each sample grid, by images seen; empty if there are no real images
-    loss_of_mean_image: float  # of always predicting the mean of all real images, or NaN
-    loss_of_mean_color: float  # of always predicting the mean color of all real images, or NaN
-    symptoms: list[Symptom]  # what the saved weights show
+    loss_of_mean_image: float | None  # of always predicting the mean of all real images
+    loss_of_mean_color: float | None  # of always predicting the mean color of all real images
+    symptoms: list[Symptom]  # what the saved weights show, and losses that are not finite
+    unknown: dict[str, str] = field(default_factory=dict)  # why a number is unknown, by its name in a report
+    smooth: bool = False  # whether real images have areas without grain, so that no amount of grain is plausible
 
     @property
     def images(self) -> int:
@@ -84,33 +93,60 @@ def read_run(folder: Path) -> Run:
         raise DinoError(f"there is no run in {folder} (no {LOG}). Give a run folder, such as runs/quick-1")
     tensors, metadata = tensor_file.read(folder / STATE, "state")
     config, _ = blueprint(folder / STATE, metadata)
-    log = read_log(folder / LOG)
-    if len(log) < 2:
-        longer = {"resume": folder} | ({"n_images": 2 * config.n_images} if metadata["step"] == config.n_steps else {})
-        raise DinoError(f"the run in {folder} is too short to diagnose. Train longer", settings=longer, command="train")
-    real = _real_images(config)
-    samples: list[tuple[int, SampleStats]] = []
-    loss_of_mean_image = loss_of_mean_color = math.nan
-    if real is not None:
-        samples = read_sample_stats(folder / SAMPLES, real)
-        with_mirrored = torch.cat([real, real.flip(-1)])
-        loss_of_mean_image = with_mirrored.var(dim=0, correction=0).mean().item()
-        loss_of_mean_color = real.var(dim=(0, 2, 3), correction=0).mean().item()
-    symptoms = weight_symptoms(config, tensors, metadata)
-    return Run(config, metadata["step"], log, samples, loss_of_mean_image, loss_of_mean_color, symptoms)
+    rows = read_log(folder / LOG)
+    log = [(images, loss) for images, loss in rows if math.isfinite(loss)]
+    if len(log) < MIN_ROWS:
+        raise _too_short(folder, config, metadata["step"], len(rows), len(log))
+    symptoms = weight_symptoms(config, tensors, metadata) + nonfinite_symptoms(rows)
+    try:
+        real = real_images(config)
+    except DinoError as error:
+        why = f"the images of {printable(config.data)} can't be loaded ({first_line(error)})"
+        unknown = dict.fromkeys(("sample_stats", "loss_of_mean_image", "loss_of_mean_color"), why)
+        return Run(config, metadata["step"], log, [], None, None, symptoms, unknown)
+    of_real = statistics(real)
+    samples = read_sample_stats(folder / SAMPLES, real, of_real)
+    loss_of_mean_image = torch.cat([real, real.flip(-1)]).var(dim=0, correction=0).mean().item()
+    loss_of_mean_color = real.var(dim=(0, 2, 3), correction=0).mean().item()
+    unknown = unknown_stats(samples, of_real, len(real))
+    smooth = _is_nearly_0(of_real.grain)
+    return Run(
+        config, metadata["step"], log, samples, loss_of_mean_image, loss_of_mean_color, symptoms, unknown, smooth
+    )
+
+
+def _too_short(folder: Path, config: Config, step: int, n_rows: int, n_finite: int) -> DinoError:
+    """Return the error for a run whose log has too few losses."""
+    if n_finite < n_rows:
+        return DinoError(
+            f"the loss is a finite number in {n_finite} of the {n_rows} rows of {folder / LOG}, and a diagnosis needs "
+            f"{MIN_ROWS}. The training step must return the loss of its batch"
+        )
+    longer = {"resume": folder} | ({"n_images": 2 * config.n_images} if step == config.n_steps else {})
+    return DinoError(
+        f"the run in {folder} is too short to diagnose: it is {progress(step, config.n_steps)} at step {step:,} of "
+        f"{config.n_steps:,}, its log has {n_rows} row{'s' * (n_rows != 1)}, and a diagnosis needs {MIN_ROWS}. "
+        "Train longer",
+        settings=longer,
+        command="train",
+    )
 
 
 def read_log(path: Path) -> Curve:
-    """Return the losses in a run's log.csv.
+    """Return the losses in a run's log.csv. A loss that wasn't a finite number is NaN or infinite.
 
     Raises:
         DinoError: if the file isn't such a log.
     """
     try:
-        with path.open(newline="") as file:
-            return [(int(row["images"]), float(row["loss"])) for row in csv.DictReader(file)]
+        with path.open(newline="", encoding="utf-8") as file:
+            return [(int(row["images"]), _loss(row["loss"])) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError) as error:
         raise DinoError(f"{path} isn't the log of a run: it needs the columns images and loss") from error
+
+
+def _loss(cell: str) -> float:
+    return float(cell) if cell != "" else math.nan
 
 
 def smoothed(log: Curve) -> Curve:
@@ -125,45 +161,87 @@ def recent_loss(log: Curve, images: int) -> float:
 
 def sample_stats(samples: Tensor, real: Tensor) -> SampleStats:
     """Return the statistics of samples relative to those of real images; both in [0, 1], (N, C, H, W)."""
-    return _relative(_statistics(samples), _statistics(real))
+    return _relative(statistics(samples), statistics(real))
+
+
+def _is_nearly_0(value: float | None) -> bool:
+    """Return whether a statistic of real images is too small to divide by, or unknown."""
+    return value is None or value < NEARLY_0
 
 
 def _relative(stats: SampleStats, of_real: SampleStats) -> SampleStats:
-    return SampleStats(*(value / max(real, 1e-3) for value, real in zip(stats, of_real, strict=True)))
+    real = of_real._replace(grain=None if of_real.grain is None else max(of_real.grain, NEARLY_0))
+    pairs = zip(stats, real, strict=True)
+    return SampleStats(
+        *(None if value is None or unit is None or unit < NEARLY_0 else value / unit for value, unit in pairs)
+    )
 
 
-def _statistics(images: Tensor) -> SampleStats:
-    details = laplacian_pyramid(images, 2)[0].abs()
+def statistics(images: Tensor) -> SampleStats:
+    """Return the statistics of images by themselves. A single image has no variety, and one pixel has no details."""
+    height, width = (side // 2 * 2 for side in images.shape[-2:])  # a pyramid needs even sides
+    variety = images.std(dim=0).mean().item() if len(images) > 1 else None
+    if not height or not width:
+        return SampleStats(None, None, variety, images.mean().item())
+    details = laplacian_pyramid(images[..., :height, :width], 2)[0].abs()
     grain = details.flatten(1).median(dim=1).values.median()
-    return SampleStats(*(each.item() for each in (details.mean(), grain, images.std(dim=0).mean(), images.mean())))
+    return SampleStats(details.mean().item(), grain.item(), variety, images.mean().item())
 
 
-def read_sample_stats(folder: Path, real: Tensor) -> list[tuple[int, SampleStats]]:
+def unknown_stats(samples: Sequence[tuple[int, SampleStats]], of_real: SampleStats, n_real: int) -> dict[str, str]:
+    """Return why statistics of the last samples are unknown, by their names in a report.
+
+    Args:
+        samples: the statistics of each sample grid.
+        of_real: the statistics of the real images.
+        n_real: how many real images there are.
+    """
+    if not samples:
+        return {"sample_stats": f"the folder {SAMPLES} of the run has no sample grids"}
+    reasons = {
+        "detail": "the real images have no fine details",
+        "grain": "the images have a side of one pixel",
+        "variety": "there is only one real image" if n_real == 1 else "the real images are all equal, or nearly so",
+        "brightness": "the real images are black, or nearly so",
+    }
+    if of_real.detail is None:
+        reasons["detail"] = reasons["grain"]
+    if not _is_nearly_0(of_real.variety):
+        reasons["variety"] = "the last sample grid has a single image"
+    last = samples[-1][1]._asdict()
+    return {f"sample_stats.{name}": reason for name, reason in reasons.items() if last[name] is None}
+
+
+def read_sample_stats(folder: Path, real: Tensor, of_real: SampleStats | None = None) -> list[tuple[int, SampleStats]]:
     """Return the statistics of every sample grid in a folder, by the images seen, which are the name of the file.
+
+    Args:
+        folder: of the grids.
+        real: the real images, in [0, 1], (N, C, H, W).
+        of_real: their statistics, if the caller has them already.
 
     Raises:
         DinoError: if a file isn't a sample grid.
     """
     from PIL import Image, UnidentifiedImageError
 
-    stats, of_real = [], _statistics(real)
+    stats, of_real = [], of_real or statistics(real)
     for path in sorted(folder.glob("*.png")):
         try:
             samples = split_grid(Image.open(path), real.shape[-1], real.shape[1])
-            stats.append((int(path.stem), _relative(_statistics(samples), of_real)))
+            stats.append((int(path.stem), _relative(statistics(samples), of_real)))
         except (UnidentifiedImageError, OSError, ValueError, RuntimeError) as error:
             raise DinoError(f"{path} isn't a sample grid of this run. Move it out of the folder") from error
     return stats
 
 
-def _real_images(config: Config) -> Tensor | None:
-    """Return the images that the run learns from, in [0, 1], or None if they can't be loaded any more."""
-    try:
-        return to_unit(
-            load_images(config.data, config.size, channels=config.channels, split=config.split, part="training")
-        )
-    except DinoError:
-        return None
+def real_images(config: Config) -> Tensor:
+    """Return the images that the run learns from, in [0, 1].
+
+    Raises:
+        DinoError: if they can't be loaded any more.
+    """
+    return to_unit(load_images(config.data, config.size, channels=config.channels, split=config.split, part="training"))
 
 
 # ---- symptoms of the weights ----------------------------------------------------------------------------------------
@@ -250,6 +328,20 @@ def _mean_gradient(tensors: dict[str, Tensor], number: int) -> Tensor:
 
 CLOSE = 0.1  # losses that differ by a smaller fraction count as equal
 FLAT = 0.05  # losses that change by a smaller fraction, from one quarter of a run to the next, count as flat
+# Mean squared errors, where black is 0 and white is 1.
+LARGEST = 1.0  # that of a black image in place of a white one; numbers in [0, 1] can't have a larger error
+LARGE = 0.01  # a tenth of the way from black to white; with less, no number has grown
+INVISIBLE = 1e-5  # less than one step of a byte; by how much such losses rise or fall means nothing
+
+
+def nonfinite_symptoms(rows: Curve) -> list[Symptom]:
+    """Return the symptom of losses that are NaN or infinite, if there are any."""
+    broken = [images for images, loss in rows if not math.isfinite(loss)]
+    if not broken:
+        return []
+    finding = f"the loss is not a finite number in {len(broken)} of the {len(rows)} rows of the log, first after "
+    advice = "Does the training step return the loss of its batch? Is something divided by 0 there?"
+    return [Symptom(f"{finding}{broken[0]:,} images", advice)]
 
 
 def loss_symptoms(run: Run) -> list[Symptom]:
@@ -258,7 +350,7 @@ def loss_symptoms(run: Run) -> list[Symptom]:
     lowest = min(values)
     at = run.log[values.index(lowest)][0]
     symptoms = []
-    if run.loss > 2 * run.loss_of_mean_color and run.step >= 50:
+    if _grows(run):
         symptoms.append(
             Symptom(
                 f"the loss is {run.loss:.4g}, far above that of always predicting the mean color "
@@ -267,7 +359,7 @@ def loss_symptoms(run: Run) -> list[Symptom]:
                 "Are the skip connections missing?",
             )
         )
-    elif run.loss > 1.5 * lowest:
+    elif run.loss > max(1.5 * lowest, INVISIBLE):
         symptoms.append(
             Symptom(
                 f"the loss fell to {lowest:.4f} after {at:,} images and then rose to {run.loss:.4f}",
@@ -276,7 +368,7 @@ def loss_symptoms(run: Run) -> list[Symptom]:
             )
         )
     for name, loss in (("mean color", run.loss_of_mean_color), ("mean image", run.loss_of_mean_image)):
-        if _is_flat(run.log) and abs(run.loss / loss - 1) < CLOSE and run.step >= 200:
+        if loss is not None and abs(run.loss - loss) < CLOSE * loss and _is_flat(run.log) and run.step >= 200:
             symptoms.append(
                 Symptom(
                     f"the loss is flat at {run.loss:.4f}, the loss of always predicting the {name} ({loss:.4f})",
@@ -288,7 +380,24 @@ def loss_symptoms(run: Run) -> list[Symptom]:
     return symptoms
 
 
+def _grows(run: Run) -> bool:
+    """Return whether a loss is so high that numbers in the network must be growing.
+
+    A high loss that falls belongs to a run that has only begun, however low the loss of the mean color is: it is 0 if
+    all images have one color.
+    """
+    if run.loss_of_mean_color is None or run.step < 50:
+        return False
+    falls = _change(run.log) < -FLAT and run.log[-1][1] < LARGEST
+    return run.loss > max(2 * run.loss_of_mean_color, LARGE) and not falls
+
+
 def _is_flat(log: Curve) -> bool:
-    quarter = max(2, len(log) // 4)
+    return len(log) >= 4 and abs(_change(log)) < FLAT  # fewer rows vary too much to be called flat
+
+
+def _change(log: Curve) -> float:
+    """Return by which fraction the loss changed from the third quarter of a log to the last; of at least two rows."""
+    quarter = max(2, len(log) // 4) if len(log) >= 4 else 1
     third, last = (fmean([loss for _, loss in rows]) for rows in (log[-2 * quarter : -quarter], log[-quarter:]))
-    return abs(last / third - 1) < FLAT
+    return last / third - 1 if third > 0 else 0.0 if last == third else math.inf

@@ -38,6 +38,7 @@ from .report import Report
 Batch = tuple[Tensor, Tensor, Tensor]  # noisy, noise level, clean
 
 PLAIN, TRAINER = "plain loop", "dino's trainer"  # names of the first and the last loop
+PLAIN_BATCH = 16  # images in a step of the first loop
 EMA_DECAY = 0.998
 MIN_STEPS = 3  # steps in a turn, however short the turn
 
@@ -50,7 +51,7 @@ class Choices:
     """One way to train. The defaults are those of the plain loop."""
 
     name: str = PLAIN
-    batch_size: int = 16
+    batch_size: int = PLAIN_BATCH
     read_every: int = 1  # steps between two reads of the losses; every read waits for the device
     on_device: bool = False  # make batches on the device, instead of image by image in two worker processes
     fused: bool = False  # update all weights in one call, in the optimizer and in the EMA
@@ -256,7 +257,7 @@ def serve(connection: Connection, choices: Choices, config: Config, device: torc
             connection.send((rate, peak - memory_before if peak is not None and memory_before is not None else None))
         if trainer is not None:
             connection.send(sampling_speed(trainer))
-    except (EOFError, BrokenPipeError):  # the parent process closed the connection
+    except (EOFError, ConnectionError):  # the parent process closed the connection
         pass
     except Exception as error:
         connection.send(error)

@@ -1,16 +1,18 @@
 """Sampling any number of images in batches, with a progress bar. `dino sample`, `compare` and `evaluate` use it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from ..few_steps import FEW, step_sizes, warped_schedule
+from ..few_steps import FEW, euler_at_final, step_sizes, warped_schedule
 from ..noise import mix
 from ..sampler import Step, denoise, noise_schedule
 from ..steering import GUIDANCE, asking, keeping
+from .model_file import distilled, guidance_beyond
+from .noising import draw_noise, noise_kind
 
 BATCH = 64  # images, so that thousands fit in memory
 N_RECORDED = 16  # the first images, of which every step can be kept
@@ -31,12 +33,31 @@ class Steps(NamedTuple):
             n_steps: how many steps. By default 10 warped or 100 even ones, which are about as good
                 (docs/guides/sampling.md).
             spacing: "warped", or "even" as in lesson 04.
-            step_size: one for all steps. By default 2 for even steps, and the exact sizes for warped ones.
+            step_size: one for all steps. By default 2 for even steps. For warped ones the exact sizes, and 1 for the
+                last step.
         """
         if spacing == "even":
             return cls(noise_schedule(n_steps or 100), 2.0 if step_size is None else step_size, spacing)
         schedule = warped_schedule(n_steps or FEW)
-        return cls(schedule, step_sizes(schedule) if step_size is None else step_size, spacing)
+        return cls(schedule, euler_at_final(step_sizes(schedule)) if step_size is None else step_size, spacing)
+
+    @classmethod
+    def for_model(
+        cls,
+        metadata: dict[str, Any],
+        n_steps: int | None = None,
+        spacing: str = "warped",
+        step_size: float | None = None,
+    ) -> "Steps":
+        """Return the schedule for a model: that of `of`, or for a student its own number of steps, of size 1.
+
+        Args:
+            metadata: of the model.
+            n_steps, spacing, step_size: as for `of`.
+        """
+        if student := distilled(metadata):
+            return cls.of(n_steps or student.n_steps, spacing, 1.0 if step_size is None else step_size)
+        return cls.of(n_steps, spacing, step_size)
 
     @property
     def n_steps(self) -> int:
@@ -78,6 +99,35 @@ class Wishes(NamedTuple):
         return model
 
 
+def generate_as_saved(
+    model: nn.Module,
+    metadata: dict[str, Any],
+    n: int,
+    *,
+    image_shape: Sequence[int],
+    steps: Steps | None = None,
+    wishes: Wishes = Wishes(),  # noqa: B008 - it can't be changed
+    seed: int = 0,
+    path: list[Step] | None = None,
+) -> Tensor:
+    """Generate images as the metadata of a model's file say: from its noise, and a student in its steps.
+
+    Args:
+        model, n, image_shape, seed, path: as for `generate_batched`.
+        metadata: of the model.
+        steps: how to sample. By default `Steps.for_model`.
+        wishes: what the images shall show. A student's weights hold a part of the guidance, so it gets the rest.
+
+    Returns:
+        (n, C, H, W), in [0, 1], on the CPU.
+    """
+    return generate_batched(
+        model, n, image_shape=image_shape, steps=steps or Steps.for_model(metadata),
+        wishes=wishes._replace(guidance=guidance_beyond(metadata, wishes.guidance)), noise=noise_kind(metadata),
+        seed=seed, path=path,
+    )  # fmt: skip
+
+
 def generate_batched(
     model: nn.Module,
     n: int,
@@ -85,6 +135,7 @@ def generate_batched(
     image_shape: Sequence[int],
     steps: Steps | None = None,
     wishes: Wishes = Wishes(),  # noqa: B008 - it can't be changed
+    noise: str = "uniform",
     seed: int = 0,
     path: list[Step] | None = None,
 ) -> Tensor:
@@ -98,6 +149,7 @@ def generate_batched(
         image_shape: (C, H, W).
         steps: how to sample. By default 10 warped steps of exact sizes.
         wishes: what the images shall show.
+        noise: the kind of noise that the model was trained with, see `draw_noise`.
         seed: determines the noise, and with it the images.
         path: a list to which each step of the first `N_RECORDED` images is appended, beginning with their noise.
 
@@ -110,7 +162,8 @@ def generate_batched(
     parts: list[Tensor] = []
     with tqdm(total=n * (len(schedule) - 1), unit=" predictions", unit_scale=True, leave=False, disable=None) as bar:
         for first in range(0, n, BATCH):
-            noisy = torch.rand((min(BATCH, n - first), *image_shape), generator=generator, device=device)
+            shape = (min(BATCH, n - first), *image_shape)
+            noisy = draw_noise(shape, noise, generator=generator, device=device)
             if wishes.start is not None:
                 noisy = mix(wishes.start, noisy, level)
             denoiser = wishes.denoiser(model, first, len(noisy))

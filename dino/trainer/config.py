@@ -20,6 +20,7 @@ from ..common.errors import DinoError
 from ..data.decoding import MAX_SIZE
 from ..data.words import MAX_WORD
 from ..denoiser import UNet, conv
+from ..rosetta import VelocityDenoiser
 from ..steering import ConditionalDenoiser
 
 MAX_WORDS = 1_024
@@ -30,6 +31,13 @@ METHODS = {
     "layout": ("channels_last", "contiguous"),  # the order of numbers in memory
     "maximum": ("max_pool", "amax"),  # how a `Pool` finds the maximum over an image
 }
+# What a run trains on, and for. The first value of each is that of the lessons.
+NOISING = {
+    "noise": ("uniform", "gaussian"),  # the kind of noise
+    "target": ("image", "velocity"),  # what the network predicts
+    "levels": ("uniform", "lognormal"),  # how noise levels are drawn for training
+}
+PLAIN = {name: values[0] for name, values in NOISING.items()}
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, surrogates and line separators
 
 
@@ -46,13 +54,16 @@ class Config:
     """
 
     data: str = "emoji"  # where the images come from; see `load_images`
-    split: str = "train"  # of a Hugging Face data set
+    split: str = "train"  # of a Hugging Face data set, or of a folder with splits; see `load_images`
     size: int = 64  # side of the images, in pixels; divisible by 2 ** (len(widths) - 1)
     channels: int = 3  # 3 for color, 1 for gray
     widths: tuple[int, ...] = (64, 64, 64, 64, 64)  # channels inside the network at each resolution, the finest first
     depths: tuple[int, ...] = (2, 2, 2, 2, 2)  # Blocks in a Stage at each resolution; as many numbers as widths
     n_images: int = 861_440  # the run's length; an image counts each time it is seen
     batch_size: int = 16  # images in one step, over all devices
+    noise: str = "uniform"  # or "gaussian", with mean 0 and standard deviation 1 if images are in [-1, 1]
+    target: str = "image"  # what the network predicts; or "velocity", which is image minus noise, in [-1, 1]
+    levels: str = "uniform"  # how noise levels are drawn; or "lognormal", so that log sigma has a normal distribution
     optimizer: str = "adamw"  # or "muon", which is AdamW for biases and the outer layers only
     learning_rate: float = 3e-4  # how far one step of AdamW moves the weights, at its peak
     matrix_learning_rate: float = 0.01  # how far one step of Muon moves the weights, at its peak
@@ -66,6 +77,7 @@ class Config:
     drop_words: float = 0.1  # the share of the images that are shown without any words, for guidance
     hide_words: float = 0.2  # the share of the images that are shown with some of their words, for short requests
     vocabulary: tuple[str, ...] = ()  # the words that the network knows; `Trainer` finds them in the data
+    start_from: str = ""  # the weights that the run started from, instead of random ones
     seed: int = 0  # determines every random number of the run
 
     def __post_init__(self) -> None:
@@ -75,13 +87,16 @@ class Config:
                 f"widths and depths must have the same length, and have {len(self.widths)} and {len(self.depths)}"
             )
         for name in ("n_images", "batch_size", "learning_rate", "matrix_learning_rate", "ema_half_life"):
-            if not getattr(self, name) > 0:
-                raise DinoError(f"{name.replace('_', ' ')} must be more than 0, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise DinoError(f"{name.replace('_', ' ')} must be more than 0 and finite, not {getattr(self, name)}")
         if self.batch_size > MAX_BATCH:
             raise DinoError(f"batch size must be at most {MAX_BATCH:,}, not {self.batch_size:,}")
-        for name in ("data", "split"):
+        for name in ("data", "split", "start_from"):
             if any(category(character) in UNPRINTABLE for character in getattr(self, name)):
                 raise DinoError(f"{name} must be one line without control characters, not {short(getattr(self, name))}")
+        for name, values in NOISING.items():
+            if getattr(self, name) not in values:
+                raise DinoError(f"{name} is {' or '.join(values)}, not {short(getattr(self, name))}")
         for name, values in METHODS.items():
             if getattr(self, name) not in ("auto", *values):
                 raise DinoError(f"{name} is auto, {' or '.join(values)}, not {short(getattr(self, name))}")
@@ -107,19 +122,23 @@ class Config:
         """The steps of the whole run: `n_images` over `batch_size`, rounded up."""
         return math.ceil(self.n_images / self.batch_size)
 
-    def new_network(self, unet: Callable[..., Any] = UNet) -> Any:
+    def new_network(
+        self, unet: Callable[..., Any] = UNet, conditional_denoiser: Callable[..., Any] = ConditionalDenoiser
+    ) -> Any:
         """Return a new network with random weights: a UNet, in a `ConditionalDenoiser` if there is a vocabulary.
+
+        If its target is the velocity, the network is in a `VelocityDenoiser`, which predicts images as any other does.
 
         Args:
             unet: dino's UNet, or a class that takes the same arguments.
+            conditional_denoiser: dino's ConditionalDenoiser, or a class that takes the same arguments.
         """
         n_words = len(self.vocabulary)
         network = unet(self.channels + n_words, self.widths, self.depths)
-        if not n_words:
-            return network
-        if isinstance(network, UNet):
+        if n_words and isinstance(network, UNet):
             leave_out_unused_outputs(network, self.channels)
-        return ConditionalDenoiser(network, n_words)
+        denoiser = conditional_denoiser(network, n_words) if n_words else network
+        return VelocityDenoiser(denoiser) if self.target == "velocity" else denoiser
 
     def schedule_at(self, step: int) -> float:
         """Return the share of the peak learning rate that is used in the step that follows `step` others."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..common import memory
 from ..common.errors import DinoError, DinoWarning, first_line, is_out_of_memory
 from ..denoiser import largest
 
@@ -18,12 +19,13 @@ Network = TypeVar("Network", bound=nn.Module)
 SMALL_BATCH = 128  # images; with fewer, a GPU waits for the launches of its kernels, unless they come as one graph
 
 
-def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
+def choose_device(name: str = "auto", local_rank: int = 0, n_processes: int = 1) -> torch.device:
     """Return the device called `name`, or the fastest one available.
 
     Args:
         name: "cpu", "cuda", "cuda:1", "mps" and the like, or "auto": a CUDA GPU before MPS before the CPU.
         local_rank: the number of this process on its machine. Each process gets its own GPU, unless `name` says which.
+        n_processes: of the run. Several can't share gradients on MPS, so "auto" is then the CPU.
 
     Raises:
         DinoError: if there is no such device.
@@ -33,7 +35,7 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     if gpus and local_rank and name in ("auto", "cuda"):
         name = f"cuda:{local_rank}"
     if name == "auto":
-        return torch.device(available[0])
+        return torch.device(next(each for each in available if each != "mps" or n_processes == 1))
     if name not in available and f"{name}:0" not in available:
         raise DinoError(f"there is no device {name} here. Available: {', '.join(available)}")
     return torch.device(name)
@@ -128,6 +130,14 @@ def compiled(network: nn.Module, example: Sequence[Tensor], autocast: torch.auto
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the free bytes of a device's memory, or None if nobody knows."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    return memory.free_memory()  # a Mac's GPU has no other
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ def _is_about_a_peer(error: RuntimeError) -> bool:
 
 @contextlib.contextmanager
 def one_first() -> Iterator[None]:
-    """Run the body in one process of each machine first. The others then find the decoded images in the cache."""
+    """Run the body in one process of each machine first. The others then find its result in the cache."""
     if LOCAL_RANK:
         _wait_for_all()
     yield

@@ -8,26 +8,36 @@ The file may come from anywhere, so its metadata is checked against its contents
 
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..common.errors import DinoError, first_line
 from ..denoiser import UNet
+from ..rosetta import VelocityDenoiser
 from ..steering import ConditionalDenoiser
 from .config import Config
 from .device import choose_device
+from .model_hub import download, is_hub_model
 from .tensor_file import WEIGHTS, check_fit, read, write
 from .trial import apply, usual_method
 
 DATA = Path(__file__).parents[1] / "data"
 PRETRAINED = {  # the models that come with dino, by name; docs/model.md has their cards
-    "pretrained": DATA / "pretrained-emoji.safetensors",
-    "pretrained-emoji": DATA / "pretrained-emoji.safetensors",
+    "pretrained": DATA / "pretrained-32.safetensors",
+    "pretrained-32": DATA / "pretrained-32.safetensors",
 }
 MAX_WORD_SETS = 4_096
+MAX_STUDENT_STEPS = 1_000
 HALF = "float16"  # in the metadata of weights that were rounded
+
+
+class Distilled(NamedTuple):
+    """The way to draw with a student of `dino.trainer.distillation`."""
+
+    n_steps: int  # warped ones, of size 1
+    guidance: float  # what the student draws like with one call a step
 
 
 def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: bool = False) -> None:
@@ -50,22 +60,24 @@ def save_model(path: Path, model: nn.Module, metadata: dict[str, Any], *, half: 
 
 def load_model(
     path: Path | str, device: torch.device | str = "cpu"
-) -> tuple[UNet | ConditionalDenoiser, dict[str, Any]]:
+) -> tuple[UNet | ConditionalDenoiser | VelocityDenoiser, dict[str, Any]]:
     """Load a network that is ready to draw.
 
         model, metadata = dino.load_model("pretrained")
 
     Args:
-        path: a weights file, a run folder, or the name of a model that comes with dino, such as "pretrained".
+        path: a weights file, a run folder, a model of the Hugging Face hub as "hf:USER/NAME", or the name of a model
+            that comes with dino, such as "pretrained".
         device: where to put the network: "cpu", "cuda", "auto" and the like.
 
     Returns:
-        The network, in float32 and in eval mode: a `UNet`, or a `ConditionalDenoiser` if it has learned words. And the
-        metadata of its file, a dict.
+        The network, in float32 and in eval mode: a `UNet`, or a `ConditionalDenoiser` if it has learned words, or a
+        `VelocityDenoiser` around either. And the metadata of its file, a dict. If the "noise" of its "config" is
+        "gaussian", sampling starts from `draw_noise(..., "gaussian")` of `dino.trainer.noising`.
 
     Raises:
-        DinoError: if there is no such file or device, the file is damaged, or its metadata describes another network
-            than it holds.
+        DinoError: if there is no such file, model or device, the file is damaged, or its metadata describes another
+            network than it holds.
     """
     path = resolve(path)
     path = path / WEIGHTS if path.is_dir() else path
@@ -81,9 +93,19 @@ def load_model(
 
 
 def resolve(path: Path | str) -> Path:
-    """Return a path. "pretrained" stands for a model that comes with dino, unless there is a file of that name."""
+    """Return the path of weights. A file or folder of this name comes before the models that have a name.
+
+    Args:
+        path: a path; "pretrained" and the like for a model that comes with dino; or "hf:USER/NAME" for a model of the
+            Hugging Face hub, which is downloaded unless it is in the cache.
+
+    Raises:
+        DinoError: if a model of the hub can't be downloaded, or isn't one of dino's.
+    """
     path = Path(path)
-    return path if path.exists() else PRETRAINED.get(str(path), path)
+    if path.exists():
+        return path
+    return download(path.as_posix()) if is_hub_model(path.as_posix()) else PRETRAINED.get(str(path), path)
 
 
 def image_shape(metadata: dict[str, Any]) -> tuple[int, int, int]:
@@ -109,7 +131,21 @@ def word_sets(metadata: dict[str, Any]) -> Tensor:
     return table
 
 
-def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | ConditionalDenoiser]:
+def distilled(metadata: dict[str, Any]) -> Distilled | None:
+    """Return how to draw with a student, from the metadata of its file, or None if the network is no student."""
+    return Distilled(**metadata["distilled"]) if metadata.get("distilled") else None
+
+
+def guidance_beyond(metadata: dict[str, Any], guidance: float) -> float:
+    """Return the guidance to draw with, from what is asked for: less what the weights of a student hold already.
+
+    A student that is asked for its teacher's guidance needs none, and takes one call a step.
+    """
+    student = distilled(metadata)
+    return guidance / student.guidance if student else guidance
+
+
+def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | ConditionalDenoiser | VelocityDenoiser]:
     """Return the configuration in a file's metadata, and its network on the meta device, where it takes no memory.
 
     Raises:
@@ -123,6 +159,8 @@ def blueprint(path: Path, metadata: dict[str, Any]) -> tuple[Config, UNet | Cond
             raise DinoError(f"not all are counts: {short(counts)}")
         if not _are_word_sets(metadata.get("word_sets", []), len(config.vocabulary)):
             raise DinoError("its word sets don't fit its vocabulary")
+        if not _is_distilled(metadata.get("distilled")):
+            raise DinoError(f"no student draws like this: {short(metadata['distilled'])}")
         if 200 * sum(config.depths) < size:  # the header of a Block alone takes some hundred bytes
             with torch.device("meta"):
                 model = config.new_network()
@@ -141,3 +179,15 @@ def _are_word_sets(sets: Any, n_words: int) -> bool:
     if not isinstance(sets, list) or len(sets) > MAX_WORD_SETS or not all(isinstance(each, list) for each in sets):
         return False
     return all(type(column) is int and 0 <= column < n_words for each in sets for column in each)
+
+
+def _is_distilled(value: Any) -> bool:
+    """Return whether a value from a file is a `Distilled`, or absent."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or value.keys() != {"n_steps", "guidance"}:
+        return False
+    n_steps, guidance = value["n_steps"], value["guidance"]
+    if type(n_steps) is not int or not 1 <= n_steps <= MAX_STUDENT_STEPS:
+        return False
+    return type(guidance) in (int, float) and 0.01 <= guidance <= 100

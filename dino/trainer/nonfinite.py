@@ -38,7 +38,8 @@ class NonfiniteCheck:
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         self.broken |= ~norm.isfinite()
-        # The optimizer skips its step where this is 1, as torch's own GradScaler makes it do.
+        # The optimizer skips its step where this is 1, as torch's own GradScaler makes it do. Not on MPS before torch
+        # 2.13 or so: weights become NaN there, and `check` finds them before they are saved.
         optimizer.found_inf = self.broken.float()  # type: ignore[attr-defined]
 
     def count(self) -> None:

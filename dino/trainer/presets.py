@@ -37,6 +37,9 @@ PRESETS = {
         warmup=300,
         ema_half_life=10_000,
     ),
+    # The same with Gaussian noise and a network that predicts image minus noise: iterative alpha-(de)blending (Heitz et
+    # al. 2023, arXiv:2305.03486), with stratified lognormal noise levels.
+    "iadb": replace(QUICK, noise="gaussian", target="velocity", levels="lognormal"),
     # The settings of the original Dino Diffusion: one hour of training on one GPU of its day.
     "original": Config(data="emoji", batch_size=16, learning_rate=3e-4, precision="float32", n_images=861_440),
 }

@@ -24,9 +24,9 @@ from ..common.atomic_file import delete_leftovers, explaining, replacing
 from ..common.errors import DinoError
 from ..common.grids import animation, comparison, grid, save_image
 from ..common.plots import loss_curve, save_figure
-from ..images import seeded, to_unit
+from ..images import seeded
 from . import distributed, tensor_file
-from .run_folder import LOG, SAMPLES, locked
+from .run_folder import LOG, SAMPLES, check_is_unicode, locked
 from .strips import denoising_strip
 from .tensor_file import STATE
 from .trainer import Trainer
@@ -57,10 +57,11 @@ def train(trainer: Trainer, folder: Path) -> Generator[Progress, None, None]:
         folder: the run folder, which need not exist yet.
 
     Raises:
-        DinoError: if the disk is full, the folder is gone, another process trains in the folder, the folder holds a
-            run that is further along, or a number is not finite any more.
+        DinoError: if the disk is full, the folder is gone, its name is not Unicode, another process trains in the
+            folder, the folder holds a run that is further along, or a number is not finite any more.
     """
     if distributed.is_main():
+        check_is_unicode(folder)
         with locked(folder), explaining(folder, "resume the run", settings={"resume": folder}, command="train"):
             _check_not_further(trainer, folder)
             yield from _train(trainer, folder)
@@ -138,11 +139,11 @@ class Log:
         self.folder, self.path, self.loss = folder, folder / LOG, math.nan
         delete_leftovers(folder)
         with replacing(folder / "config.json") as temporary:
-            temporary.write_text(json.dumps(asdict(trainer.config), indent=2) + "\n")
+            temporary.write_text(json.dumps(asdict(trainer.config), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         rows = self._rows_until(trainer.step) if trainer.step and self.path.exists() else []
         if rows:
-            self.loss = float(rows[-1][2])
-        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+            self.loss = float(rows[-1][2] or "nan")
+        with replacing(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self.COLUMNS, *rows])
         self.tensorboard = SummaryWriter(str(folder), purge_step=trainer.images_seen + 1)
         self.restart_clock(trainer)
@@ -158,13 +159,20 @@ class Log:
         self._clock_step, self._clock = trainer.step, time.perf_counter()
 
     def add_row(self, trainer: Trainer) -> None:
-        """Write the loss and the speed since the last row."""
+        """Write the loss and the speed since the last row.
+
+        A custom training step may return a loss that isn't finite. The row then has none.
+        """
         self.loss = round(trainer.read_losses(), 8)  # as in the log, from which a resumed run reads it
+        loss = f"{self.loss:.8f}" if math.isfinite(self.loss) else ""
         rate = (trainer.step - self._clock_step) * trainer.config.batch_size / (time.perf_counter() - self._clock)
-        with self.path.open("r+", newline="") as file:  # not "a", which would make a new file in a deleted folder
+        with self.path.open(
+            "r+", newline="", encoding="utf-8"
+        ) as file:  # not "a", which would make a new file in a deleted folder
             file.seek(0, os.SEEK_END)
-            csv.writer(file).writerow([trainer.step, trainer.images_seen, f"{self.loss:.8f}", f"{rate:.1f}"])
-        self.tensorboard.add_scalar("loss", self.loss, trainer.images_seen)
+            csv.writer(file).writerow([trainer.step, trainer.images_seen, loss, f"{rate:.1f}"])
+        if loss:
+            self.tensorboard.add_scalar("loss", self.loss, trainer.images_seen)
         self.tensorboard.add_scalar("images_per_second", rate, trainer.images_seen)
         self.restart_clock(trainer)
 
@@ -195,11 +203,12 @@ def finish(trainer: Trainer, folder: Path) -> list[Path]:
     from PIL import Image
 
     grids = [Image.open(path) for path in sorted((folder / SAMPLES).glob("*.png"))]
-    real = to_unit(trainer.images[trainer.examples(min(64, len(trainer.images)))])
+    real = trainer.example_images(min(64, len(trainer.images)))
     some = real[:: max(1, len(real) // 4)][:4]
     with trainer.autocast():
         generator = seeded(trainer.device, trainer.config.seed, "levels")
-        predictions = denoising_strip(trainer.ema, some, [k / 8 for k in range(9)], generator=generator)
+        kind = trainer.config.noise
+        predictions = denoising_strip(trainer.ema, some, [k / 8 for k in range(9)], kind=kind, generator=generator)
     return [
         *([animation(grids, folder / "animation.gif")] if grids else []),
         save_figure(loss_curve(folder / LOG), folder / "loss.png"),

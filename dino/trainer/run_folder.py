@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -14,7 +15,7 @@ from ..common.atomic_file import explaining
 from ..common.errors import DinoError, printable
 from . import tensor_file
 from .config import Config
-from .model_file import PRETRAINED, blueprint, load_model, resolve
+from .model_file import blueprint, load_model, resolve
 from .tensor_file import STATE, WEIGHTS
 
 RUNS = Path("runs")  # the folder of run folders
@@ -28,7 +29,7 @@ def new_run_folder(out: Path | None, name: str) -> Path:
     """Make the folder for a new run: `out`, or the next free one under runs/, such as runs/quick-3.
 
     Raises:
-        DinoError: if `out` is not empty.
+        DinoError: if `out` is not empty, its name is not Unicode, or it can't be made.
     """
     if out is None:
         taken = [int(p.name.rpartition("-")[2]) for p in RUNS.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()]
@@ -38,15 +39,32 @@ def new_run_folder(out: Path | None, name: str) -> Path:
                 folder.mkdir(parents=True)
                 return folder
         raise AssertionError("unreachable: there is always another number")
-    if (out / STATE).exists():
-        raise DinoError(
-            f"{out} already holds a run. Resume it, or choose another folder", settings={"resume": out, "out": None}
-        )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DinoError(f"{out} exists and is not empty. Choose a new folder", settings={"out": None})
+    check_is_unicode(out)
     with explaining(out):
+        if (out / STATE).exists():
+            raise DinoError(
+                f"{out} already holds a run. Resume it, or choose another folder", settings={"resume": out, "out": None}
+            )
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DinoError(f"{out} exists and is not empty. Choose a new folder", settings={"out": None})
         out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def check_is_unicode(folder: Path) -> None:
+    """Refuse the path of a run folder that isn't Unicode.
+
+    Raises:
+        DinoError: if bytes of it are not UTF-8. TensorBoard can't write its files there.
+    """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise DinoError(
+            f"the name {printable(str(folder))} is not Unicode, and TensorBoard can't write to such a folder. Choose "
+            "another name",
+            settings={"out": None},
+        ) from error
 
 
 @contextlib.contextmanager
@@ -90,8 +108,8 @@ def find_weights(named: Path | None) -> tuple[Path, Path]:
     """Return the weights to draw with, and the folder to write beside them.
 
     Args:
-        named: a run folder, a weights file or the name of a pretrained model; or None for the newest run, and if there
-            is none, the model "pretrained".
+        named: what `resolve` takes; or None for the newest run, and if there is none, the model "pretrained". Beside a
+            model that has a name instead of a path nothing is written: its folder is under runs/.
     """
     if named is None:
         try:
@@ -99,8 +117,8 @@ def find_weights(named: Path | None) -> tuple[Path, Path]:
         except DinoError:
             named = Path("pretrained")
     path = resolve(named)
-    if path != named and path in PRETRAINED.values():
-        return path, RUNS / named
+    if path != named:
+        return path, RUNS / re.sub("[:/]", "-", named.as_posix())
     return path, path if path.is_dir() else path.parent
 
 
@@ -128,6 +146,15 @@ def saved_config(folder: Path) -> Config:
     return replace(config, precision=metadata["precision"])
 
 
+def progress(step: int, n_steps: int) -> str:
+    """Say in words how far a run is. `dino info` and `dino doctor` print it."""
+    if step >= n_steps:
+        return "complete"
+    if step == 0:
+        return "not begun"
+    return f"{100 * step // n_steps}% done" if 100 * step >= n_steps else "less than 1% done"
+
+
 def describe(path: Path) -> dict[str, str]:
     """Describe a run folder or a weights file in words, each under a label. `dino info` prints them.
 
@@ -147,16 +174,18 @@ def describe(path: Path) -> dict[str, str]:
         return words  # saved by hand, so nothing is known of its training
     seen, n, loss = metadata["images_seen"], metadata.get("n_training_images"), metadata.get("loss")
     if n:
-        words["learned"] = (
-            f"from {n:,} images of {printable(config.data)}, seeing {seen:,} images ({seen / n:.0f} times each)"
-        )
+        times = f"{seen / n:.0f}" if seen >= 10 * n else f"{seen / n:.2g}"
+        words["learned"] = f"from {n:,} images of {printable(config.data)}, seeing {seen:,} images ({times} times each)"
+    if config.start_from:
+        words["started from"] = f"{printable(config.start_from)}, not from random weights"
     words["trained"] = (
         f"{metadata.get('step', 0):,} steps of {config.batch_size}, learning rate {config.learning_rate:g}, "
         f"in {printable(str(metadata.get('precision', config.precision)), 20)}, seed {config.seed}"
     )
-    if isinstance(loss, float):
-        words["loss"] = f"{loss:.5f} at the end"
+    if isinstance(loss, float) and math.isfinite(loss):
+        words["loss"] = f"{loss:.5f} in the last row of the log"
+    elif "loss" in metadata:
+        words["loss"] = "unknown, because the log had no row with a finite loss yet"
     if path.is_dir():
-        done = metadata.get("step", 0) / config.n_steps
-        words["run"] = "complete" if done >= 1 else f"{done:.0%} done"
+        words["run"] = progress(metadata.get("step", 0), config.n_steps)
     return words

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ..common.atomic_file import replacing
 from ..common.errors import DinoError
+from ..common.file_kinds import N_BYTES, file_kind, sentence
+from ..data.addresses import SCHEME
 
 WEIGHTS, STATE = "model.safetensors", "state.safetensors"  # their names in a run folder
 FORMAT = 3  # raise it when older versions of dino couldn't read new files, or this version couldn't read older files
@@ -30,10 +32,11 @@ def write(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str,
         path: the file.
         kind: "weights" or "state".
         tensors: by their names, on any device.
-        metadata: a description of the tensors, fit for JSON.
+        metadata: a description of the tensors, fit for JSON, which has no NaN and no infinity.
 
     Raises:
         DinoError: if the file can't be written, for example because the disk is full.
+        ValueError: if a number in the metadata is NaN or infinite.
     """
     # safetensors wants plain row-major memory. Channels-last weights get their layout back when they are loaded.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -41,7 +44,7 @@ def write(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str,
     # One entry holds all of it, because safetensors keeps entries in no fixed order and equal runs should write equal
     # files.
     with replacing(path) as temporary:
-        temporary.write_bytes(save(plain, metadata={"dino": json.dumps(header)}))
+        temporary.write_bytes(save(plain, metadata={"dino": json.dumps(header, allow_nan=False)}))
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -78,6 +81,8 @@ def read_metadata(path: Path, kind: str) -> tuple[dict[str, Any], str]:
         DinoError: if there is no such file; or if its header is damaged, comes from another program or version, or is
             of the other kind.
     """
+    if SCHEME.match(str(path)) and not path.exists():
+        raise DinoError(f"{path} is an address on the web. Download the weights, and give the path of their file")
     if not path.is_file():
         raise DinoError(f"there is no file {path}. Name a run folder or a weights file, or train a model first")
     try:
@@ -139,15 +144,13 @@ def _what_it_is(path: Path) -> str:
     """Return why a file can't be read as safetensors, as the end of a sentence. Nothing in the file is run."""
     try:
         with path.open("rb") as file:
-            start = file.read(200)
+            start = file.read(N_BYTES)
     except OSError as error:
         return f"can't be read: {error.strerror}"
     if start[8:10] == b'{"':  # safetensors; the length before it may look like anything below
         return "was cut short or damaged. Use a copy that is whole"
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    if start.startswith(b"\x80") or (start.startswith(b"PK\x03\x04") and b"data.pkl" in start):
         return "is a pickle (torch.save), which could run any code and is never loaded. Save it as safetensors"
-    if start.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the file itself. Fetch the file with: git lfs pull"
-    if start.lstrip()[:1] == b"<":
-        return "is a web page, not weights. Download the file itself (its raw address)"
+    if kind := file_kind(start):
+        return f"is {kind.name}, not weights{sentence(kind.advice or 'give a run folder or a weights file')}"
     return "is not a safetensors file, or was cut short or damaged. Use a copy that is whole"

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -29,14 +28,15 @@ from .. import sampler
 from ..common.errors import DinoError
 from ..common.version import VERSION
 from ..data.loading import LabeledImages, check_images, fingerprint, load_labeled_images, without_words
+from ..data.space import Needs, fits
 from ..data.words import mirrored_columns
-from ..few_steps import FEW, step_sizes, warped_schedule
-from ..images import batch_indices, batches, random_flip, seeded
-from ..noise import add_noise
+from ..few_steps import FEW, euler_at_final, step_sizes, warped_schedule
+from ..images import batch_indices, batches, random_flip, seeded, to_unit
 from ..steering import GUIDANCE, asking, drop_conditions, hide_words
-from . import checkpoint, distributed, tensor_file, trial
+from . import checkpoint, distributed, fine_tuning, noising, tensor_file, trial
 from . import device as devices
 from .config import Config
+from .image_feed import batches_from_file
 from .model_file import save_model
 from .muon import muon_for
 from .nonfinite import NonfiniteCheck
@@ -56,19 +56,28 @@ class Trainer:
         images: training images to use instead of those of `config.data`: uint8, (N, C, size, size), N at least 1; or
             `LabeledImages`, if they have words.
         accumulate: the number of parts in which a batch goes through the network, so that it fits into memory.
+        memory_map: whether to read each batch from the cache of decoded images, instead of copying all of them to the
+            device first. By default they are copied if they take at most half of the device's free memory; see
+            `dino.data.space`. On several processes of one machine without GPUs they are read from the cache, which they
+            share. The run is the same either way.
+        before_decoding: called with what the images need, if they must be decoded; see `load_labeled_images`.
+        start_from: weights to start from, as `load_model` takes them, instead of random ones; see
+            `dino.trainer.fine_tuning`. Leave them out for a run that will be resumed: its state holds all weights.
         compile: whether `torch.compile` fuses the network. By default on CUDA GPUs, where it pays.
 
     Raises:
         DinoError: if there is no such data or device, the images have another dtype or shape, or a batch can't be
-            split into that many parts.
+            split into that many parts, or the weights to start from don't fit.
 
     Attributes:
         config: as given, with the precision that was chosen if it was "auto", and with the vocabulary of the images.
         device: where networks, optimizer and images live.
         accumulate: as given.
         step: the number of steps done.
-        images: the training images, uint8, (N, C, size, size), on the device.
+        images: the training images, uint8, (N, C, size, size), on the device; or on the CPU, if they don't fit there.
+        image_file: the cache's file that the images are mapped from, or None if they are in a memory.
         words: which image has which word of the vocabulary, uint8, (N, n_words), on the device.
+        n_known_words: how many of the words are known to the weights that the run started from.
         fingerprint: of the images, as `dino.data.loading.fingerprint` returns it.
         model: the network that is trained.
         ema: a network that holds the exponential moving average of its weights. Samples are drawn with this one.
@@ -82,8 +91,12 @@ class Trainer:
     """
 
     own_network = own_training = False
+    guidance = GUIDANCE  # of samples
+    _to_unit: Callable[..., Tensor] = staticmethod(to_unit)
     _random_flip: Callable[..., Tensor] = staticmethod(random_flip)
     generate: Callable[..., Tensor] = staticmethod(sampler.generate)
+    _drop_conditions: Callable[..., Tensor] = staticmethod(drop_conditions)
+    _asking: Callable[..., nn.Module] = staticmethod(asking)
 
     def __init__(
         self,
@@ -93,21 +106,29 @@ class Trainer:
         images: Tensor | LabeledImages | None = None,
         accumulate: int = 1,
         compile: bool | None = None,
+        memory_map: bool | None = None,
+        before_decoding: Callable[[Needs], None] = lambda _: None,
+        start_from: Path | str | None = None,
     ) -> None:
         # The device, and how to compute on it.
-        self.device, self.config = devices.choose_device(str(device), distributed.LOCAL_RANK), config
+        self.device = devices.choose_device(str(device), distributed.LOCAL_RANK, distributed.N_PROCESSES)
+        self.config = config
         self.compiles = self.device.type == "cuda" if compile is None else compile
         distributed.check_shards(config.batch_size, accumulate)
         self.accumulate = accumulate
 
         # The training images, and their words.
-        images = self._load_images() if images is None else images
-        images, words, vocabulary = images if isinstance(images, LabeledImages) else without_words(images)
+        images = self._load_images(memory_map, before_decoding) if images is None else images
+        labeled = images if isinstance(images, LabeledImages) else without_words(images)
+        images, words, vocabulary = labeled.images, labeled.words, labeled.vocabulary
         check_images(images, config.channels, config.size)
         self.fingerprint = fingerprint(images)
         if not distributed.all_equal(int(self.fingerprint, 16), self.device):
             raise DinoError(f"the processes found different images in {config.data}. Give all machines the same images")
-        self.images, self.words = images.to(self.device), words.to(self.device)
+        stay = memory_map if memory_map is not None else not fits(images.nbytes, devices.free_memory(self.device))
+        self.images = images if stay else images.to(self.device)
+        self.image_file = labeled.file if self.images is images else None
+        self.words = words.to(self.device)
         some = self.words[self.examples(min(N_WORD_SETS, len(words)))]
         self.word_sets = [row.nonzero().flatten().tolist() for row in some.cpu()] if vocabulary else []
         self.config = replace(self.config, vocabulary=vocabulary, max_words=len(vocabulary))
@@ -119,6 +140,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
             torch.manual_seed(config.seed)
             network = self._new_network()
+            self.n_known_words = self._start_from(network, start_from) if start_from else 0
             self.trial = trial.choose(self.config, network, self.device)
         self.config = replace(self.config, **asdict(self.trial.method))
         self.precision = getattr(torch, self.config.precision)
@@ -132,13 +154,16 @@ class Trainer:
         self.step = 0
         self.unlogged: list[Tensor] = []
 
-    def _load_images(self) -> LabeledImages:
+    def _load_images(self, memory_map: bool | None, before_decoding: Callable[[Needs], None]) -> LabeledImages:
+        """Load the training images. Of several processes one decodes them, and the others wait for it in the cache."""
         config = self.config
-        with distributed.one_first():
-            return load_labeled_images(
-                config.data, config.size, vocabulary=config.vocabulary or None, max_words=config.max_words,
-                channels=config.channels, split=config.split, part="training",
-            )  # fmt: skip
+        if self.device.type != "cpu" or (memory_map is None and distributed.N_PROCESSES > 1):
+            memory_map = True
+        return load_labeled_images(
+            config.data, config.size, vocabulary=config.vocabulary or None, max_words=config.max_words,
+            channels=config.channels, split=config.split, part="training", memory_map=memory_map,
+            before_decoding=before_decoding,
+        )  # fmt: skip
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
@@ -149,6 +174,15 @@ class Trainer:
     def _new_network(self) -> nn.Module:
         network: nn.Module = self.config.new_network()
         return network
+
+    def _start_from(self, network: nn.Module, weights: Path | str) -> int:
+        if self.own_network:
+            raise DinoError(
+                f"the weights of {weights} are for dino's UNet, and this run trains your own",
+                settings={"mine": False, "start_from": False},
+            )
+        self.config = replace(self.config, start_from=str(weights))
+        return fine_tuning.begin_with(network, self.config, weights)
 
     @property
     def images_seen(self) -> int:
@@ -191,7 +225,12 @@ class Trainer:
             group["lr"] = share * group.setdefault("initial_lr", group["lr"])
 
     def _batches(self, start: int) -> Iterator[Tensor]:
-        return batches(self.images, self.config.batch_size, seed=self.config.seed, start=start)
+        config, functions = self.config, {"to_unit": self._to_unit, "random_flip": self._random_flip}
+        if self.images.device == self.device and not self.image_file:
+            return batches(self.images, config.batch_size, seed=config.seed, start=start, **functions)
+        return batches_from_file(
+            self.images, config.batch_size, seed=config.seed, start=start, device=self.device, **functions
+        )
 
     def _condition(self, step: int) -> Tensor | None:
         """Return the words of the batch that follows `step` others, (batch_size, n_words), or None without words."""
@@ -199,7 +238,7 @@ class Trainer:
         if not config.vocabulary:
             return None
         chosen = batch_indices(
-            len(self.images), config.batch_size, step, seed=config.seed, device=self.images.device
+            len(self.images), config.batch_size, step, seed=config.seed, device=self.device
         )  # fmt: skip
         words = self.words[chosen].float()
         # Which images the batch mirrored: the same flips, of two columns that differ, show it.
@@ -210,14 +249,14 @@ class Trainer:
         generator = seeded(self.device, config.seed, "words", step)
         if config.hide_words:
             words = hide_words(words, config.hide_words, generator=generator)
-        return drop_conditions(words, config.drop_words, generator=generator)
+        return self._drop_conditions(words, config.drop_words, generator=generator)
 
     def _train_step(
         self, network: nn.Module, clean: Tensor, condition: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """Take a step like `training.train_step`, on this process's shard of the batch and its noise, in parts."""
         self.optimizer.zero_grad()
-        noisy, noise_level = add_noise(clean, generator=generator)
+        noisy, noise_level = noising.add_noise(clean, self.config, generator=generator)
         whole = [clean, noisy, noise_level] if condition is None else [clean, noisy, noise_level, condition]
         shards = [distributed.shard(each).tensor_split(self.accumulate) for each in whole]
         losses = []
@@ -225,7 +264,8 @@ class Trainer:
             with distributed.sharing_gradients(network, number == self.accumulate):
                 with self.autocast():
                     denoised = network(*inputs)
-                loss = F.mse_loss(denoised, clean) * (len(clean) / self.config.batch_size)
+                loss = noising.loss_of(denoised, clean, inputs[1], self.config.target)
+                loss = loss * (len(clean) / self.config.batch_size)
                 # Gradients are averaged over the processes, and their sum is needed.
                 (loss * distributed.N_PROCESSES).backward()
             losses.append(loss.detach())
@@ -272,19 +312,27 @@ class Trainer:
         shape = (self.config.channels, self.config.size, self.config.size)
         denoiser = self.ema
         if self.config.vocabulary:
-            denoiser = asking(self.ema, self.words[self.examples(n)].float(), GUIDANCE)
+            denoiser = self._asking(self.ema, self.words[self.examples(n)].float(), self.guidance)
         with self.autocast():
             generator = seeded(self.device, self.config.seed, "samples")
-            return self.generate(denoiser, n, image_shape=shape, generator=generator, **self._steps(fine=fine))
+            if self.config.noise == "uniform":
+                return self.generate(denoiser, n, image_shape=shape, generator=generator, **self._steps(fine=fine))
+            noise = noising.draw_noise((n, *shape), self.config.noise, generator=generator, device=self.device)
+            *_, last = sampler.denoise(denoiser, noise, **self._steps(fine=fine))
+            return last.noisy.clamp(0, 1)
 
     def _steps(self, *, fine: bool) -> dict[str, Any]:  # noqa: ARG002 - ten steps are as fine as a hundred
         """Return the sampling steps, as arguments of `generate`."""
         schedule = warped_schedule(FEW)
-        return {"schedule": schedule, "step_size": step_sizes(schedule)}
+        return {"schedule": schedule, "step_size": euler_at_final(step_sizes(schedule))}
 
     def examples(self, n: int) -> Tensor:
         """Return the indices of n training images, evenly spread, for a grid: int64, (n,), on the device."""
         return torch.arange(n, device=self.device) * len(self.images) // n
+
+    def example_images(self, n: int) -> Tensor:
+        """Return n training images, evenly spread: in [0, 1], (n, C, H, W), on the device."""
+        return to_unit(self.images[self.examples(n).to(self.images.device)].to(self.device))
 
     # ---- saving and loading -----------------------------------------------------------------------------------------
 

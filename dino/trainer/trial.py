@@ -224,7 +224,7 @@ def _key(config: Config, network: nn.Module, methods: Sequence[Method]) -> str:
 def _processor() -> str:
     """Return the processor's name and instructions."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
     except OSError:
         return f"{platform.processor()} {platform.machine()}"
@@ -232,9 +232,9 @@ def _processor() -> str:
 
 def _remembered(key: str, methods: Sequence[Method]) -> dict[Method, float] | None:
     try:
-        seconds = json.loads((cache_folder() / f"{key}.trial.json").read_text())
+        seconds = json.loads((cache_folder() / f"{key}.trial.json").read_text(encoding="utf-8"))
         return {method: float(seconds[_name(method)]) for method in methods}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DinoError, OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -242,7 +242,9 @@ def _remember(key: str, seconds: dict[Method, float]) -> None:
     """Keep a trial's result in the cache, if that can be written. Without it, the next run tries again."""
     try:
         with replacing(cache_folder() / f"{key}.trial.json") as temporary:
-            temporary.write_text(json.dumps({_name(method): value for method, value in seconds.items()}))
+            temporary.write_text(
+                json.dumps({_name(method): value for method, value in seconds.items()}), encoding="utf-8"
+            )
     except (DinoError, OSError):
         pass
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dino.course.grader.contact_sheet import Panel, emoji
-from dino.course.grader.expect import Wrong, expect, expect_close, expect_tensor, kind_of, unchanged
+from dino.course.grader.expect import Wrong, advice, copies, expect, expect_close, expect_tensor, kind_of
 from dino.course.grader.expect_draws import expect_fair_draws, expect_on_device_of, expect_uniform
 
 # N, C, H and W all differ, so that a level along the wrong dimension is noticed.
@@ -19,17 +19,22 @@ def test_mix(mix: Callable[..., Tensor], seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     clean, noise = torch.rand(2, N, C, H, W, generator=random, dtype=torch.float64)
     level = torch.tensor([0.0, 1.0, 0.5, 0.25, 0.9, 0.1], dtype=torch.float64).view(N, 1, 1, 1)
-    with unchanged(clean=clean, noise=noise, noise_level=level):
-        noisy = expect_tensor(mix(clean, noise, level), "The result of `mix`", (N, C, H, W), dtype=torch.float64)
-    expect_close(noisy[:1], clean[:1], "At level 0 the noisy image is the clean image.")
-    expect_close(noisy[1:2], noise[1:2], "At level 1 the noisy image is the noise.")
-    expect_close(
-        noisy[2:3],
-        (clean + noise)[2:3] / 2,
-        "At level 0.5 the noisy image is halfway between the clean image and the noise.",
-    )
+    with copies(clean=clean, noise=noise, noise_level=level) as given:
+        noisy = expect_tensor(mix(*given), "The result of `mix`", (N, C, H, W)).clone()
+    halfway = "At level 0.5 the noisy image is halfway between the clean image and the noise."
+    try:
+        expect_close(noisy[:1], clean[:1], "At level 0 the noisy image is the clean image.")
+        expect_close(noisy[1:2], noise[1:2], "At level 1 the noisy image is the noise.")
+        expect_close(noisy[2:3], (clean + noise)[2:3] / 2, halfway)
+    except Wrong as wrong:
+        # Of all levels, also in reverse order, because one level, and one first image, have several explanations.
+        again = mix(clean.flip(0), noise.flip(0), level.flip(0))
+        wrong.evidence = torch.stack([noisy, expect_tensor(again, "The result of `mix`", (N, C, H, W))]).detach()
+        raise
     want = clean + level * (noise - clean)
     expect_close(noisy, want, "At every level, the weights of the clean image and the noise are 1 - level and level.")
+    with advice():
+        expect_tensor(noisy, "The result of `mix` for float64 images", dtype=torch.float64)
     single = mix(clean.float(), noise.float(), level.float())
     expect_tensor(single, "The result of `mix` for float32 images", (N, C, H, W), dtype=torch.float32)
     expect_close(single, want.float(), "In float32, the noisy image is the same up to rounding.")
@@ -55,15 +60,17 @@ def test_sample_noise_levels(sample_noise_levels: Callable[..., Tensor], seed: i
         expected="independent levels",
         got="levels that depend on the one before",
     )
-    there = sample_noise_levels(3, device="meta")
-    expect(
-        there.device.type == "meta",
-        "The levels are on the requested device.",
-        expected="`device=device` in the call that draws them",
-        got=f"levels on {there.device}",
-    )
+    with advice("The levels are on the requested device."):
+        there = sample_noise_levels(3, device="meta")
+        expect(
+            there.device.type == "meta",
+            "The levels are on the requested device.",
+            expected="`device=device` in the call that draws them",
+            got=f"levels on {there.device}",
+        )
     here = torch.Generator("cpu").manual_seed(seed)
-    expect_on_device_of(None, "The levels", lambda: sample_noise_levels(3, generator=here, device="cpu"))
+    with advice():
+        expect_on_device_of(None, "The levels", lambda: sample_noise_levels(3, generator=here, device="cpu"))
 
 
 def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -> None:
@@ -71,8 +78,8 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
     clean = torch.rand(N, C, H, W, generator=torch.Generator().manual_seed(seed))
 
     def run(images: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        with unchanged(clean=images):
-            pair = add_noise(images, generator=generator)
+        with copies(clean=images) as given:
+            pair = add_noise(*given, generator=generator)
         expect(
             isinstance(pair, tuple) and len(pair) == 2,
             "`add_noise` returns two tensors: the noisy images and their levels.",
@@ -92,8 +99,8 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
         return noisy, expect_tensor(level, "The noise level (the second result)", (len(images), 1, 1, 1))
 
     run(torch.zeros(N, C, H, W), torch.Generator().manual_seed(seed))
-    expect_fair_draws(lambda generator: run(clean, generator)[1], seed, "noise and levels")
-    expect_fair_draws(lambda generator: run(clean, generator)[0], seed, "noise and levels")
+    expect_fair_draws(lambda generator: run(clean, generator)[1], seed, "the levels")
+    expect_fair_draws(lambda generator: run(clean, generator)[0], seed, "the noisy images")
 
     # A black image shows the noise alone, because then noisy = level * noise. A white image shows what is left of it.
     n, c, h, w = 40, 3, 12, 14
@@ -106,6 +113,7 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
     noise = (black / level)[seen]
     lost = ((1 - white) / white_level)[(white_level > 0.05).flatten()]
     rounding = 1e-5  # of a float32 near 1, divided by a level of 0.05, with a margin
+    deciles = torch.cat([x.flatten().quantile(torch.tensor([0.1, 0.5, 0.9])) for x in (lost, noise)])
     for x, name in ((lost, "A white image gets darker"), (noise, "A black image gets brighter")):
         # In each image, the largest of the many numbers is near 1 if the image was mixed at the level that is returned.
         most = x.amax((1, 2, 3))
@@ -114,7 +122,7 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
             f"{name} by 0 to 1 times the level that is returned.",
             expected="0 to 1 times the level",
             got=f"{x.min().item():.1f} to {x.max().item():.1f} times the level",
-            evidence=torch.cat([x.flatten().quantile(torch.tensor([0.1, 0.5, 0.9])), most.std().view(1)]),
+            evidence=torch.cat([deciles, most.std().view(1)]),
             slack=0.05,
         )
     for dim, name in ((0, "image"), (1, "channel"), (2, "row"), (3, "column")):
@@ -143,17 +151,19 @@ def test_add_noise(add_noise: Callable[..., tuple[Tensor, Tensor]], seed: int) -
         got="noise that depends on the level",
     )
     generator = torch.Generator("cpu").manual_seed(seed)
-    expect_on_device_of("clean", "Noise and levels", lambda: add_noise(clean, generator=generator))
-    try:
-        dtypes = {result.dtype for result in run(clean.double(), torch.Generator().manual_seed(seed))}
-    except RuntimeError:  # torch.lerp doesn't take float32 and float64 together
-        dtypes = {torch.float32}
-    expect(
-        dtypes == {torch.float64},
-        "The noise, the levels and the result have the dtype of `clean`, here float64, which has more digits.",
-        expected="`dtype=clean.dtype` or `.to(clean.dtype)` wherever numbers are drawn",
-        got="torch's default dtype, float32",
-    )
+    with advice():
+        expect_on_device_of("clean", "Noise and levels", lambda: add_noise(clean, generator=generator))
+    with advice():
+        try:
+            dtypes = {result.dtype for result in run(clean.double(), torch.Generator().manual_seed(seed))}
+        except RuntimeError:  # torch.lerp doesn't take float32 and float64 together
+            dtypes = {torch.float32}
+        expect(
+            dtypes == {torch.float64},
+            "The noise, the levels and the result have the dtype of `clean`, here float64, which has more digits.",
+            expected="`dtype=clean.dtype` or `.to(clean.dtype)` wherever numbers are drawn",
+            got="torch's default dtype, float32",
+        )
 
 
 # ---- the contact sheet ----------------------------------------------------------------------------------------------

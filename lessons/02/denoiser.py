@@ -26,7 +26,7 @@ def conv(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d
 
 
 class Block(nn.Module):
-    """Two convolutions with a ReLU between them, and a skip connection around them.
+    """Two convolutions with a ReLU between them, and a skip around them.
 
     The input takes two paths. The first path, the body, is a convolution, a ReLU (which replaces negative numbers by 0)
     and a convolution without bias. The second path, the skip, goes around the body. The output is the sum of the two

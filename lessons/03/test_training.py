@@ -17,7 +17,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dino.course.grader.contact_sheet import Panel, emoji
-from dino.course.grader.expect import Wrong, expect, expect_close, expect_tensor, kind_of, number, unchanged
+from dino.course.grader.expect import (
+    Wrong,
+    advice,
+    afterward,
+    copies,
+    expect,
+    expect_close,
+    expect_tensor,
+    kind_of,
+    number,
+    unchanged,
+)
 from dino.course.grader.expect_draws import expect_fair_draws, expect_uniform
 from dino.noise import mix
 
@@ -78,14 +89,17 @@ class RecordingModel(nn.Module):
         size = tuple(noisy.shape)
         is_batch = len(size) == 4 and size[1] == C and noisy.numel() > size[0] * C
         expect(is_batch, f"{first} is a batch of noisy images.", expected="(N, 3, H, W)", got=str(size))
-        expect_tensor(noisy, first, dtype=self.gain.dtype)
         expect(
             isinstance(noise_level, Tensor),
             "The network gets the noise levels as its second argument.",
             expected="a tensor with one noise level per image",
             got=noise_level if isinstance(noise_level, str) else plain_kind_of(noise_level),
         )
-        expect_tensor(noise_level, second, (size[0], 1, 1, 1), dtype=self.gain.dtype)
+        expect_tensor(noise_level, second, (size[0], 1, 1, 1))
+        with advice():
+            expect_tensor(noisy, first, dtype=self.gain.dtype)
+            expect_tensor(noise_level, second, dtype=self.gain.dtype)
+        noisy, noise_level = noisy.to(self.gain.dtype), noise_level.to(self.gain.dtype)
         own = self.gain * noisy + self.tilt * noise_level + self.bias
         prediction = own if self.predict is None else self.predict(noisy, noise_level) + 0 * own
         inputs = noisy.detach().clone(), noise_level.detach().clone()
@@ -241,19 +255,22 @@ def test_denoising_loss(denoising_loss: Callable[..., Tensor], seed: int) -> Non
         weight.grad = torch.ones_like(weight)
     for training in (True, False):
         loss, call = call_with(model.train(training), clean, seeded(seed))
-        expect(
-            model.training == call.training == training,
-            "The network's mode stays as it is, because this function only measures.",
-            expected=f"{mode(training)}, as before",
-            got=mode(not training),
-        )
+        with advice():
+            expect(
+                model.training == call.training == training,
+                "The network's mode stays as it is, because this function only measures.",
+                expected=f"{mode(training)}, as before",
+                got=mode(not training),
+            )
     left = [weight.grad for weight in model.parameters()]
-    expect(
-        all(x is not None and bool((x == 1).all()) for x in left),
-        "The function returns the loss and leaves `backward` to the caller.",
-        expected="the gradients of the network's weights as they were",
-        got="no gradients" if all(x is None or not x.any() for x in left) else "other gradients",
-    )
+    cleared = all(x is None or not x.any() for x in left)
+    with afterward() if cleared else contextlib.nullcontext():  # other gradients come from `backward`
+        expect(
+            all(x is not None and bool((x == 1).all()) for x in left),
+            "The function returns the loss and leaves `backward` to the caller.",
+            expected="the gradients of the network's weights as they were",
+            got="no gradients" if cleared else "other gradients",
+        )
 
     perfect = loss_of(lambda *_: clean)
     if perfect.abs() > 1e-12:
@@ -368,8 +385,8 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
     twin, before = copy.deepcopy(model), weights(model)
     optimizer = SGD(model.parameters(), lr=rate)
     settings_before = settings(optimizer)
-    with unchanged(clean=clean):
-        loss = train_step(model, optimizer, clean, generator=seeded(seed))
+    with copies(clean=clean) as given:
+        loss = train_step(model, optimizer, *given, generator=seeded(seed))
 
     calls, steps = len(model.log), optimizer.n_steps
     by_old_weights = sum(torch.equal(twin(*call[:2]), call.prediction) for call in model.log)
@@ -396,19 +413,6 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
         got=count(steps, "step") + ", although the weights have moved" * bool(steps == 0 and moved.any()),
         evidence=torch.tensor([steps, factors[2]] if moved.any() else [steps, *factors_left]),
     )
-    expect(
-        call.training,
-        "The network is in training mode while it learns.",
-        expected="training mode before the network is called",
-        got="training mode only after the call" if model.training else "evaluation mode, as the caller left it",
-    )
-    expect(
-        settings(optimizer) == settings_before,
-        "The optimizer's settings are up to the caller.",
-        expected=f"a learning rate of {rate}, as before",
-        got=f"a learning rate of {number(settings(optimizer)[0]['lr'])}",
-        evidence=torch.tensor([float(settings(optimizer)[0]["lr"] != rate)]),
-    )
     uphill = (factors - torch.tensor([-1.0, 0, 0])).abs().max() < 1e-6
     expect(
         near(moved, fresh),
@@ -419,34 +423,53 @@ def test_train_step(train_step: Callable[..., float], seed: int) -> None:
         else "a step that doesn't follow the gradients"
         if factors[2]
         else f"{times(factors[0])} and {times(factors[1])}" + " (nothing has moved)" * (not moved.any()),
-        evidence=torch.cat([factors, factors_left, torch.tensor([float(freed)])]),
-    )
-    expect(
-        model.training,
-        "The network stays in training mode.",
-        expected="training mode after the step",
-        got="evaluation mode",
-    )
-    expect(
-        freed,
-        "Once the gradients are computed, the memory of the computation is freed.",
-        expected="loss.backward(), which frees the memory",
-        got="a computation that stays in memory",
+        evidence=torch.cat([factors, factors_left, torch.tensor([float(freed and not moved.any())])]),
     )
     holds = isinstance(loss, Tensor) and loss.requires_grad
+    if isinstance(loss, float) or (isinstance(loss, Tensor) and loss.numel() == 1):
+        number_returned = loss.item() if isinstance(loss, Tensor) else loss
+        true_loss = F.mse_loss(call.prediction.detach(), clean).item()
+        near_enough = 1e-9 if isinstance(loss, float) or loss.dtype == torch.float64 else 1e-6
+        expect(
+            abs(number_returned - true_loss) < near_enough * true_loss,
+            "The float is the loss whose gradients the step used.",
+            **apart(number_returned, true_loss),
+            evidence=torch.tensor([number_returned / true_loss]),
+        )
+    with afterward():
+        expect(
+            isinstance(loss, float),
+            "`train_step` returns a plain float.",
+            expected="a float",
+            got="a tensor that keeps the whole computation behind it" if holds else kind_of(loss),
+        )
     expect(
-        isinstance(loss, float),
-        "`train_step` returns a plain float.",
-        expected="a float",
-        got="a tensor that keeps the whole computation behind it" if holds else kind_of(loss),
+        settings(optimizer) == settings_before,
+        "The optimizer's settings are up to the caller.",
+        expected=f"a learning rate of {rate}, as before",
+        got=f"a learning rate of {number(settings(optimizer)[0]['lr'])}",
+        evidence=torch.tensor([float(settings(optimizer)[0]["lr"] != rate)]),
     )
-    true_loss = F.mse_loss(call.prediction.detach(), clean).item()
-    expect(
-        abs(loss - true_loss) < 1e-9 * true_loss,
-        "The float is the loss whose gradients the step used.",
-        **apart(loss, true_loss),
-        evidence=torch.tensor([loss / true_loss]),
-    )
+    with advice():
+        expect(
+            call.training,
+            "The network is in training mode while it learns.",
+            expected="training mode before the network is called",
+            got="training mode only after the call" if model.training else "evaluation mode, as the caller left it",
+        )
+        expect(
+            model.training,
+            "The network stays in training mode.",
+            expected="training mode after the step",
+            got="evaluation mode",
+        )
+    with advice():
+        expect(
+            freed or holds,  # the returned tensor keeps the computation, too
+            "Once the gradients are computed, the memory of the computation is freed.",
+            expected="loss.backward(), which frees the memory",
+            got="a computation that stays in memory",
+        )
 
     # An optimizer with a memory, batches of other sizes, and a caller who looks at results in between.
     model, twin = RecordingModel(seed), RecordingModel(seed)
@@ -497,29 +520,31 @@ def _is_freed(call: Call, model: RecordingModel) -> bool:
 
 
 class Layer(nn.Module):
-    """A layer with weights and buffers of several shapes, including whole numbers, and perhaps an inner layer."""
+    """A layer with weights of several shapes, and perhaps with buffers, including whole numbers, and an inner layer."""
 
     running_mean: Tensor
     n_seen: Tensor
 
-    def __init__(self, random: torch.Generator, inner: "Layer | None" = None) -> None:
+    def __init__(self, random: torch.Generator, inner: "Layer | None" = None, *, buffers: bool = False) -> None:
         super().__init__()
         weight, bias, mean = (torch.randn(n, generator=random, dtype=torch.float64) for n in (6, 3, 4))
         self.weight, self.bias = nn.Parameter(weight.view(2, 3)), nn.Parameter(bias)
         self.inner = inner
-        self.register_buffer("running_mean", mean)
-        self.register_buffer("n_seen", torch.randint(100, (), generator=random))
+        if buffers:
+            self.register_buffer("running_mean", mean)
+            self.register_buffer("n_seen", torch.randint(100, (), generator=random))
 
 
-def small_network(seed: int) -> nn.Module:
+def small_network(seed: int, *, buffers: bool = False) -> nn.Module:
     """Return a network of three layers, one of them inside another."""
     random = seeded(seed)
-    return nn.Sequential(Layer(random), Layer(random, Layer(random)))
+    first, inner = (Layer(random, buffers=buffers) for _ in range(2))
+    return nn.Sequential(first, Layer(random, inner, buffers=buffers))
 
 
 def buffers(model: nn.Module) -> Tensor:
     """Return all current buffers of a network in one row."""
-    return torch.cat([x.detach().double().flatten() for x in model.buffers()])
+    return torch.cat([torch.zeros(0), *(x.detach().double().flatten() for x in model.buffers())])
 
 
 def test_update_average(update_average: Callable[..., None], seed: int) -> None:
@@ -528,22 +553,31 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
     def update(average: nn.Module, model: nn.Module, decay: float) -> Any:
         held, start, target, numbers = list(average.parameters()), weights(average), weights(model), buffers(model)
         shapes, model_dtype = [weight.shape for weight in held], target.dtype
-        state = [model.training, *(weight.requires_grad for weight in model.parameters())]
+        training, learns = model.training, [weight.requires_grad for weight in model.parameters()]
         returned = update_average(average, model, decay)
-        same, now = torch.equal(weights(model), target), list(average.parameters())
+        now = list(average.parameters())
         expect(
-            same
-            and torch.equal(buffers(model), numbers)
-            and state == [model.training, *(weight.requires_grad for weight in model.parameters())],
+            torch.equal(weights(model), target),
             "The model stays as it is.",
             expected="changes only in the EMA",
-            got="a model with other weights"
-            if not same
-            else f"a model in {mode(model.training)}"
-            if model.training != state[0]
-            else "a model with other buffers, or with weights that can no longer learn",
+            got="a model with other weights",
             evidence=torch.cat([coefficients(weights(model), target, start), shared(average, model)]),
         )
+        with afterward():
+            expect(
+                torch.equal(buffers(model), numbers) and learns == [x.requires_grad for x in model.parameters()],
+                "The model stays as it is.",
+                expected="changes only in the EMA",
+                got="a model with other buffers, or with weights that can no longer learn",
+            )
+        with advice():
+            expect(
+                model.training == training,
+                "The model's mode stays as it is.",
+                expected=f"{mode(training)}, as before",
+                got=mode(model.training),
+            )
+        model.train(training)
         expect(
             len(now) == len(held) and all(ours is theirs for ours, theirs in zip(held, now, strict=True)),
             "The function changes the weights that the EMA already has, and doesn't replace them with new ones.",
@@ -552,12 +586,13 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
         )
         for weight, shape in zip(held, shapes, strict=True):
             expect_tensor(weight, "Each weight of the EMA", shape, dtype=model_dtype)
-        expect(
-            all(weight.is_leaf for weight in held),
-            "The update of the EMA isn't part of the computation to learn from.",
-            expected="the same weights with other numbers",
-            got="weights that record how they were computed",
-        )
+        with afterward():
+            expect(
+                all(weight.is_leaf for weight in held),
+                "The update of the EMA isn't part of the computation to learn from.",
+                expected="the same weights with other numbers",
+                got="weights that record how they were computed",
+            )
         return returned
 
     model = small_network(seed + 7)
@@ -569,12 +604,12 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
         average = small_network(seed + 3).requires_grad_(False)
         start, target = weights(average), weights(model)
         returned = update(average, model, decay)
-        want, copied = decay * start + (1 - decay) * target, torch.equal(buffers(average), buffers(model))
+        want = decay * start + (1 - decay) * target
         if not near(weights(average), want):
             factors = coefficients(weights(average), start, target)
             would = factors[1].abs() < 1e-9 and _would_move(update_average, small_network(seed + 3), model)
             gave = 0 if returned is None else 1 if isinstance(returned, nn.Module) else 2
-            facts = torch.tensor([copied, gave, would])
+            facts = torch.tensor([gave, would])
             expected = f"{times(decay)} the EMA and {times(1 - decay)} the model"
             got = f"{times(factors[0])} the EMA and {times(factors[1])} the model"
             raise Wrong(
@@ -585,20 +620,14 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
                 else got + ", but with more rounding than necessary" * (got == expected),
                 evidence=torch.cat([weights(average) - want, shared(average, model), facts]),
             )
-        expect(
-            copied and [x.dtype for x in average.buffers()] == [x.dtype for x in model.buffers()],
-            "Buffers are copied as they are, even if they are whole numbers.",
-            expected="the model's buffers",
-            got="other numbers" if not copied else "the model's buffers in another dtype",
-            evidence=buffers(average),
-        )
         _expect_apart(average, model)
-        expect(
-            returned is None,
-            "`update_average` changes the EMA that is passed in, and returns nothing.",
-            expected="None",
-            got=kind_of(returned),
-        )
+        with advice():
+            expect(
+                returned is None,
+                "`update_average` changes the EMA that is passed in, and returns nothing.",
+                expected="None",
+                got=kind_of(returned),
+            )
 
     # An EMA whose weights require gradients, as after copy.deepcopy(model), and several updates of it, in float32.
     model, average = small_network(seed + 7).float(), small_network(seed + 3).float()
@@ -610,6 +639,19 @@ def test_update_average(update_average: Callable[..., None], seed: int) -> None:
             for weight in model.parameters():
                 weight.mul_(-2)
     expect_close(weights(average), want, "Update after update, the EMA follows the model.")
+    says = "Buffers are copied as they are, even if they are whole numbers."
+    with advice(says):
+        model, average = small_network(seed + 7, buffers=True), small_network(seed + 3, buffers=True)
+        update(average.requires_grad_(False), model, 0.75)
+        copied = torch.equal(buffers(average), buffers(model))
+        expect(
+            copied and [x.dtype for x in average.buffers()] == [x.dtype for x in model.buffers()],
+            says,
+            expected="the model's buffers",
+            got="other numbers" if not copied else "the model's buffers in another dtype",
+            evidence=buffers(average),
+        )
+        _expect_apart(average, model)
 
 
 def shared(average: nn.Module, model: nn.Module) -> Tensor:
@@ -666,6 +708,18 @@ class Stream:
         return self.batches[self.taken - 1]
 
 
+class Counted(Stream):
+    """Batches that can also be counted, and picked by their numbers, as from a list."""
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, place: int) -> Tensor:
+        batch = self.batches[place]
+        self.taken = max(self.taken, place % len(self.batches) + 1)
+        return batch
+
+
 class Endless(Stream):
     """The same batch forever."""
 
@@ -712,7 +766,7 @@ def started(train: Callable[..., Any], *args: Any, **more: Any) -> Generator[Any
 def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
     """3.4: a step for each batch, the EMA after the step, then the loss, all at the caller's pace."""
     rate, decay, sizes = 0.5, 0.75, (2, 5, 4, 3)
-    stream = Stream([random_images(seed + k, n) for k, n in enumerate(sizes)])
+    stream = Counted([random_images(seed + k, n) for k, n in enumerate(sizes)])
     model, twin = RecordingModel(seed, far_off=12), RecordingModel(seed, far_off=12)
     average = RecordingModel(seed + 1).requires_grad_(False)
     optimizer, expected = SGD(model.parameters(), lr=rate), SGD(twin.parameters(), lr=rate)
@@ -776,24 +830,26 @@ def test_train(train: Callable[..., Iterator[float]], seed: int) -> None:
     ]
     for k, (moment, call, clean) in enumerate(zip(moments, model.log, stream.batches, strict=True)):
         expect_noised(call, clean)
-        expect(
-            call.training,
-            "The network is in training mode at each step, even if the caller switches to evaluation mode in between.",
-            expected="one train_step for each batch",
-            got=f"evaluation mode at step {k + 1}",
-        )
-        expect(
-            moment.training,
-            "The network is in training mode when a loss is handed out, as `train_step` leaves it.",
-            expected="training mode",
-            got="evaluation mode",
-        )
+        with advice():
+            expect(
+                call.training,
+                "The network is in training mode at each step, even if the caller switches to evaluation mode.",
+                expected="one train_step for each batch",
+                got=f"evaluation mode at step {k + 1}",
+            )
+            expect(
+                moment.training,
+                "The network is in training mode when a loss is handed out, as `train_step` leaves it.",
+                expected="training mode",
+                got="evaluation mode",
+            )
         expect(
             abs(moment.loss - true_losses[k]) < 1e-9 * true_losses[k],
             f"Each loss is the loss of the step that was taken last (here: step {k + 1}).",
             **apart(moment.loss, true_losses[k]),
             evidence=_made_of_earlier([m.loss for m in moments], true_losses),
         )
+    # Before the weights, which another learning rate changes.
     expect(
         settings(optimizer) == settings(expected),
         "The optimizer's settings are up to the caller.",

@@ -1,7 +1,7 @@
 """Grader for lesson 04: the properties of `noise_schedule`, `extrapolate`, `remix`, `denoise` and `generate`."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, pairwise
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -10,13 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from dino.course.grader.contact_sheet import Panel, emoji
-from dino.course.grader.expect import Wrong, expect, expect_close, expect_tensor, kind_of, number, runs, unchanged
+from dino.course.grader.expect import (
+    Wrong,
+    advice,
+    afterward,
+    all_as_evidence,
+    copies,
+    expect,
+    expect_close,
+    expect_tensor,
+    explained_by,
+    kind_of,
+    number,
+    runs,
+)
 from dino.course.grader.expect_draws import expect_fair_draws, expect_uniform
 from dino.noise import mix
 from dino.sampler import Step
 
 # N, C, H and W all differ, so that broadcasting along the wrong dimension shows.
-N, C, H, W = 2, 3, 4, 5
+N, C, H, W = 6, 3, 4, 5
 # Ten float32 roundings. Pictures are float32, so a safeguard such as `/ (noise_level + 1e-8)` does no harm.
 NEAR = 1e-6
 ROUNDING = torch.finfo(torch.float32).eps
@@ -47,7 +60,14 @@ def test_noise_schedule(noise_schedule: Callable[[int], Tensor], seed: int) -> N
         expect(abs(levels[-1]) <= near, "The last level should be 0, no noise at all.", **shown)
         even = (levels.diff() + 1 / n).abs() <= 2 * near
         expect(bool(even.all()), "The levels should fall by the same amount each time.", **shown)
-        expect_tensor(result, "The result of `noise_schedule`", dtype=torch.float32)
+        with afterward():
+            expect_tensor(result, "The result of `noise_schedule`", dtype=torch.float32)
+    with advice():
+        _expect_refused(noise_schedule)
+
+
+def _expect_refused(noise_schedule: Callable[[int], Tensor]) -> None:
+    """Check that fewer than one step is refused."""
     for n in (0, -1, -5):
         try:
             noise_schedule(n)
@@ -64,9 +84,12 @@ def test_extrapolate(extrapolate: Callable[..., Tensor], seed: int) -> None:
     denoised, previous = wide(torch.rand(2, N, C, H, W, generator=seeded(seed), dtype=torch.float64))
 
     def checked(before: Tensor | None, step_size: float) -> Tensor:
-        with unchanged(denoised=denoised, **({} if before is None else {"previous": before})):
-            result = extrapolate(denoised, before, step_size)
-        return expect_tensor(result, "The result of `extrapolate`", (N, C, H, W), dtype=denoised.dtype, finite=False)
+        with copies(denoised=denoised, **({} if before is None else {"previous": before})) as given:
+            result = extrapolate(*given, *([None] * (before is None)), step_size)
+        result = expect_tensor(result, "The result of `extrapolate`", (N, C, H, W), finite=False).clone()
+        with afterward():
+            expect_tensor(result, "The result of `extrapolate`", dtype=denoised.dtype, finite=False)
+        return result
 
     special = {
         0.75: "With a step size of 0.75, the result should be three quarters of the way from `previous` to `denoised`.",
@@ -98,9 +121,12 @@ def test_remix(remix: Callable[..., Tensor], seed: int) -> None:
     clean, noise, other = torch.rand(3, N, C, H, W, generator=random, dtype=torch.float64)
 
     def at(noisy: Tensor, guess: Tensor, here: Tensor, there: Tensor) -> Tensor:
-        with unchanged(noisy=noisy, guess=guess, noise_level=here, next_level=there):
-            result = remix(noisy, guess, here, there)
-        return expect_tensor(result, "The result of `remix`", (N, C, H, W), dtype=noisy.dtype, finite=False)
+        with copies(noisy=noisy, guess=guess, noise_level=here, next_level=there) as given:
+            result = remix(*given)
+        result = expect_tensor(result, "The result of `remix`", (N, C, H, W), finite=False).clone()
+        with afterward():
+            expect_tensor(result, "The result of `remix`", dtype=noisy.dtype, finite=False)
+        return result
 
     high, low = torch.rand(2, generator=random).tolist()
     high = 0.2 + 0.8 * high
@@ -166,7 +192,7 @@ class Witness(nn.Module):
     def forward(self, noisy: Any = None, noise_level: Any = None) -> Tensor:
         says = "The model should be called with two arguments: the noisy images and their noise level."
         expect(noisy is not None and noise_level is not None, says, got="only one of them")
-        noisy = expect_tensor(noisy, "The first argument of the model (the noisy images)", dtype=self.takes)
+        noisy = expect_tensor(noisy, "The first argument of the model (the noisy images)")
         says = "The first argument of the model should be all of the noisy images at once."
         fits = noisy.dim() == 4 and noise_level is not noisy and noisy.numel() > 1
         expect(fits, says, expected="shape (N, C, H, W)", got=str(tuple(noisy.shape)))
@@ -177,8 +203,12 @@ class Witness(nn.Module):
             expected="(1, 1, 1, 1)",
             got=str(tuple(noise_level.shape)),
         )
-        expect_tensor(noise_level, "The second argument of the model (the noise level)", dtype=self.takes)
-        prediction = self.gain * torch.cos(3 * noisy + 2 * noise_level) + 0.2
+        with advice():
+            expect_tensor(noisy, "The first argument of the model (the noisy images)", dtype=self.takes)
+            expect_tensor(noise_level, "The second argument of the model (the noise level)", dtype=self.takes)
+        # As a model with weights of the images' dtype would, so that the steps that follow can be checked.
+        level = noise_level.to(noisy.dtype)
+        prediction = (self.gain * torch.cos(3 * noisy + 2 * level) + 0.2).to(noisy.dtype)
         seen = (noisy.detach().clone(), noise_level.detach().clone(), prediction.detach().clone())
         self.calls.append(Call(*seen, torch.is_grad_enabled(), self.modes))
         if len(self.calls) == self.stops_at:
@@ -195,20 +225,25 @@ def test_denoise(denoise: Callable[..., Iterator[Any]], seed: int) -> None:
     """4.4: each step calls the model once, extrapolates and remixes, without side effects on the caller."""
     noisy = torch.rand(N, C, H, W, generator=seeded(seed), dtype=torch.float64)
     _expect_nothing_random(denoise, noisy)
-    _follow(denoise, noisy, torch.tensor([0.9, 0.8, 0.5, 0.4, 0.05, 0.0], dtype=torch.float64), 2.0)
-    _follow(denoise, wide(noisy), torch.linspace(1, 0, 5), 1.5)
-    _follow(denoise, noisy, [1.0, 0.7, 0.1, 0.0], 1.0, training=False)
-    _follow(denoise, noisy, [0.9, 0.6, 0.3, 0.2], 0.5)
-    _follow(denoise, noisy[:1].float(), torch.tensor([1.0, 0.0], dtype=torch.float64), 2.0)
-    _follow(denoise, noisy.float(), [0.75, 0.5, 0.4, 0.3], None)
+    _follow(denoise, noisy, descent(0.9, 0.8, 0.5, 0.4, 0.05, 0.0), 2.0)
+    _follow(denoise, wide(noisy), descent(1.0, 0.75, 0.5, 0.25, 0.0), 1.5)
+    _follow(denoise, noisy, descent(1.0, 0.7, 0.1, 0.0), 1.0, training=False)
+    _follow(denoise, noisy, descent(0.9, 0.6, 0.3, 0.2), 0.5)
+    _follow(denoise, noisy[:1].float(), descent(1.0, 0.0).float(), 2.0)
+    _follow(denoise, noisy.float(), descent(0.75, 0.5, 0.4, 0.3).float(), None)
     _expect_to_stop_early(denoise, noisy)
+    with advice("The schedule may have another dtype than the images."):
+        _follow(denoise, noisy, torch.linspace(1, 0, 5), 1.5)
+        _follow(denoise, noisy[:1].float(), descent(1.0, 0.0), 2.0)
+    with advice("The schedule may be a list of floats."):
+        _follow(denoise, noisy.float(), [0.75, 0.5, 0.4, 0.3], 2.0)
 
 
 def _expect_nothing_random(denoise: Callable[..., Iterator[Any]], noisy: Tensor) -> None:
     """Sample twice from the same noise, and compare."""
 
     def walk() -> list[Tensor]:
-        steps = denoise(Witness(noisy.dtype), noisy.clone(), [1.0, 0.6, 0.2, 0.0], 2.0)
+        steps = denoise(Witness(noisy.dtype), noisy.clone(), descent(1.0, 0.6, 0.2, 0.0), 2.0)
         found = [getattr(s, "noisy", None) for s in islice(steps, 3)] if isinstance(steps, Iterator) else []
         return [x.detach().nan_to_num() for x in found if isinstance(x, Tensor) and x.dtype == noisy.dtype]
 
@@ -231,10 +266,10 @@ def _follow(
 ) -> None:
     """Run `denoise` down a schedule, and check each step by itself: from its inputs to its results."""
     model = Witness(noisy.dtype).train(training)
-    levels = [float(x) for x in schedule]
-    n, size = len(levels) - 1, 2.0 if step_size is None else step_size
-    given = {"schedule": schedule} if isinstance(schedule, Tensor) else {}
-    walk = denoise(model, noisy, schedule, *([] if step_size is None else [step_size]))
+    visited = [float(x) for x in schedule]
+    n, size = len(visited) - 1, 2.0 if step_size is None else step_size
+    start, given = noisy.clone(), schedule.clone() if isinstance(schedule, Tensor) else list(schedule)
+    walk = denoise(model, start, given, *([] if step_size is None else [step_size]))
     expect(
         isinstance(walk, Iterator),
         "`denoise` should be a generator that yields one Step after another.",
@@ -242,14 +277,13 @@ def _follow(
         got="None (is a `yield` missing?)" if walk is None else f"a function that returns {kind_of(walk)}",
     )
     state, previous, kept = noisy.clone(), None, []
-    for place, (now, after) in enumerate(pairwise(levels), 1):
-        with unchanged(noisy=noisy, **given):
-            try:
-                step = next(walk)
-            except StopIteration:
-                says = "`denoise` should yield a Step for every step, down to the last level."
-                got = f"the end after {place - 1} of them"
-                raise Wrong(says, expected=f"{n} Steps for {n + 1} levels", got=got) from None
+    for place, (now, after) in enumerate(pairwise(visited), 1):
+        try:
+            step = next(walk)
+        except StopIteration:
+            says = "`denoise` should yield a Step for every step, down to the last level."
+            got = f"the end after {place - 1} of them"
+            raise Wrong(says, expected=f"{n} Steps for {n + 1} levels", got=got) from None
         gradients = torch.is_grad_enabled()
         torch.set_grad_enabled(True)
         says = "The model should be called once for each step, when the caller asks for the next Step."
@@ -261,18 +295,23 @@ def _follow(
         _expect_level(step.noise_level, after, "A Step's noise_level should be the level that the step reached.")
         call = model.calls[-1]
         _expect_call(call, state, now, place)
-        expect(
-            gradients,
-            "While the function is paused at `yield`, gradients should still be on for its caller.",
-            expected="gradients on for the caller",
-            got="gradients off in the whole program until the next Step",
-        )
-        expect(
-            model.modes == (training, training),
-            "`denoise` should leave the model's mode to its caller.",
-            expected=mode(training),
-            got=f"{mode(not training)} after the step",
-        )
+        with afterward():
+            expect(
+                gradients,
+                "While the function is paused at `yield`, gradients should still be on for its caller.",
+                expected="gradients on for the caller",
+                got="gradients off in the whole program until the next Step",
+            )
+        with advice():
+            expect(
+                model.modes == (training, training),
+                "`denoise` should leave the model's mode to its caller.",
+                expected=mode(training),
+                got=f"{mode(not training)} after the step",
+            )
+        with afterward():
+            says = "`noisy` belongs to the caller and must not change."
+            expect(torch.equal(start, noisy), says, expected="`noisy` unchanged", got="`noisy` changed in place")
         near = NEAR if noisy.dtype == torch.float64 else 10 * NEAR
         expect_close(
             step.denoised, call.prediction, "A Step's denoised should be the model's prediction.", tolerance=near
@@ -287,15 +326,22 @@ def _follow(
         expect_close(step.noisy, guess + after / now * (state - guess), says, tolerance=near)
         got = "tensors that still carry the graph for gradients"
         free = not (step.noisy.requires_grad or step.denoised.requires_grad)
-        expect(free, "The tensors of a Step should not require gradients.", expected="plain tensors", got=got)
+        with afterward():
+            expect(free, "The tensors of a Step should not require gradients.", expected="plain tensors", got=got)
         state, previous = step.noisy.clone(), call.prediction
         kept.append((step, [x.clone() for x in step]))
     end = object()
     expect(next(walk, end) is end, "`denoise` should end at the last level.", expected=f"{n} Steps", got="one more")
     same = all(torch.equal(x, before) for step, copies in kept for x, before in zip(step, copies, strict=True))
-    _expect_not_frozen(model)
-    says = "Later steps should not change the tensors of an earlier Step."
-    expect(same, says, expected="each Step with its own tensors", got="an earlier Step, changed by a later step")
+    with afterward():
+        says = "`schedule` belongs to the caller and must not change."
+        intact = [float(x) for x in given] == visited
+        expect(intact, says, expected="`schedule` unchanged", got="`schedule` changed in place")
+    with afterward():
+        _expect_not_frozen(model)
+    with afterward():
+        says = "Later steps should not change the tensors of an earlier Step."
+        expect(same, says, expected="each Step with its own tensors", got="an earlier Step, changed by a later step")
 
 
 def _expect_call(call: Call, state: Tensor, now: float, place: int) -> None:
@@ -307,12 +353,13 @@ def _expect_call(call: Call, state: Tensor, now: float, place: int) -> None:
     expect_close(call.noisy, state, says, tolerance=NEAR)
     for one in call.level:
         _expect_level(one, now, "The model should get the current noise level of the images.")
-    expect(
-        not call.gradients,
-        "The model should be called with gradients off.",
-        expected="gradients off during the call",
-        got="gradients on",
-    )
+    with afterward():
+        expect(
+            not call.gradients,
+            "The model should be called with gradients off.",
+            expected="gradients off during the call",
+            got="gradients on",
+        )
 
 
 def _expect_level(found: Tensor, want: float, says: str) -> None:
@@ -331,16 +378,19 @@ def _expect_step(step: Any, noisy: Tensor) -> Any:
         expected="Step(noise_level, noisy, denoised)",
         got=got,
     )
-    expect_tensor(step.noise_level, "A Step's noise_level", (1, 1, 1, 1), dtype=noisy.dtype)
-    expect_tensor(step.noisy, "A Step's noisy", noisy.shape, dtype=noisy.dtype, finite=False)
-    expect_tensor(step.denoised, "A Step's denoised", noisy.shape, dtype=noisy.dtype, finite=False)
+    expect_tensor(step.noise_level, "A Step's noise_level", (1, 1, 1, 1))
+    expect_tensor(step.noisy, "A Step's noisy", noisy.shape, finite=False)
+    expect_tensor(step.denoised, "A Step's denoised", noisy.shape, finite=False)
+    with advice():
+        for name in Step._fields:
+            expect_tensor(getattr(step, name), f"A Step's {name}", dtype=noisy.dtype, finite=False)
     return step
 
 
 def _expect_to_stop_early(denoise: Callable[..., Iterator[Any]], noisy: Tensor) -> None:
     """Stop after one Step, and check that nothing else happens."""
     model = Witness(noisy.dtype)
-    walk = denoise(model, noisy, [1.0, 0.5, 0.25, 0.0], 2.0)
+    walk = denoise(model, noisy.clone(), descent(1.0, 0.5, 0.25, 0.0), 2.0)
     next(walk)
     try:
         getattr(walk, "close", int)()
@@ -372,24 +422,29 @@ def test_generate(generate: Callable[..., Tensor], seed: int) -> None:
 
     def draw(generator: torch.Generator | None) -> Tensor:
         made = generate(Witness(torch.float64), N, image_shape=(C, H, W), n_steps=2, generator=generator)
-        return expect_tensor(made, "The result of `generate`", (N, C, H, W), dtype=torch.float64)
+        return expect_tensor(made, "The result of `generate`", (N, C, H, W))
 
     _expect_sampling(generate, Witness(torch.float64), seed, N, (C, H, W), n_steps=5, step_size=1.5)
     _expect_noise(generate, seed)
     expect_fair_draws(draw, seed, "the pictures")
     _expect_sampling(generate, Witness(torch.float64).eval(), seed, N, (C, H, W), n_steps=1, step_size=0.5)
     if seed % 3 == 0:  # this is the slow one
-        _expect_sampling(generate, Witness(None), seed, 1, [C, H, W])  # with the default settings
+        _expect_sampling(generate, Witness(torch.float32), seed, 1, (C, H, W))  # with the default settings
     _expect_mode_after_an_error(generate)
+    with advice("A model may have no weights. Then the pictures are on the CPU, and float32."):
+        _expect_sampling(generate, Witness(None), seed, N, (C, H, W), n_steps=2)
+    with advice("`image_shape` may be a list."):
+        _expect_sampling(generate, Witness(torch.float64), seed, N, [C, H, W], n_steps=2)
     elsewhere = Elsewhere()
     with contextlib.suppress(Exception):  # ModelError, or an error from reading numbers that don't exist
         generate(elsewhere, N, image_shape=(C, H, W), n_steps=2)
-    expect(
-        set(elsewhere.devices) <= {"meta"},
-        "The noise and the levels should be on the device of the model's weights.",
-        expected="tensors on the device of the weights",
-        got="tensors on the CPU for a model on another device",
-    )
+    with advice():
+        expect(
+            set(elsewhere.devices) <= {"meta"},
+            "The noise and the levels should be on the device of the model's weights.",
+            expected="tensors on the device of the weights",
+            got="tensors on the CPU for a model on another device",
+        )
 
 
 def _expect_sampling(
@@ -398,11 +453,13 @@ def _expect_sampling(
     """Check every call of the model in order, and the final result."""
     before = model.modes
     result = generate(model, n, image_shape=image_shape, generator=seeded(seed), **options)
-    made = expect_tensor(result, "The result of `generate`", (n, *image_shape), dtype=model.takes)
+    made = expect_tensor(result, "The result of `generate`", (n, *image_shape))
+    with advice():
+        expect_tensor(made, "The result of `generate`", dtype=model.takes)
     steps, size = options.get("n_steps", 100), options.get("step_size", 2.0)
     calls = model.calls
     says = "The model should be called once for each step" + (
-        ", and 100 times if `n_steps` isn't given." * (not options) or "."
+        "." if "n_steps" in options else ", and 100 times if `n_steps` isn't given."
     )
     expect(len(calls) == steps, says, expected=f"{steps} call{'s' * (steps > 1)}", got=str(len(calls)))
     levels = torch.stack([call.level.flatten()[0] for call in calls])
@@ -410,41 +467,60 @@ def _expect_sampling(
     says = "The model's noise levels should fall evenly from 1 in the first call, and reach 0 after the last."
     even = bool(((levels - want).abs() <= steps * ROUNDING).all())
     expect(even, says, expected=listed(want), got=listed(levels), evidence=levels)
-    expect(
-        not any(call.gradients for call in calls),
-        "The model should be called with gradients off.",
-        expected="gradients off during the call",
-        got="gradients on",
-    )
+    with afterward():
+        expect(
+            not any(call.gradients for call in calls),
+            "The model should be called with gradients off.",
+            expected="gradients off during the call",
+            got="gradients on",
+        )
     modes = {call.modes for call in calls}
-    expect(
-        modes == {(False, False)},
-        "In every call, the model and all of its parts should be in evaluation mode.",
-        expected="evaluation mode",
-        got="a part of the model in training mode" if modes == {(False, True)} else "training mode",
-    )
-    expect(
-        model.modes == before,
-        "Afterward, the model should be back in its original mode.",
-        expected=mode(before[0]),
-        got=mode(model.training) if model.modes[0] == model.modes[1] else "a part of the model in another mode",
-    )
+    with advice():
+        expect(
+            modes == {(False, False)},
+            "In every call, the model and all of its parts should be in evaluation mode.",
+            expected="evaluation mode",
+            got="a part of the model in training mode" if modes == {(False, True)} else "training mode",
+        )
+    with advice():
+        expect(
+            model.modes == before,
+            "Afterward, the model should be back in its original mode.",
+            expected=mode(before[0]),
+            got=mode(model.training) if model.modes[0] == model.modes[1] else "a part of the model in another mode",
+        )
     shown, predicted = torch.stack([call.noisy for call in calls]), torch.stack([call.prediction for call in calls])
     earlier = torch.cat([predicted[:1], predicted[:-1]])
     guess = earlier + size * (predicted - earlier)
     fraction = torch.cat([levels[1:], levels.new_zeros(1)]) / levels
     mixes = guess + fraction.view(-1, 1, 1, 1, 1) * (shown - guess)
     says = "From one call to the next, the mix should take one step of `denoise`, with the given `step_size`" + (
-        "." if options else ", or 2 by default."
+        "." if "step_size" in options else ", or 2 by default."
     )
-    near = 10 * NEAR if model.takes == torch.float64 else None
+    near = 10 * NEAR if made.dtype == shown.dtype == torch.float64 else None
     off = (shown[1:] - mixes[:-1]).abs().flatten(1).amax(1) > (near or 1e-4)
     for place in off.nonzero().flatten().tolist():
-        expect_close(shown[1 + place], mixes[place], says, tolerance=near)
-    says = "The pictures should be the mix that the last step reached, clamped to [0, 1]."
-    expect_close(made, mixes[-1].clamp(0, 1), says, tolerance=near)
-    expect(not made.requires_grad, "The pictures should not require gradients.", got="tensors that carry a graph")
-    _expect_not_frozen(model)
+        with explained_by(_other_mixes(place, predicted, earlier, shown, fraction)):
+            expect_close(shown[1 + place], mixes[place], says, tolerance=near)
+    says, last = "The pictures should be the mix that the last step reached, clamped to [0, 1].", mixes[-1]
+    stretched = (last - last.min()) / (last.max() - last.min())
+    others = [last, predicted[-1], predicted[-1].clamp(0, 1), last.sigmoid(), ((last + 1) / 2).clamp(0, 1), stretched]
+    with explained_by(others):
+        expect_close(made, last.clamp(0, 1), says, tolerance=near)
+    with afterward():
+        expect(not made.requires_grad, "The pictures should not require gradients.", got="tensors that carry a graph")
+    with afterward():
+        _expect_not_frozen(model)
+
+
+def _other_mixes(place: int, predicted: Tensor, earlier: Tensor, shown: Tensor, fraction: Tensor) -> list[Tensor]:
+    """Return what a step makes with step sizes 1 and 2, and what it makes if the mix is clamped."""
+    mixes = []
+    for size in (1.0, 2.0):
+        guess = earlier[place] + size * (predicted[place] - earlier[place])
+        mix = guess + fraction[place] * (shown[place] - guess)
+        mixes += [mix, mix.clamp(0, 1)]
+    return mixes
 
 
 def _expect_noise(generate: Callable[..., Tensor], seed: int) -> None:
@@ -479,41 +555,34 @@ def _expect_not_frozen(model: Witness) -> None:
 
 def _expect_mode_after_an_error(generate: Callable[..., Tensor]) -> None:
     """Check that an error of the model reaches the caller, and that the model gets its mode back."""
-    model = Witness(torch.float64, stops_at=2)
+    model, arrived = Witness(torch.float64, stops_at=2), False
     try:
         generate(model, N, image_shape=(C, H, W), n_steps=3)
     except Wrong:
         raise
     except Exception:
-        pass
-    else:
-        raise Wrong("If the model raises an error, the caller should get it.", expected="the error", got="pictures")
-    expect(
-        model.modes == (True, True),
-        "If the model raises an error halfway, it should be back in its original mode, too.",
-        expected=mode(True),
-        got=f"{mode(False)}, in which training would continue",
-    )
+        arrived = True
     gradients = torch.is_grad_enabled()
     torch.set_grad_enabled(True)
-    expect(
-        gradients,
-        "If the model raises an error halfway, gradients should be on again.",
-        got="gradients off in the whole program",
-    )
+    says = "If the model raises an error, the caller should get it."
+    with afterward():
+        expect(arrived, says, expected="the error", got="pictures")
+    with advice():
+        expect(
+            model.modes == (True, True),
+            "If the model raises an error halfway, it should be back in its original mode, too.",
+            expected=mode(True),
+            got=f"{mode(False)}, in which training would continue",
+        )
+    with afterward():
+        expect(
+            gradients,
+            "If the model raises an error halfway, gradients should be on again.",
+            got="gradients off in the whole program",
+        )
 
 
 # ---- small helpers --------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def all_as_evidence(results: Iterable[Tensor]) -> Iterator[None]:
-    """Attach all results as evidence, whichever property fails within this context."""
-    try:
-        yield
-    except Wrong as wrong:
-        wrong.evidence = torch.stack([result.detach() for result in results])
-        raise
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -524,6 +593,11 @@ def seeded(seed: int) -> torch.Generator:
 def wide(images: Tensor) -> Tensor:
     """Stretch images from [0, 1] to [-0.5, 1.5]."""
     return 2 * images - 0.5
+
+
+def descent(*values: float) -> Tensor:
+    """Return a schedule, in float64."""
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def level(value: float) -> Tensor:

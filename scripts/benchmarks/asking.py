@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 import typer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.common.grids import labeled_grid, save_image
 from dino.common.plots import STYLE
@@ -24,8 +24,8 @@ from dino.data.loading import LabeledImages, load_labeled_images
 from dino.data.words import complete
 from dino.few_steps import FEW
 from dino.images import seeded, to_unit
-from dino.reports.evaluate import GROUP, distances
-from dino.reports.report import Report, environment, table
+from dino.reports.evaluate import ALL_EQUAL, GROUP, distances
+from dino.reports.report import Report, environment, in_words, number, table
 from dino.reports.report import write as write_report
 from dino.trainer.batched_sampling import Wishes, generate_batched
 from dino.trainer.model_file import image_shape, load_model, vocabulary, word_sets
@@ -153,13 +153,18 @@ def measure(path: Path, n: int, n_seeds: int) -> tuple[Report, dict[float, Tenso
                 for name, word in request.items():
                     hits[name].append(int(seen[name][k]) == ATTRIBUTES[name].index(word))
         distance = distances(torch.cat(drawn), real, min(GROUP, n))
-        share = {name: sum(found) / len(found) for name, found in hits.items()}
+        share = {name: sum(found) / len(found) if found else None for name, found in hits.items()}
         rows.append({"guidance": guidance, "found": share, "distance": distance["ratio"]})
         shown[guidance] = drawn[0][:8]
     report = environment(torch.device("cpu")) | {
         "model": str(path), "data": source, "size": size, "images": n, "seeds": n_seeds, "classifier": own,
-        "rows": rows,
+        "rows": rows, "unknown": {},
     }  # fmt: skip
+    for name in ATTRIBUTES:
+        if rows[0]["found"][name] is None:
+            report["unknown"][f"found.{name}"] = "no request has one"
+    if rows[0]["distance"] is None:
+        report["unknown"]["distance"] = ALL_EQUAL
     return report, shown, [" ".join(request.values()) for request in requests[:8]]
 
 
@@ -170,15 +175,15 @@ def markdown(report: Report) -> str:
     """Return the table: a row for each guidance, and one for the classifier on held-out images."""
     rows: list[tuple[str, ...]] = [("guidance", *ATTRIBUTES, "distance")]
     for row in report["rows"]:
-        found = (f"{row['found'][name]:.0%}" for name in ATTRIBUTES)
-        rows.append((f"{row['guidance']:g}", *found, f"{row['distance']:.2f}"))
+        found = (number(row["found"][name], ".0%") for name in ATTRIBUTES)
+        rows.append((f"{row['guidance']:g}", *found, number(row["distance"], ".2f")))
     own = (f"{report['classifier'][name]:.1%}" for name in ATTRIBUTES)
     return table([*rows, ("real images", *own, "1.00")])
 
 
 def facts(report: Report) -> dict[str, str]:
     """Return the sentences below the table, by their labels."""
-    return {
+    sentences = {
         "found": f"how often the classifier sees what was asked for, in {report['images']} images, {report['seeds']} "
         "times; every request has a kind and a color, and every other one a pattern and an accessory",
         "real images": "the accuracy of the classifier itself, on held-out images",
@@ -186,6 +191,7 @@ def facts(report: Report) -> dict[str, str]:
         "steps": f"{FEW}, warped",
         "words": "the rest of each request is completed as `dino sample` does",
     }
+    return sentences | ({"unknown": in_words(report["unknown"])} if report["unknown"] else {})
 
 
 def plot(report: Report) -> "Figure":
@@ -198,10 +204,12 @@ def plot(report: Report) -> "Figure":
         figure = Figure(figsize=(9, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         for name in ATTRIBUTES:
-            left.plot(guidances, [100 * row["found"][name] for row in report["rows"]], "o-", label=name)
+            if report["rows"][0]["found"][name] is not None:
+                left.plot(guidances, [100 * row["found"][name] for row in report["rows"]], "o-", label=name)
         left.set(xlabel="guidance", ylabel="percent drawn as asked")
         left.legend()
-        right.plot(guidances, [row["distance"] for row in report["rows"]], "o-")
+        if report["rows"][0]["distance"] is not None:
+            right.plot(guidances, [row["distance"] for row in report["rows"]], "o-")
         right.set(xlabel="guidance", ylabel="distance to real images")
     return figure
 

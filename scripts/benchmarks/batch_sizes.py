@@ -14,7 +14,7 @@ from typing import Annotated
 import matplotlib as mpl
 import typer
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.common.plots import STYLE, save_figure
 from dino.evaluation import loss_by_noise_level
@@ -46,7 +46,7 @@ def main(
     """Train once for each batch size and learning rate, and write a table and a plot of the losses."""
     rows: list[tuple[int, float, int, float]] = []
     if not recipes:
-        with out.open(newline="") as file:
+        with out.open(newline="", encoding="utf-8") as file:
             table = list(csv.reader(file))[1:]
         rows = [(int(size), float(rate), int(seen), float(loss)) for size, rate, seen, loss in table]
     for recipe in recipes or []:
@@ -58,7 +58,7 @@ def main(
             n_images=images or config.n_images,
         )  # fmt: skip
         rows += [(int(size), float(rate), seen, loss) for seen, loss in curve(config, device)]
-        with out.open("w", newline="") as file:
+        with out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("batch_size", "learning_rate", "images", "loss"), *rows])
         print(f"batch {size}, learning rate {rate}: loss {rows[-1][-1]:.5f} after {rows[-1][2]:,} images")
     with mpl.rc_context(STYLE):

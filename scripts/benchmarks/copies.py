@@ -34,8 +34,9 @@ def main() -> None:
             ]
             verdicts = Counter(each["verdict"].split(":")[0] for each in found)
             rows.append((
-                source, str(len(splits[0][1])), f"{share:.0%}", extent([each["quotient"] for each in found]),
-                extent([each["copies"] - each["unseen_copies"] for each in found]),
+                source, str(len(splits[0][1])), f"{share:.0%}",
+                extent([each["quotient"] for each in found if each["quotient"] is not None]),
+                extent([each["copies"] - each["unseen_copies"] for each in found if each["copies"] is not None]),
                 f"{verdicts['memorized'] / TRIALS:.0%}",
                 f"{sum(n for words, n in verdicts.items() if 'partly memorized' in words) / TRIALS:.0%}",
             ))  # fmt: skip
@@ -62,6 +63,8 @@ def mixture(unseen: Tensor, training: Tensor, share: float) -> Tensor:
 
 def extent(values: list[float]) -> str:
     """Return the minimum, the median and the maximum in words."""
+    if not values:
+        return "unknown"
     low, middle, high = torch.tensor(values).quantile(torch.tensor([0.0, 0.5, 1.0])).tolist()
     return f"{low:.2f} / {middle:.2f} / {high:.2f}"
 

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 import typer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.common.plots import STYLE
 from dino.data.loading import load_labeled_images
-from dino.few_steps import step_sizes, warped_schedule
-from dino.images import seeded
-from dino.reports.evaluate import GROUP, N_DRAWS
+from dino.few_steps import euler_at_final, step_sizes, warped_schedule
+from dino.reports.evaluate import GROUP, N_DRAWS, check_enough
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
 from dino.sampler import noise_schedule
@@ -29,17 +28,18 @@ from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
 from dino.trainer.model_file import image_shape, load_model, vocabulary
 from dino.trainer.run_folder import find_weights
 
-from .sampling import distances, interval
+from .sampling import distances, interval, words_to_ask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_STEPS = (4, 6, 8, 10, 15, 20, 50, 100)
-SPACINGS = ("even", "warp 1", "warp 0.5", "warp 0.2")
-SIZES: tuple[float | None, ...] = (1.0, 1.5, 2.0, None)  # None: the exact sizes
+SPACINGS = ("even", "warp 0.5")
+Size = float | str
+SIZES: tuple[Size, ...] = (1.0, 1.5, 2.0, "exact", "exact, then 1")
 GUIDANCE = 1.0  # so that nothing but the steps differs
 
-Recipe = tuple[str, int, float | None]  # spacing or name, number of steps, step size
+Recipe = tuple[str, int, Size]  # spacing or name, number of steps, step size
 
 
 def draw(
@@ -48,15 +48,23 @@ def draw(
     """Draw n images with a recipe: (n, C, H, W), in [0, 1]."""
     name, n_steps, size = recipe
     if name == "DPM-Solver++":
-        return dpm_solver(model, n_steps, shape, words, n, seed)
+        return dpm_solver(model, n_steps, shape, words, n, seed, euler_at_final=size == "exact, then 1")
     schedule = noise_schedule(n_steps) if name == "even" else warped_schedule(n_steps, float(name.split()[1]))
-    steps = Steps(schedule, step_sizes(schedule) if size is None else size)
+    sizes = size if isinstance(size, float) else step_sizes(schedule)
+    steps = Steps(schedule, euler_at_final(step_sizes(schedule)) if size == "exact, then 1" else sizes)
     return generate_batched(model, n, image_shape=shape, steps=steps, wishes=Wishes(words, GUIDANCE), seed=seed)
 
 
 @torch.no_grad()
 def dpm_solver(
-    model: nn.Module, n_steps: int, shape: tuple[int, int, int], words: Tensor | None, n: int, seed: int
+    model: nn.Module,
+    n_steps: int,
+    shape: tuple[int, int, int],
+    words: Tensor | None,
+    n: int,
+    seed: int,
+    *,
+    euler_at_final: bool,
 ) -> Tensor:
     """Draw with DPM-Solver++(2M) of the library diffusers, at the levels of the warped schedule."""
     from diffusers import DPMSolverMultistepScheduler
@@ -68,9 +76,9 @@ def dpm_solver(
         noisy = torch.rand((min(64, n - first), *shape), generator=generator)
         rows = None if words is None else words[first : first + len(noisy)]
         denoiser = model if rows is None else asking(model, rows, GUIDANCE)
-        solver = DPMSolverMultistepScheduler(
+        solver: Any = DPMSolverMultistepScheduler(
             solver_order=2, algorithm_type="dpmsolver++", prediction_type="sample", use_flow_sigmas=True,
-            final_sigmas_type="zero", lower_order_final=False,
+            final_sigmas_type="zero", lower_order_final=False, euler_at_final=euler_at_final,
         )  # fmt: skip
         solver.set_timesteps(n_steps)
         solver.sigmas = levels.clone()
@@ -88,23 +96,27 @@ def measure(path: Path, n: int, n_seeds: int) -> Report:
         path: a run folder or a weights file.
         n: how many images each recipe draws.
         n_seeds: how many times to repeat it with other noise and other groups.
+
+    Raises:
+        DinoError: if n is too small, or the real images are all equal.
     """
     model, metadata = load_model(path)
-    shape, config, known = image_shape(metadata), metadata["config"], vocabulary(metadata)
-    real = load_labeled_images(config["data"], shape[-1], channels=shape[0], vocabulary=known)
+    shape, config = image_shape(metadata), metadata["config"]
+    real = load_labeled_images(config["data"], shape[-1], channels=shape[0], vocabulary=vocabulary(metadata))
+    group = min(GROUP, len(real.images) // 2)
+    check_enough(n, group)
     recipes: list[Recipe] = list(product(SPACINGS, N_STEPS, SIZES))
     if importlib.util.find_spec("diffusers"):
-        recipes += [("DPM-Solver++", n_steps, None) for n_steps in N_STEPS]
+        recipes += list(product(["DPM-Solver++"], N_STEPS, ["exact", "exact, then 1"]))
     measured = []
     with tqdm(total=n_seeds * len(recipes), unit=" recipes", disable=None) as bar:
         for seed in range(n_seeds):
-            chosen = torch.randperm(len(real.images), generator=seeded("cpu", seed, "words"))
-            words = real.words[chosen[torch.arange(n) % len(chosen)]].float() if known else None
+            words = words_to_ask(real, n, seed)
             drawn = {}
             for recipe in recipes:
                 drawn[recipe] = draw(model, recipe, shape, words, n, seed)
                 bar.update()
-            measured.append(distances(drawn, real.images, min(GROUP, len(real.images) // 2), seed))
+            measured.append(distances(drawn, real.images, group, seed))
     rows = [{"recipe": list(recipe), "distance": interval(measured, recipe)} for recipe in recipes]
     return environment(torch.device("cpu")) | {
         "model": str(path), "data": config["data"], "size": shape[-1], "images": n, "seeds": n_seeds,
@@ -117,7 +129,7 @@ def measure(path: Path, n: int, n_seeds: int) -> Report:
 
 def _label(recipe: list[Any]) -> str:
     name, _, size = recipe
-    return name if name == "DPM-Solver++" else f"{name}, {'exact' if size is None else f'size {size:g}'}"
+    return f"{name}, {size if isinstance(size, str) else f'size {size:g}'}"
 
 
 def markdown(report: Report) -> str:

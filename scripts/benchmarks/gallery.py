@@ -3,11 +3,13 @@
     python scripts/benchmarks/gallery.py
 
 Each run is the preset `quick`, in its own folder under runs/gallery/. Complete runs aren't trained again, and stopped
-runs are resumed. Then the script writes dino/reports/recorded_runs.json, which `dino doctor` reads, and for each run
-the sample grid that docs/gallery.md shows. Takes about four minutes for each run on two CPU cores.
+runs are resumed. Then the script writes dino/reports/recorded_runs.json, which `dino doctor` reads, and what
+docs/gallery.md shows: for each run a sample grid and the doctor's verdict. Takes about four minutes for each run on two
+CPU cores.
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,7 +21,7 @@ import torch.nn.functional as F
 import typer
 from PIL import Image
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino import training
 from dino.common.atomic_file import replacing
@@ -29,8 +31,8 @@ from dino.data.loading import load_images
 from dino.denoiser import UNet
 from dino.images import to_unit
 from dino.noise import mix, sample_noise_levels
-from dino.reports.diagnosis import RECORDED
-from dino.reports.report import environment
+from dino.reports.diagnosis import RECORDED, diagnose
+from dino.reports.report import environment, number
 from dino.reports.symptoms import read_log, read_sample_stats
 from dino.trainer import run
 from dino.trainer.config import Config
@@ -41,6 +43,7 @@ from dino.trainer.tensor_file import STATE
 
 FOLDER = Path("runs/gallery")
 GRIDS = Path("docs/images/gallery")
+VERDICTS = GRIDS / "verdicts.json"  # docs/gallery.md quotes them
 N_HEALTHY = 4
 MIDWAY = ("healthy-0", "no-ema")  # the gallery also shows a grid from the middle of these runs
 QUICK = PRESETS["quick"]
@@ -177,7 +180,7 @@ def train(entry: Entry, folder: Path) -> None:
     with tqdm(total=trainer.config.n_images, initial=trainer.images_seen, desc=entry.name, mininterval=10) as bar:
         try:
             for progress in run.train(trainer, folder):
-                bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+                bar.set_postfix_str(f"loss {number(progress.loss, '.4f')}", refresh=False)
                 bar.update(progress.images - bar.n)
         except DinoError as error:  # its weights diverged, as they should
             bar.write(f"{entry.name}: {error}")
@@ -191,24 +194,34 @@ def record() -> None:
         folder = FOLDER / entry.name
         if not (folder / LOG).exists():
             continue
-        losses = [(images, round(loss, 5)) for images, loss in read_log(folder / LOG)]
+        losses = [(images, round(loss, 5)) for images, loss in read_log(folder / LOG) if math.isfinite(loss)]
         stats = read_sample_stats(folder / SAMPLES, real)
         runs.append({
             "name": entry.name,
             "description": entry.description,
             "advice": entry.advice,
             "losses": losses,
-            "sample_stats": [(images, [round(value, 3) for value in each]) for images, each in stats],
+            "sample_stats": [
+                (images, [None if value is None else round(value, 3) for value in each]) for images, each in stats
+            ],
         })  # fmt: skip
         save_grids(entry, folder)
     report = environment(torch.device("cpu")) | {"config": asdict(recorded_config()), "runs": runs}
     with replacing(RECORDED) as temporary:
-        temporary.write_text(json.dumps(report) + "\n")
+        temporary.write_text(json.dumps(report, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def record_verdicts() -> None:
+    """Write what `dino doctor` says about each run, now that it can compare the run with the recorded ones."""
+    folders = {entry.name: FOLDER / entry.name for entry in ENTRIES if (FOLDER / entry.name / LOG).exists()}
+    verdicts = {name: diagnose(folder)[0]["verdict"] for name, folder in folders.items()}
+    with replacing(VERDICTS) as temporary:
+        temporary.write_text(json.dumps(verdicts, indent=1) + "\n", encoding="utf-8")
 
 
 def recorded_config() -> Config:
     """Return the configuration of the healthy runs: the preset's, with the words that were found."""
-    config = Config.from_dict(json.loads((FOLDER / ENTRIES[0].name / "config.json").read_text()))
+    config = Config.from_dict(json.loads((FOLDER / ENTRIES[0].name / "config.json").read_text(encoding="utf-8")))
     return replace(config, precision="auto", layout="auto", maximum="auto")  # as found on this machine
 
 
@@ -229,6 +242,7 @@ def main(names: Annotated[list[str] | None, typer.Argument(help="The runs to tra
         if not names or entry.name in names:
             train(entry, FOLDER / entry.name)
     record()
+    record_verdicts()
 
 
 if __name__ == "__main__":

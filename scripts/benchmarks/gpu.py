@@ -58,7 +58,7 @@ def everything(
         ended = run_part(name, command, min(limit, end - start), log)
         print(f"{name}: {ended} after {time.monotonic() - start:.0f} s")
     collect(out)
-    print(log.read_text()[-9000:])
+    print(log.read_text(encoding="utf-8")[-9000:])
 
 
 def parts(out: Path, device: str, scale: float) -> dict[str, tuple[list[str], int]]:
@@ -93,7 +93,7 @@ def parts(out: Path, device: str, scale: float) -> dict[str, tuple[list[str], in
 def run_part(name: str, command: list[str], limit: float, log: Path) -> str:
     """Run a command that writes to a log, for at most `limit` seconds. Return how it ended."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "150"}
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(f"\n\n== {name}: {' '.join(command)}\n")
         file.flush()
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=log.parent, env=environment)

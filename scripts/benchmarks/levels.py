@@ -13,7 +13,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.common.errors import shell_command
 from dino.common.plots import STYLE

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 import typer
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.common.plots import STYLE
 from dino.data.loading import load_images
@@ -27,7 +27,7 @@ from dino.evaluation import loss_by_noise_level
 from dino.images import seeded, to_unit
 from dino.reports.evaluate import LEVELS
 from dino.reports.memorization import memorization, nearest, neighbors
-from dino.reports.report import Report, environment, table
+from dino.reports.report import Report, environment, number, table
 from dino.reports.report import write as write_report
 from dino.trainer.batched_sampling import generate_batched
 from dino.trainer.config import Config
@@ -87,8 +87,8 @@ def markdown(report: Report) -> str:
     rows = [("training images", "loss on them", "loss on held-out images", "nearness", "copies", "verdict")]
     for row in report["rows"]:
         rows.append((
-            f"{row['images']:,}", f"{row['training']:.5f}", f"{row['held_out']:.5f}", f"{row['quotient']:.2f}",
-            f"{row['copies']:.0%}", row["verdict"].split(":")[0],
+            f"{row['images']:,}", f"{row['training']:.5f}", f"{row['held_out']:.5f}", number(row["quotient"], ".2f"),
+            number(row["copies"], ".0%"), row["verdict"].split(":")[0],
         ))  # fmt: skip
     return table(rows)
 

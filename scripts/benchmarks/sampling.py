@@ -21,7 +21,7 @@ import json
 import os
 import sys
 from itertools import product
-from math import log
+from math import log, nan
 from pathlib import Path
 from statistics import linear_regression, median
 from typing import Annotated, Any
@@ -31,15 +31,17 @@ import torch
 import typer
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from dino.common.errors import shell_command
+from dino.common.errors import DinoError, shell_command
 from dino.common.grids import grid
 from dino.common.plots import INK, STYLE, save_figure
+from dino.data.loading import LabeledImages
 from dino.evaluation import laplacian_pyramid, sliced_wasserstein
 from dino.images import seeded, to_unit
 from dino.reports import evaluate
-from dino.reports.report import Report, check_name, environment, table, write
+from dino.reports.report import Report, check_name, environment, in_words, number, table, write
+from dino.reports.symptoms import NEARLY_0
 from dino.sampler import denoise
 from dino.trainer.batched_sampling import BATCH, Steps, generate_batched
 from dino.trainer.device import choose_device
@@ -80,7 +82,7 @@ def measure(
         The report, and the images of the first repetition.
 
     Raises:
-        DinoError: if the real images can't be loaded, or n is too small.
+        DinoError: if the real images can't be loaded or are all equal, or n is too small.
     """
     config, device = metadata["config"], next(model.parameters()).device
     real = evaluate.RealImages.of(config["data"], config.get("split", "train"), metadata).all
@@ -105,11 +107,23 @@ def measure(
             "distance": interval(measured, recipe),
             "nearer": nearer(measured, recipe),
             "from_many": median(far for drawn in repetitions for far in differences(drawn[recipe], drawn[MANY])),
-            "detail": detail(torch.cat([drawn[recipe] for drawn in repetitions])) / detail(to_unit(real)),
+            "detail": ratio(detail(torch.cat([drawn[recipe] for drawn in repetitions])), detail(to_unit(real))),
         }
         for recipe in repetitions[0]
     ]
-    return report, repetitions[0]
+    return report | {"unknown": unknown(report)}, repetitions[0]
+
+
+def unknown(report: Report) -> dict[str, str]:
+    """Return why numbers of a report are unknown, by their names."""
+    smooth, reasons = "the real images have no fine details", {}
+    if report["recipes"][0]["detail"] is None:
+        reasons["recipes.detail"] = smooth
+    if report["convergence"]["sharpened"] is None:
+        reasons["convergence.sharpened"] = smooth
+    if any(curve["order"] is None for curve in report["partway"]):
+        reasons["partway.order"] = "errors of 0 have none"
+    return reasons
 
 
 def draw_all(model: nn.Module, shape: tuple[int, int, int], n: int, seed: int) -> dict[Recipe, Tensor]:
@@ -126,6 +140,9 @@ def distances(drawn: dict[Any, Tensor], real: Tensor, group: int, seed: int) -> 
 
     The numbers are those of `dino.reports.evaluate.distances`. Here every recipe takes part in every draw, and real
     images are compared with real images only once for all recipes, which takes half the time.
+
+    Raises:
+        DinoError: if the real images are all equal.
     """
     found: dict[Any, list[float]] = {name: [] for name in ("real", *drawn)}
     for k in tqdm(range(evaluate.N_DRAWS), "comparing", leave=False, disable=None):
@@ -136,8 +153,18 @@ def distances(drawn: dict[Any, Tensor], real: Tensor, group: int, seed: int) -> 
         for name in found:
             images = other if name == "real" else drawn[name][chosen].to(real.device)
             found[name].append(sliced_wasserstein(one, images, generator=seeded(one.device, seed, "patches", k)))
-    unit = max(median(found["real"]), 1e-9)  # the median is 0 if all real images are equal
+    unit = evaluate.unit_of(found["real"])
+    if unit is None:
+        raise DinoError(f"distances can't be measured: {evaluate.ALL_EQUAL}. Use other images")
     return {name: [value / unit for value in values] for name, values in found.items()}
+
+
+def words_to_ask(real: LabeledImages, n: int, seed: int) -> Tensor | None:
+    """Return the words of n random real images, (n, n_words), or None if the images have no words."""
+    if not real.vocabulary:
+        return None
+    chosen = torch.randperm(len(real.images), generator=seeded("cpu", seed, "words"))
+    return real.words[chosen[torch.arange(n) % len(chosen)]].float()
 
 
 def interval(measured: list[dict[Any, list[float]]], name: Any) -> list[float]:
@@ -164,6 +191,11 @@ def detail(images: Tensor) -> float:
     return laplacian_pyramid(images, 2)[0].abs().mean().item()
 
 
+def ratio(value: float, unit: float) -> float | None:
+    """Return a quotient of two numbers between black (0) and white (1), or None if it would divide by nearly 0."""
+    return None if unit < NEARLY_0 else value / unit
+
+
 def partway_errors(model: nn.Module, shape: tuple[int, int, int]) -> list[Report]:
     """Return, for each step size, the errors of the median image at level `PARTWAY`, and their order in 1 / n.
 
@@ -179,14 +211,20 @@ def partway_errors(model: nn.Module, shape: tuple[int, int, int]) -> list[Report
 
     converged, found = partway(MANY_PARTWAY, MANY[1]), []
     for size in STEP_SIZES:
-        errors = [max(1e-9, median(differences(partway(n, size), converged))) for n in STEPS_PARTWAY]
-        slope = linear_regression(list(map(log, STEPS_PARTWAY)), list(map(log, errors))).slope
-        found.append({"step_size": size, "steps": STEPS_PARTWAY, "errors": errors, "order": -slope})
+        errors = [median(differences(partway(n, size), converged)) for n in STEPS_PARTWAY]
+        found.append({"step_size": size, "steps": STEPS_PARTWAY, "errors": errors, "order": order(errors)})
     return found
 
 
+def order(errors: list[float]) -> float | None:
+    """Return the order in 1 / n of errors, one for each of `STEPS_PARTWAY`. Errors of 0 have none."""
+    if min(errors) <= 0:
+        return None
+    return -linear_regression(list(map(log, STEPS_PARTWAY)), list(map(log, errors))).slope
+
+
 @torch.no_grad()
-def convergence(model: nn.Module, real: Tensor, many: Tensor) -> dict[str, float]:
+def convergence(model: nn.Module, real: Tensor, many: Tensor) -> dict[str, float | None]:
     """Measure whether the images converge with many steps, and how the network changes images without noise.
 
     At level 0 there is no noise to remove, and a perfect network returns its input. What a real network changes there
@@ -200,7 +238,7 @@ def convergence(model: nn.Module, real: Tensor, many: Tensor) -> dict[str, float
     return {
         "moved": median(differences(few, half)),
         "changed": median(differences(prediction, clean)),
-        "sharpened": detail(prediction) / detail(clean),
+        "sharpened": ratio(detail(prediction), detail(clean)),
     }
 
 
@@ -215,7 +253,7 @@ def markdown(report: Report) -> str:
         usual = (recipe["steps"], recipe["step_size"]) == USUAL
         rows.append((
             f"{recipe['steps']}", f"{recipe['step_size']:g}", f"{middle:.2f}", f"{low:.2f} to {high:.2f}",
-            "-" if usual else f"{recipe['nearer']:.0%}", f"{recipe['from_many']:.3f}", f"{recipe['detail']:.2f}",
+            "-" if usual else f"{recipe['nearer']:.0%}", f"{recipe['from_many']:.3f}", number(recipe["detail"], ".2f"),
         ))  # fmt: skip
     return table(rows)
 
@@ -235,14 +273,16 @@ def facts(report: Report) -> dict[str, str]:
         f"which is itself {converged['moved']:.3f} from that of half as many steps",
         "detail": "the strength of the finest details, relative to real images",
         "without noise": f"the network changes a clean image by {converged['changed']:.3f}, and makes its details "
-        f"{converged['sharpened']:.2f} times as strong; a perfect network would change nothing",
+        f"{number(converged['sharpened'], '.2f')} times as strong; a perfect network would change nothing",
     }
     for curve in report["partway"]:
         errors, steps = ", ".join(f"{error:.4f}" for error in curve["errors"]), ", ".join(map(str, curve["steps"]))
         sentences[f"partway, size {curve['step_size']:g}"] = (
             f"at level {PARTWAY:g} the error of the median noisy image is {errors} after {steps} steps: order "
-            f"{curve['order']:.2f}"
+            f"{number(curve['order'], '.2f')}"
         )
+    if report.get("unknown"):
+        sentences["unknown"] = in_words(report["unknown"])
     return sentences
 
 
@@ -259,7 +299,8 @@ def plot(report: Report) -> Figure:
         top.errorbar(beside, best, yerr=torch.stack([best - low, high - best]), capsize=3, **style)
         from_many = [recipe["from_many"] for recipe in recipes]
         middle.plot(steps, from_many, **(style | {"label": None}))  # the legend of the top plot is enough
-        bottom.plot(steps, [recipe["detail"] for recipe in recipes], **style)
+        details = [nan if recipe["detail"] is None else recipe["detail"] for recipe in recipes]
+        bottom.plot(steps, details, **style)
     low, _, high = report["real"]
     top.axhspan(low, high, color=INK, alpha=0.25, linewidth=0, label="real images")
     half = {"color": INK, "linestyle": ":", "label": f"{MANY[0] // 2} steps of size {MANY[1]:g}"}
@@ -324,7 +365,8 @@ def main(
     check_name(out)
     model, metadata = load_model(find_weights(weights)[0], choose_device(device))
     if redraw:
-        report, drawn = json.loads(out.read_text()), draw_all(model, image_shape(metadata), SHOWN, seed=0)
+        report = json.loads(out.read_text(encoding="utf-8"))
+        drawn = draw_all(model, image_shape(metadata), SHOWN, seed=0)
     else:
         report, drawn = measure(model, metadata, n, seeds)
         report["command"] = shell_command("python", os.path.relpath(sys.argv[0]), *sys.argv[1:])

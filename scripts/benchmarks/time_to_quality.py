@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 import typer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dino.common.plots import STYLE
 from dino.data.loading import load_labeled_images
@@ -32,7 +32,7 @@ from dino.evaluation import loss_by_noise_level
 from dino.images import seeded, to_unit
 from dino.noise import mix
 from dino.reports.evaluate import LEVELS
-from dino.reports.report import Report, environment, table
+from dino.reports.report import Report, environment, in_words, known, number, table
 from dino.reports.report import write as write_report
 from dino.steering import asking
 from dino.trainer.config import Config
@@ -46,6 +46,8 @@ N_CHECKS = 16  # measurements of the loss in each run, evenly spaced
 N_HELD_OUT = 128  # images for each of them
 
 BASE = PRESETS["quick"]
+
+Measured = dict[str, Any]  # "images" seen, "seconds" of training, and the "loss", which may be None
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,10 @@ class RecipeTrainer(Trainer):
         return loss.detach()
 
 
-def run(name: str, seed: int, base: Config) -> list[dict[str, float]]:
+def run(name: str, seed: int, base: Config) -> list[Measured]:
     """Train one recipe and return its measurements: the images seen, the seconds of training, and the loss.
+
+    The loss is None if the weights have diverged so far that it isn't finite.
 
     Args:
         name: in `RECIPES`.
@@ -160,13 +164,14 @@ def run(name: str, seed: int, base: Config) -> list[dict[str, float]]:
     torch.set_num_threads(1)
     config = replace(base, seed=seed, **RECIPES[name].changes)
     trainer = RecipeTrainer(config, RECIPES[name])
-    measured: list[dict[str, float]] = []
+    measured: list[Measured] = []
     checks = {round(config.n_steps * k / N_CHECKS) for k in range(1, N_CHECKS + 1)}
     trained, start = 0.0, time.process_time()
     for _ in trainer.steps():
         if trainer.step in checks:
             trained += time.process_time() - start
-            measured.append({"images": trainer.images_seen, "seconds": trained, "loss": held_out_loss(trainer, config)})
+            loss = known(held_out_loss(trainer, config))
+            measured.append({"images": trainer.images_seen, "seconds": trained, "loss": loss})
             start = time.process_time()
     return measured
 
@@ -181,20 +186,22 @@ def held_out_loss(trainer: Trainer, config: Config) -> float:
     return loss_by_noise_level(denoiser, to_unit(held_out.images[chosen]), LEVELS).mean().item()
 
 
-def race(names: list[str], n_seeds: int, base: Config, kept: Path) -> Report:
-    """Run all recipes with several seeds, as many at a time as there are processors.
+def race(names: list[str], n_seeds: int, base: Config, kept: Path, processes: int) -> Report:
+    """Run all recipes with several seeds, several runs at a time.
 
     Args:
         names: in `RECIPES`.
         n_seeds: runs of each.
         base: the configuration that the recipes change.
         kept: a file of finished runs, one JSON object in a line. Runs that it holds aren't repeated.
+        processes: runs at a time, one thread each.
     """
     finished = {}
     if kept.exists():
-        finished = {json.dumps(row["run"]): row["measured"] for row in map(json.loads, kept.read_text().splitlines())}
-    runs: dict[str, list[list[dict[str, float]]]] = {name: [] for name in names}
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as processes:
+        rows = map(json.loads, kept.read_text(encoding="utf-8").splitlines())
+        finished = {json.dumps(row["run"]): row["measured"] for row in rows}
+    runs: dict[str, list[list[Measured]]] = {name: [] for name in names}
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         jobs = {}
         for seed in range(n_seeds):
             for name in names:
@@ -202,37 +209,53 @@ def race(names: list[str], n_seeds: int, base: Config, kept: Path) -> Report:
                 if key in finished:
                     runs[name].append(finished[key])
                 else:
-                    jobs[processes.submit(run, name, seed, base)] = name, key
+                    jobs[pool.submit(run, name, seed, base)] = name, key
         for job in tqdm(as_completed(jobs), "racing", len(jobs), unit=" runs", disable=None):
             name, key = jobs[job]
             runs[name].append(job.result())
-            with kept.open("a") as file:
-                file.write(json.dumps({"run": json.loads(key), "measured": job.result()}) + "\n")
+            with kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"run": json.loads(key), "measured": job.result()}, allow_nan=False) + "\n")
             tqdm.write(f"{name}: {job.result()[-1]}")
-    target = mean(losses[-1]["loss"] for losses in runs[names[0]])
-    recipes = [
-        {
-            "name": name,
-            "title": RECIPES[name].title,
-            "runs": of_seeds,
-            "loss": mean(losses[-1]["loss"] for losses in of_seeds),
-            "deviation": stdev(losses[-1]["loss"] for losses in of_seeds) if n_seeds > 1 else math.nan,
-            "seconds": mean(losses[-1]["seconds"] for losses in of_seeds),
-            "seconds_to_target": [time_to(losses, target) for losses in of_seeds],
-        }
-        for name, of_seeds in runs.items()
-    ]
     return environment(torch.device("cpu")) | {
-        "data": base.data, "images": base.n_images, "seeds": n_seeds, "target": target, "recipes": recipes
+        "data": base.data, "images": base.n_images, "seeds": n_seeds, **compare(runs)
     }  # fmt: skip
 
 
-def time_to(measured: list[dict[str, float]], target: float) -> float | None:
-    """Return the seconds of training until the loss reaches a target, or None if it doesn't."""
+def compare(runs: dict[str, list[list[Measured]]]) -> Report:
+    """Return the "target", the "recipes" and what is "unknown" of a race.
+
+    Args:
+        runs: of each recipe, what each of its runs measured. The first recipe sets the target.
+    """
+    unknown, recipes = {}, []
+    ends = {name: [measured[-1]["loss"] for measured in of_seeds] for name, of_seeds in runs.items()}
+    known_ends = {name: [loss for loss in losses if loss is not None] for name, losses in ends.items()}
+    means = {name: mean(known_ends[name]) if None not in losses else None for name, losses in ends.items()}
+    target = next(iter(means.values()))
+    for name, of_seeds in runs.items():
+        deviation = stdev(known_ends[name]) if means[name] is not None and len(of_seeds) > 1 else None
+        if means[name] is None:
+            unknown[f"{name}.loss"] = "a run diverged, and its loss isn't finite"
+        elif deviation is None:
+            unknown[f"{name}.deviation"] = "one run has no standard deviation"
+        recipes.append({
+            "name": name,
+            "title": RECIPES[name].title,
+            "runs": of_seeds,
+            "loss": means[name],
+            "deviation": deviation,
+            "seconds": mean(measured[-1]["seconds"] for measured in of_seeds),
+            "seconds_to_target": [time_to(measured, target) for measured in of_seeds],
+        })  # fmt: skip
+    return {"target": target, "recipes": recipes, "unknown": unknown}
+
+
+def time_to(measured: list[Measured], target: float | None) -> float | None:
+    """Return the seconds of training until the loss reaches a target, or None if it doesn't or there is no target."""
     before = None
     for now in measured:
-        if now["loss"] <= target:
-            if before is None:
+        if target is not None and now["loss"] is not None and now["loss"] <= target:
+            if before is None or before["loss"] is None:
                 return now["seconds"]
             share = (before["loss"] - target) / (before["loss"] - now["loss"])
             return before["seconds"] + share * (now["seconds"] - before["seconds"])
@@ -247,10 +270,10 @@ def markdown(report: Report) -> str:
     for recipe in report["recipes"]:
         times = [seconds for seconds in recipe["seconds_to_target"] if seconds is not None]
         reached = len(times) == len(recipe["seconds_to_target"])
-        deviation = "" if math.isnan(recipe["deviation"]) else f" ± {recipe['deviation']:.5f}"
+        deviation = "" if recipe["deviation"] is None else f" ± {recipe['deviation']:.5f}"
         rows.append((
             recipe["name"], recipe["title"], f"{recipe['runs'][0][-1]['images']:,}", f"{recipe['seconds']:.0f}",
-            f"{recipe['loss']:.5f}{deviation}", f"{mean(times):.0f}" if reached else "not reached",
+            f"{number(recipe['loss'], '.5f')}{deviation}", f"{mean(times):.0f}" if reached else "not reached",
             f"{mean(times) / first:.0%}" if reached else "-",
         ))  # fmt: skip
     return table(rows)
@@ -258,11 +281,12 @@ def markdown(report: Report) -> str:
 
 def facts(report: Report) -> dict[str, str]:
     """Return the sentences below the table, by their labels."""
-    return {
+    sentences = {
         "loss": f"of the EMA, on {N_HELD_OUT} held-out images of {report['data']}, mean over {len(LEVELS)} levels",
-        "target": f"{report['target']:.5f}, the last loss of {report['recipes'][0]['name']}",
+        "target": f"{number(report['target'], '.5f')}, the last loss of {report['recipes'][0]['name']}",
         "runs": f"{report['seeds']} with different seeds: means and standard deviations; one thread each, side by side",
     }
+    return sentences | ({"unknown": in_words(report["unknown"])} if report["unknown"] else {})
 
 
 def plot(report: Report) -> "Figure":
@@ -276,8 +300,10 @@ def plot(report: Report) -> "Figure":
         for k, recipe in enumerate(report["recipes"]):
             for number, measured in enumerate(recipe["runs"]):
                 label = recipe["title"] if number == 0 else None
-                axes.plot([m["seconds"] for m in measured], [m["loss"] for m in measured], color=f"C{k}", label=label)
-        axes.axhline(report["target"], ls=":", color="gray")
+                losses = [math.nan if m["loss"] is None else m["loss"] for m in measured]
+                axes.plot([m["seconds"] for m in measured], losses, color=f"C{k}", label=label)
+        if report["target"] is not None:
+            axes.axhline(report["target"], ls=":", color="gray")
         axes.set(xlabel="seconds of training, on one thread", ylabel="held-out loss", yscale="log")
         axes.legend()
     return figure
@@ -288,6 +314,7 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 3,
     data: Annotated[str, typer.Option(help="The source of images.")] = BASE.data,
     images: Annotated[int, typer.Option(help="Length of the runs whose recipe doesn't set another.")] = BASE.n_images,
+    processes: Annotated[int, typer.Option(min=1, help="Runs at a time, one thread each.")] = os.cpu_count() or 1,
     out: Annotated[Path, typer.Option("--json", help="The report to write.")] = Path("time-to-quality.json"),
 ) -> None:
     """Race recipes of training until they reach a loss."""
@@ -295,7 +322,7 @@ def main(
         raise typer.BadParameter(f"unknown recipes: {', '.join(sorted(unknown))}")
     base = replace(BASE, data=data, n_images=images, ema_half_life=BASE.ema_half_life * images // BASE.n_images)
     load_labeled_images(data, base.size)  # into the cache, before the processes look for it
-    report = race(recipes, seeds, base, out.with_suffix(".runs.jsonl"))
+    report = race(recipes, seeds, base, out.with_suffix(".runs.jsonl"), processes)
     typer.echo(markdown(report))
     command = f"python -m scripts.benchmarks.time_to_quality {' '.join(recipes)} --seeds {seeds} --images {images}"
     report |= {"command": command if data == BASE.data else f"{command} --data {data}"}

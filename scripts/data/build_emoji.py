@@ -135,7 +135,7 @@ def downloaded_packages() -> Iterator[Path]:
     flags = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "install", "--prefix", folder, *flags, *wanted]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, encoding="utf-8")
         if done.returncode != 0:
             errors = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
             raise BuildError(f"npm could not download the packages; check the network ({' '.join(errors[:2])})")

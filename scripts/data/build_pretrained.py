@@ -1,7 +1,6 @@
-"""Make a pretrained model, such as dino/data/pretrained-emoji.safetensors, from a run.
+"""Make a pretrained model, such as dino/data/pretrained-32.safetensors, from a run.
 
-    dino train --preset quick --data emoji:faces,animals --images 2000000 --out runs/emoji
-    python -m scripts.data.build_pretrained pretrained-emoji runs/emoji
+    python -m scripts.data.build_pretrained pretrained-32 runs/NAME
 
 docs/model.md has the models' cards. Update it too.
 """

@@ -47,7 +47,7 @@ MARGIN = 2.0  # white around the drawing
 INK: Color = (38, 34, 52)
 DUSK: Color = (46, 30, 84)  # what shadows are tinted with
 CREAM: Color = (255, 250, 232)
-IVORY: Color = (255, 244, 214)
+HORN: Color = (206, 164, 112)
 WHITE: Color = (255, 255, 255)
 
 
@@ -114,7 +114,7 @@ class Artist:
         self.canvas, self.dinosaur = canvas, dinosaur
         self.random = random.Random(f"artist {seed}").random  # floats only: their stream is the same in every Python
         red, green, blue = COLORS[dinosaur.color]
-        bright, warm = self.jitter(12), self.jitter(6)
+        bright, warm = self.jitter(6), self.jitter(3)
         self.skin = (min(255.0, red + bright + warm), min(255.0, green + bright), min(255.0, blue + bright - warm))
         self.dark, self.dim = mix(self.skin, DUSK, 0.34), mix(self.skin, DUSK, 0.22)
         self.light = mix(self.skin, CREAM, 0.62)
@@ -140,8 +140,8 @@ class Artist:
         foot = canvas.ellipse(x + lean + radius * 0.25, ground - radius * 0.6, radius * 1.3, radius * 0.95)
         shape = np.maximum(melt(shaft, foot, by=2), canvas.y - ground)
         canvas.paint(shape, self.dark if far else self.skin)
-        for toe in () if far else (-0.75, 0.2, 1.1):
-            toe_shape = canvas.ellipse(x + toe * radius, ground - radius * 0.38, radius * 0.36, radius * 0.4)
+        for toe in () if far else (-0.3, 0.85):
+            toe_shape = canvas.ellipse(x + lean + toe * radius, ground - radius * 0.4, radius * 0.46, radius * 0.46)
             canvas.paint(toe_shape, self.light)
 
     def belly(self, torso: Shape, x: float, y: float, width: float, height: float, slope: float = 0.0) -> None:
@@ -158,38 +158,35 @@ class Artist:
         """
         canvas = self.canvas
         if self.dinosaur.pattern == "spotted":
-            shapes = [
-                canvas.ellipse(x + self.jitter(0.8), y + self.jitter(0.8), r + self.jitter(0.3), r + self.jitter(0.25))
-                for (x, y), r in spots
-            ]
+            shapes = [canvas.ellipse(x + self.jitter(0.3), y + self.jitter(0.3), r, r) for (x, y), r in spots]
         elif self.dinosaur.pattern == "striped":
-            shapes = [canvas.limb([wide, narrow], [r, r * 0.35]) for wide, narrow, r in stripes]
+            shapes = [canvas.limb([wide, narrow], [r, 0.6 * r]) for wide, narrow, r in stripes]
         else:
             return
         canvas.paint(inside(union(*shapes), body, 0.2), self.dark)
 
     def eye(self, x: float, y: float, radius: float) -> None:
-        """Paint the eye: round and open, or closed in an arc that smiles or sleeps."""
-        canvas, mood = self.canvas, self.dinosaur.mood
-        if mood == "awake":
-            canvas.paint(canvas.ellipse(x, y, radius * 1.18, radius * 1.24), WHITE)
-            x += (0.22 + self.jitter(0.13)) * radius
-            y += self.jitter(0.11) * radius
-            canvas.paint(canvas.ellipse(x, y, radius * 0.81, radius * 0.87), INK)
-            canvas.paint(canvas.ellipse(x + radius * 0.27, y - radius * 0.34, radius * 0.27, radius * 0.27), WHITE)
+        """Paint the eye: a dark disk with a gleam, or a lid. Nothing in it is left to chance: it has few pixels."""
+        canvas = self.canvas
+        if self.dinosaur.mood == "sleepy":
+            lid = curve((x - radius * 1.2, y - 0.3), (x, y + 1.3 * radius), (x + radius * 1.2, y - 0.3), 7)
+            canvas.paint(canvas.limb(lid, [radius * 0.4] * 7), INK)
             return
-        ends, bend = (y + radius * 0.4, -1.7) if mood == "happy" else (y - radius * 0.1, 1.55)
-        arc = curve((x - radius * 1.05, ends), (x, ends + bend * radius), (x + radius * 1.05, ends), 7)
-        canvas.paint(canvas.limb(arc, [radius * 0.4] * 7), INK)  # thick: half of it is left at 32 pixels
+        canvas.paint(canvas.ellipse(x, y, radius, radius * 1.1), INK)
+        canvas.paint(canvas.ellipse(x + radius * 0.32, y - radius * 0.4, radius * 0.38, radius * 0.38), WHITE)
 
     def smile(self, start: Point, end: Point, drop: float = 1.9, width: float = 0.62) -> None:
-        """Paint a mouth from its corner to the tip of the snout."""
+        """Paint a mouth from its corner to the tip of the snout, open if the dinosaur is happy."""
+        if self.dinosaur.mood == "happy":
+            drop, width = drop + 0.8, width + 0.6
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + drop)
         self.canvas.paint(self.canvas.limb(curve(start, middle, end, 7), [width] * 7), mix(self.dark, INK, 0.6))
 
     def cheek(self, x: float, y: float, radius: float = 1.8) -> None:
-        """Paint a rosy cheek."""
-        self.canvas.paint(self.canvas.ellipse(x, y, radius, radius * 0.75), mix(self.skin, (255, 110, 130), 0.42))
+        """Paint the rosy cheek of a happy dinosaur."""
+        if self.dinosaur.mood == "happy":
+            rosy = mix(self.skin, (255, 90, 120), 0.55)
+            self.canvas.paint(self.canvas.ellipse(x - 1.5, y + 0.8, radius * 1.25, radius), rosy)
 
     def accessory(self, top: Point, size: float, collar: tuple[Point, Point], thick: float) -> None:
         """Paint the hat or bow on top of the head, or the scarf.
@@ -208,22 +205,21 @@ class Artist:
             self._scarf(*collar, thick)
 
     def _hat(self, x: float, y: float, size: float) -> None:
-        canvas, tip = self.canvas, (x - 1.2, y - 10.5 * size)
-        cone = canvas.polygon([(x - 4.6 * size, y + 1.2), tip, (x + 4.2 * size, y + 0.6)], 0.5)
-        band = canvas.limb([(x - 5 * size, y - 2.2 * size), (x + 5 * size, y - 3.6 * size)], [0.9 * size] * 2)
-        canvas.paint(cone, self.extra)
-        canvas.paint(inside(band, cone), WHITE)
-        canvas.paint(canvas.ellipse(*tip, 1.9 * size, 1.9 * size), IVORY)
+        canvas, size = self.canvas, 1.15 * size
+        tip = (x - 1.2, y - 8.8 * size)
+        canvas.paint(canvas.polygon([(x - 6 * size, y + 1.4), tip, (x + 5.4 * size, y + 0.8)], 1.0), self.extra)
+        canvas.paint(canvas.ellipse(*tip, 2.4 * size, 2.4 * size), mix(self.extra, INK, 0.3))
 
     def _bow(self, x: float, y: float, size: float) -> None:
-        canvas = self.canvas
+        canvas, size = self.canvas, 1.2 * size
         for side, rise in ((-5.2, 0.0), (5.2, -0.4)):
             ends = [(x + side * size, y + (rise - 3.9) * size), (x + side * size, y + (rise + 3.3) * size)]
             canvas.paint(canvas.polygon([(x, y), *ends], 0.6), self.extra)
-        canvas.paint(canvas.ellipse(x, y - 0.4, 1.7 * size, 1.9 * size), mix(self.extra, INK, 0.25))
+        canvas.paint(canvas.ellipse(x, y - 0.4, 1.7 * size, 1.9 * size), mix(self.extra, INK, 0.35))
 
     def _scarf(self, start: Point, end: Point, thick: float) -> None:
         (x0, y0), (x1, y1) = start, end
+        thick *= 1.1
         hanging = [(x0 * 0.35 + x1 * 0.65, y0 * 0.35 + y1 * 0.65), (x0 * 0.45 + x1 * 0.55 - 1.5, max(y0, y1) + 8.5)]
         around = [start, ((x0 + x1) / 2 + 0.5, (y0 + y1) / 2 + 1.2), end]
         self.canvas.paint(self.canvas.limb(hanging, [thick, thick * 1.15]), mix(self.extra, INK, 0.2))
@@ -257,18 +253,14 @@ class Artist:
         body = melt(trunk, self.snout(hx, hy, head, 0.62, 0.26, wide=0.78, high=0.6))
         canvas.paint(body, self.skin)
         self.belly(torso, x + 1, y + height * 0.86, width * 0.82, height * 0.62)
-        spots = [
-            ((x - 12, y - 4), 2.2), ((x - 6, y - 6.5), 2.6), ((x + 0.5, y - 5.5), 2.8), ((x + 7, y - 5.5), 2.5),
-            ((x + 14, y - 8.5), 2.2), ((x - 1, y - 0.5), 1.8), ((x - 9, y + 0.5), 1.7),
-        ]  # fmt: skip
-        stripes = [((x + d, y - 13), (x + d * 0.9 - 0.5, y + 0.5), 1.7) for d in (-17, -11, -5, 1, 7)]
-        self.pattern(body, spots, [*stripes, ((hx - 12, y - 14), (hx - 4, y - 12), 1.5)])
+        spots = [((x - 10, y - 3), 3.0), ((x - 2, y - 4.5), 3.4), ((x + 6, y - 3), 3.0), ((x + 14, y - 9), 2.6)]
+        self.pattern(body, spots, [((x + d, y - 13), (x + d * 0.9 - 0.5, y + 0.5), 2.1) for d in (-14, -7, 0, 7)])
         for hip in (x - 10, x + 6):
             self.leg(hip, y + 5, 4.5)
         self.cheek(hx + 1.5, hy + head * 0.42)
         self.smile((hx + head * 0.45, hy + head * 0.5), (hx + head * 1.2, hy + head * 0.3))
-        self.eye(hx + 0.9, hy - head * 0.2, 3.6)
-        self.accessory((hx - 1, hy - head * 0.78), 1.1, ((hx - 8.5, hy + 13), (hx + 2.2, hy + 13.8)), 2.5)
+        self.eye(hx + 2.2, hy - head * 0.08, 3.1)
+        self.accessory((hx - 2, hy - head * 0.84), 1.05, ((hx - 8.5, hy + 13), (hx + 2.2, hy + 13.8)), 2.5)
 
     def stegosaurus(self) -> None:
         """Four legs, a high back with plates, and spikes on the tail."""
@@ -290,17 +282,14 @@ class Artist:
         body = melt(trunk, self.snout(hx, hy, head, 0.65, 0.3, wide=0.74, high=0.58))
         canvas.paint(body, self.skin)
         self.belly(torso, x + 1, y + height * 0.86, width * 0.82, height * 0.6)
-        spots = [
-            ((x - 12.5, y - 2), 2.1), ((x - 7, y - 5.5), 2.5), ((x - 0.5, y - 6), 2.9), ((x + 6.5, y - 5), 2.5),
-            ((x + 12, y - 2), 2.0), ((x + 2.5, y - 0.5), 1.8), ((x - 5, y - 0.2), 1.8),
-        ]  # fmt: skip
-        self.pattern(body, spots, [((x + d, y - 14), (x + d * 0.9, y + 0.5), 1.7) for d in (-16, -10, -4, 2, 8, 13.5)])
+        spots = [((x - 11, y - 1.5), 2.8), ((x - 4, y - 4.5), 3.2), ((x + 4, y - 4), 3.2), ((x + 11.5, y - 1), 2.8)]
+        self.pattern(body, spots, [((x + d, y - 14), (x + d * 0.9, y + 0.5), 2.1) for d in (-14, -7, 0, 7, 14)])
         for hip in (x - 10, x + 7):
             self.leg(hip, y + 5, 4.4)
         self.cheek(hx + 1.5, hy + head * 0.46)
         self.smile((hx + head * 0.42, hy + head * 0.5), (hx + head * 1.2, hy + head * 0.34))
-        self.eye(hx + 0.9, hy - head * 0.18, 3.6)
-        self.accessory((hx - 1, hy - head * 0.78), 1.1, ((hx - 9.5, hy - 6.5), (hx - 7.5, hy + 7.5)), 2.5)
+        self.eye(hx + 2.2, hy - head * 0.06, 3.2)
+        self.accessory((hx - 1, hy - head * 0.84), 1.05, ((hx - 9.5, hy - 6.5), (hx - 7.5, hy + 7.5)), 2.5)
 
     def _plate(self, x: float, y: float, size: float, lean: float) -> None:
         """Paint one of the plates on the back of a stegosaurus."""
@@ -321,22 +310,19 @@ class Artist:
         body = melt(torso, canvas.limb(tail, taper(7.5, 1.6)), canvas.limb([(x + 9, y), (hx - 4, hy)], [8, 7]), by=5)
         canvas.paint(body, self.skin)
         self.belly(torso, x + 1, y + height * 0.86, width * 0.82, height * 0.6)
-        spots = [
-            ((x - 12, y - 2), 2.1), ((x - 6.5, y - 5.5), 2.5), ((x - 0.5, y - 6), 2.8), ((x + 5.5, y - 5), 2.4),
-            ((x + 1.5, y - 0.5), 1.8), ((x - 6, y), 1.8), ((x - 16, y + 2), 1.6),
-        ]  # fmt: skip
-        self.pattern(body, spots, [((x + d, y - 13), (x + d * 0.9, y + 0.5), 1.7) for d in (-15.5, -10, -4.5, 1, 6.5)])
+        spots = [((x - 12, y - 1), 2.7), ((x - 6, y - 5), 3.0), ((x + 2, y - 5), 3.2), ((x - 3, y + 1.5), 2.7)]
+        self.pattern(body, spots, [((x + d, y - 13), (x + d * 0.9, y + 0.5), 2.1) for d in (-14, -7.5, -1, 5.5)])
         for hip in (x - 10, x + 6.5):
             self.leg(hip, y + 5, 4.6)
         frill_x, frill_y, frill = hx - 4.5, hy - 5.5, 12.6 + jitter(0.7)
         self._frill(frill_x, frill_y, frill)
-        self._horn(hx - 1, hy - head * 0.7, 6, -11.5, 2.0)
+        self._horn(hx - 1, hy - head * 0.6, 4, -11.5, 2.6)
         canvas.paint(self.snout(hx, hy, head, 0.66, 0.34, wide=0.7, high=0.56), self.skin)
-        self._horn(hx + head * 0.95, hy + 0.2, 3.4, -6.0, 1.7)
-        self._horn(hx + 3.4, hy - head * 0.62, 6.4, -10.5, 2.0)
+        self._horn(hx + head * 1.0, hy + 0.8, 2.6, -5.6, 2.3)
+        self._horn(hx + 4.6, hy - head * 0.55, 5.6, -10.0, 2.6)
         self.cheek(hx + 0.8, hy + head * 0.44, 2.0)
         self.smile((hx + head * 0.35, hy + head * 0.55), (hx + head * 1.15, hy + head * 0.42))
-        self.eye(hx + 0.4, hy - head * 0.1, 3.7)
+        self.eye(hx + 1.6, hy - head * 0.02, 3.2)
         top = (frill_x + 1.5, frill_y - frill * 0.86)
         self.accessory(top, 1.05, ((hx - 8.5, hy + 8.2), (hx + 2.5, hy + 10)), 2.6)
 
@@ -349,10 +335,9 @@ class Artist:
         canvas.paint(canvas.ellipse(x + 0.8, y + 0.6, radius * 0.7, radius * 0.7), self.accent_light)
 
     def _horn(self, x: float, y: float, right: float, down: float, radius: float) -> None:
-        """Paint a curved horn with a brown rim, which shows it on white."""
+        """Paint a curved horn, dark enough to be seen on white."""
         line = curve((x, y), (x + right * 0.7, y + down * 0.25), (x + right, y + down), 6)
-        self.canvas.paint(self.canvas.limb(line, taper(radius + 0.7, 1.0, 6)), mix(IVORY, (120, 80, 60), 0.45))
-        self.canvas.paint(self.canvas.limb(line, taper(radius, 0.4, 6)), IVORY)
+        self.canvas.paint(self.canvas.limb(line, taper(radius, 0.9, 6)), HORN)
 
     def tyrannosaurus(self) -> None:
         """Two legs, tiny arms, and a large head with teeth."""
@@ -369,12 +354,9 @@ class Artist:
         face = self.snout(hx, hy, head, 0.72, 0.24, wide=0.8, high=0.6)
         canvas.paint(melt(trunk, face, by=4), self.skin)
         self.belly(torso, x + 7.5, y + 2, 6.2, 12)
-        spots = [
-            ((x - 8, y - 5), 2.1), ((x - 3, y - 9.5), 2.3), ((x - 9, y + 2), 2.3), ((x - 3.5, y - 2.5), 2.2),
-            ((x - 14, y + 8), 1.8), ((x - 1, y - 15.5), 1.9),
-        ]  # fmt: skip
-        stripes = [((x - 13, y - 11 + d), (x - 0.5, y - 9.5 + d * 0.92), 1.7) for d in (-6, -0.5, 5, 10.5)]
-        on_tail = [((x - 16, y + 4), (x - 13, y + 12), 1.5), ((x - 21.5, y + 2), (x - 18.5, y + 11), 1.4)]
+        spots = [((x - 1.5, y - 12), 2.8), ((x - 6.5, y - 5.5), 3.0), ((x - 8, y + 2.5), 2.8), ((x - 0.5, y - 3), 2.8)]
+        stripes = [((x - 13, y - 11 + d), (x - 0.5, y - 9.5 + d * 0.92), 2.1) for d in (-5, 2.5, 10)]
+        on_tail = [((x - 16, y + 4), (x - 13, y + 12), 1.9)]
         self.pattern(inside(trunk, -face), spots, [*stripes, *on_tail])
         canvas.paint(canvas.ellipse(x - 1, y + 8, 6.6, 7.8), self.skin)
         self.leg(x - 0.5, y + 9, 4.6)
@@ -382,15 +364,15 @@ class Artist:
         self._jaw((hx + head * 0.1, hy + head * 0.5), (hx + head * 1.38, hy + head * 0.36))
         self.cheek(hx + 0.2, hy + head * 0.34, 1.9)
         canvas.paint(canvas.ellipse(hx + head * 1.22, hy - head * 0.06, 0.75, 0.75), self.dark)
-        self.eye(hx + 1.8, hy - head * 0.24, 4.0)
-        self.accessory((hx - 2, hy - head * 0.76), 1.15, ((x - 2.5, y - 12), (x + 12.8, y - 10.5)), 2.7)
+        self.eye(hx + 2.6, hy - head * 0.16, 3.5)
+        self.accessory((hx - 2, hy - head * 0.84), 1.15, ((x - 2.5, y - 12), (x + 12.8, y - 10.5)), 2.7)
 
     def _jaw(self, start: Point, end: Point) -> None:
-        """Paint a mouth with three teeth."""
-        for share in (0.38, 0.62, 0.84):
+        """Paint a mouth with two teeth."""
+        for share in (0.42, 0.78):
             x = start[0] + (end[0] - start[0]) * share
             y = start[1] + (end[1] - start[1]) * share + 0.9
-            self.canvas.paint(self.canvas.polygon([(x - 1.05, y), (x, y + 2.3), (x + 1.05, y - 0.1)], 0.25), WHITE)
+            self.canvas.paint(self.canvas.polygon([(x - 1.6, y), (x, y + 3.0), (x + 1.6, y - 0.1)], 0.25), WHITE)
         self.smile((start[0], start[1] - 0.3), end, 1.6, 0.7)
 
     def parasaurolophus(self) -> None:
@@ -403,20 +385,15 @@ class Artist:
         crest = curve((hx + 3, hy - 3.5), (hx - 4, hy - 13), (hx - 18.5 + jitter(1.2), hy - 11 + jitter(1.5)))
         self.leg(x + 5, y + 5, 4.0, lean=1.5, far=True)
         canvas.paint(canvas.limb([(x + 13, y + 1), (x + 17, y + 8), (x + 18, y + 12)], [2.9, 2.4, 2.2]), self.dark)
-        canvas.paint(canvas.limb(crest, taper(4.4, 2.5)), self.accent)
-        canvas.paint(canvas.limb(crest[3:], taper(1.6, 0.9, 6)), self.accent_light)
+        canvas.paint(canvas.limb(crest, taper(4.6, 2.9)), self.accent)
         torso = canvas.ellipse(x + 1, y + 1, 14 + jitter(1), 11 + jitter(0.8), -0.42)
         trunk = melt(torso, canvas.limb(tail, taper(8, 1.3)), canvas.limb(neck, taper(7.5, 5.6, 6)), by=5)
         body = melt(trunk, self.snout(hx, hy, head, 0.9, 0.34, wide=0.62, high=0.4))
         canvas.paint(body, self.skin)
         self.belly(torso, x + 7, y + 8, 12, 6.5, -0.5)
-        spots = [
-            ((x - 9, y - 1.5), 2.1), ((x - 3.5, y - 5), 2.4), ((x + 2.5, y - 8), 2.4), ((x - 4.5, y + 1.5), 2.0),
-            ((x + 2, y - 2), 2.2), ((x - 14.5, y + 3), 1.7), ((x + 9, y - 10.5), 1.8),
-        ]  # fmt: skip
+        spots = [((x - 9, y), 2.7), ((x - 3, y - 4.5), 3.0), ((x + 4, y - 7.5), 3.0), ((x + 4.5, y), 2.7)]
         stripes = [
-            ((x + d - 2.5, y - 11.5 - d * 0.35), (x + d * 0.9 + 1.5, y + 1 - d * 0.35), 1.7)
-            for d in (-14.5, -9, -3.5, 2, 7.5)
+            ((x + d - 2.5, y - 11.5 - d * 0.35), (x + d * 0.9 + 1.5, y + 1 - d * 0.35), 2.1) for d in (-12, -5, 2, 9)
         ]
         self.pattern(body, spots, stripes)
         canvas.paint(canvas.ellipse(x - 3, y + 8, 6.4, 7.6), self.skin)
@@ -426,8 +403,8 @@ class Artist:
         )
         self.cheek(hx + 1.5, hy + head * 0.46)
         self.smile((hx + head * 0.55, hy + head * 0.5), (hx + head * 1.38, hy + head * 0.42), 1.3)
-        self.eye(hx + 1.0, hy - head * 0.18, 3.7)
-        self.accessory((hx + 2.2, hy - head * 0.86), 1.0, ((hx - 10.5, hy + 7.5), (hx + 0.5, hy + 12)), 2.5)
+        self.eye(hx + 2.4, hy - head * 0.02, 3.1)
+        self.accessory((hx + 2.6, hy - head * 0.86), 1.0, ((hx - 10.5, hy + 7.5), (hx + 0.5, hy + 12)), 2.5)
 
     def pteranodon(self) -> None:
         """Two wings, a long beak and a pointed crest."""
@@ -454,8 +431,8 @@ class Artist:
         canvas.paint(upper, beak)
         self._near_wing(x, y, up)
         self.cheek(hx - 0.5, hy + head * 0.52)
-        self.eye(hx + 1.4, hy - head * 0.16, 3.6)
-        self.accessory((hx + 0.5, hy - head * 0.78), 1.1, ((hx - 8.2, hy + 2.5), (hx - 0.5, hy + 9.8)), 2.5)
+        self.eye(hx + 1.6, hy - head * 0.06, 3.1)
+        self.accessory((hx + 1.0, hy - head * 0.82), 1.05, ((hx - 8.2, hy + 2.5), (hx - 0.5, hy + 9.8)), 2.5)
 
     def _near_wing(self, x: float, y: float, up: float) -> None:
         """Paint the near wing of a pteranodon, with the pattern on its skin."""
@@ -466,16 +443,15 @@ class Artist:
         )
         fingers = [(x - 20, 18.5 + up), (x - 15.5, 25.5 + half)]
         skin = self._wing((x + 1.5, y - 3), (x - 4, 15 + up), (x - 21, 11 + up), fingers, (x - 6, y + 0.5))
-        canvas.paint(wing - 0.8, self.dark)
         canvas.paint(wing, self.skin)
         canvas.paint(inside(canvas.polygon(skin, 0.5), wing, 0.5), self.light)
         spots = [
-            ((x - 18, 11 + up), 2.0), ((x - 11.5, 12 + up), 2.3), ((x - 13.5, 19 + up), 2.4),
-            ((x - 6, 17.5 + up), 2.3), ((x - 8.5, 25.5 + half), 2.3), ((x - 1.5, 26 + half), 2.0),
+            ((x - 16.5, 13 + up), 2.9), ((x - 8, 16 + up), 3.0), ((x - 11, 24 + half), 2.8),
+            ((x - 2.5, 25 + half), 2.8),
         ]  # fmt: skip
         stripes = [
-            ((x - 14, 3 + up), (x - 22, 18 + up), 1.5), ((x - 8, 5 + up), (x - 17, 25 + half), 1.5),
-            ((x - 2.5, 9 + up), (x - 10, 30 + half), 1.5), ((x + 1, 17 + up), (x - 4, y + 3), 1.5),
+            ((x - 12.5, 4 + up), (x - 20, 20 + up), 2.0), ((x - 5, 7 + up), (x - 13.5, 27 + half), 2.0),
+            ((x + 1, 13 + up), (x - 6, 32 + half), 2.0),
         ]  # fmt: skip
         self.pattern(wing, spots, stripes)
 

@@ -1,25 +1,33 @@
 """`python -m scripts.site.animation` makes the animation of the home page, and a file of its last frame.
 
-The pretrained model samples sixteen images. Noise can hardly be compressed, so the animation is lossy WebP.
+The pretrained model samples sixteen dinosaurs, with words as training images have them. Noise can hardly be compressed,
+so the animation is lossy WebP.
 """
 
+import torch
+
 from dino.common.grids import grid
+from dino.images import seeded
 from dino.sampler import Step
-from dino.trainer.batched_sampling import Steps, generate_batched
-from dino.trainer.model_file import image_shape, load_model
+from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
+from dino.trainer.model_file import image_shape, load_model, word_sets
 from scripts.site.paths import DOCS, ROOT
 
-ROWS, COLUMNS, STEPS, SEED = 2, 8, 100, 0
+ROWS, COLUMNS, STEPS, SEED = 2, 8, 50, 0
 N_FRAMES, FRAME_TIME, LAST_FRAME_TIME = 50, 100, 3500  # times in milliseconds
 MAX_SIZE = 600_000  # bytes
 
 
 def main() -> None:
     """Sample, write the animation and its last frame, and print their sizes."""
-    model, metadata = load_model("pretrained-emoji")
+    model, metadata = load_model("pretrained-32")
     path: list[Step] = []
-    shape = image_shape(metadata)
-    generate_batched(model, ROWS * COLUMNS, image_shape=shape, steps=Steps.of(STEPS, "even"), seed=SEED, path=path)
+    sets = word_sets(metadata)
+    words = sets[torch.randperm(len(sets), generator=seeded("cpu", SEED, "words"))[: ROWS * COLUMNS]]
+    generate_batched(
+        model, ROWS * COLUMNS, image_shape=image_shape(metadata), steps=Steps.of(STEPS), wishes=Wishes(words),
+        seed=SEED, path=path,
+    )  # fmt: skip
     kept = [path[round(k * (len(path) - 1) / (N_FRAMES - 1))] for k in range(N_FRAMES)]
     frames = [grid(step.noisy, columns=COLUMNS) for step in kept]
     animation, still = DOCS / "images" / "animation.webp", DOCS / "images" / "animation-still.webp"

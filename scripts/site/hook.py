@@ -4,10 +4,18 @@
   the course and the code.
 - `links` changes links that would lead nowhere.
 - `formulas` converts LaTeX to MathML.
+- `terms` links the first use of each term in a page to the glossary.
 - `docstrings` completes what mkdocstrings shows.
+- `diagrams` inserts the drawings of docs/diagrams, and `course_map` the map of the course.
+- `elements` adds the interactive elements of dino/web/elements, whose data `elements_data` computes.
+- `gallery` shows the runs of scripts/benchmarks/gallery.py and what the doctor says about them.
+- `tables` marks the tables that a phone shows as cards.
+- `playground` adds the network that runs in the page.
+- `download` adds the course as a zip file, while the repository has no public address.
+- `sharing` says what other programs show of a page.
 
-These modules are programs: `notebooks` makes lessons/NN/lesson.ipynb from the same pages, `contact_sheets` and
-`animation` make images, and `math_font` makes the font of the formulas.
+These modules are programs: `notebooks` makes lessons/NN/lesson.ipynb from the same pages, `contact_sheets`,
+`animation` and `sharing` make images, and `math_font` makes the font of the formulas.
 """
 
 import logging
@@ -26,7 +34,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scripts.site import reference
+from scripts.site import course_map, download, elements, gallery, playground, reference, sharing
 from scripts.site.address import Address
 from scripts.site.formulas import set_formulas
 from scripts.site.lessons import PageMacros
@@ -35,6 +43,8 @@ from scripts.site.macros import Macros, expand
 from scripts.site.pages import Page, is_notebook, render
 from scripts.site.paths import SiteError
 from scripts.site.running import AT_ONCE
+from scripts.site.tables import with_cards
+from scripts.site.terms import mark_terms
 
 log = logging.getLogger("mkdocs.hooks.site")
 
@@ -50,6 +60,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         log.warning("%s is in the menu, and there is no such page", name)
     if not config.site_url:  # 404.html may be shown at any address, so it names its files by the site's own
         config.theme.static_templates.discard("404.html")
+    config.markdown_extensions.append(elements.KnownToMarkdown())
     address = Address.from_extra(dict(config.extra))
     if address.url:
         config.repo_url = config.repo_url or address.url
@@ -88,6 +99,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         folder = Path(name).parent.as_posix()
         for figure, content in page.figures.items():
             files.append(File.generated(config, f"{folder}/figures/{figure}", content=content))
+    for path, text in (elements.files() | playground.files()).items():
+        files.append(File.generated(config, path, content=text))
+    if not Address.from_extra(dict(config.extra)).url:
+        for path, content in download.files().items():
+            files.append(File.generated(config, path, content=content))
     log.info("%s lessons ready after %.1f s", len(lessons), time.perf_counter() - started)
     return files
 
@@ -97,7 +113,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
     name = page.file.src_uri
     try:
         text = _lessons[name].markdown if name in _lessons else expand(markdown, _macros(config), name)
-        if name.startswith("benchmarks/"):
+        if name.startswith("benchmarks/") and name != "benchmarks/index.md":
             text = reference.measurement(Path(name).stem, text)
         return resolve_links(text, name, set(files.src_uris), _planned, Address.from_extra(dict(config.extra)))
     except SiteError as error:
@@ -110,18 +126,23 @@ SHORT_FORMULA = re.compile(r'(<span class="arithmatex">[^<]{1,40}</span>)([.,;:)
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Forbid line breaks inside `--option`, and between a formula and its comma; and set the formulas."""
+    """Mark tables and terms, set the formulas, and forbid line breaks inside `--option` and before a comma."""
+    html = with_cards(html)
     html = INLINE_CODE.sub(lambda code: OPTION.sub(r'<span class="nowrap">\g<0></span>', code[0]), html)
     html = SHORT_FORMULA.sub(r'<span class="nowrap">\1\2</span>', html)
     try:
-        return set_formulas(html, page.file.src_uri)
+        return mark_terms(set_formulas(html, page.file.src_uri), page.file.src_uri)
     except SiteError as error:
         raise PluginError(str(error)) from None
 
 
-def on_post_page(output: str, page: Any, **_: Any) -> str:
+def on_post_page(output: str, page: Any, config: MkDocsConfig) -> str:
     """Finish a page."""
-    return _finish(output, get_relative_url("about.html", page.url))
+    to_root = get_relative_url("about.html", page.url).removesuffix("about.html")
+    description = str(page.meta.get("description") or config.site_description)
+    title = config.site_name if page.is_homepage else str(page.title)
+    output = sharing.with_metadata(output, title, description, page.url, config.site_url or "", to_root)
+    return elements.load_in(_finish(output, f"{to_root}about.html"), to_root)
 
 
 def on_post_template(output_content: str, config: MkDocsConfig, **_: Any) -> str:
@@ -144,10 +165,25 @@ def _macros(config: MkDocsConfig) -> Macros:
         "exercise": lesson.exercise,
         "contact_sheet": lesson.contact_sheet,
         "mistake": lesson.mistake,
-        "clone": address.clone,
+        "wrong_answer": lesson.wrong_answer,
+        "deeper": lesson.deeper,
+        "end_deeper": lesson.end_deeper,
+        "diagram": lesson.diagram,
+        "course_map": course_map.inline,
+        "clone": lambda: address.clone(download.PATH if download.archive() else ""),
+        "start": address.start,
+        "open_in_colab": address.open_in_colab,
+        "report": address.report,
         "api": reference.api,
         "presets": reference.presets,
         "configuration": reference.configuration,
         "command_line": reference.command_line,
+        "measured": reference.measured,
         "code": reference.code,
+        "short_code": reference.short_code,
+        "playground": playground.playground,
+        "side_by_side": gallery.side_by_side,
+        "reveal": gallery.reveal,
+        "end_reveal": gallery.end_reveal,
+        "verdict": gallery.verdict,
     }

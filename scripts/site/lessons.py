@@ -5,18 +5,20 @@ grader. None of them is typed a second time.
 import ast
 import json
 import os
-import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 from textwrap import fill, indent, wrap
 
 from dino.course.curriculum import Course, Lesson, find_exercise, find_lesson, hints_file, mistakes_file
 from dino.course.hints import hints
 from dino.course.stubs import exercise_source, stub
+from scripts.site import diagrams
 from scripts.site.address import Address
 from scripts.site.cache import cached
 from scripts.site.paths import DOCS, ROOT, SiteError
+from scripts.site.reference import formatted
 
 COURSE = Course(ROOT)
 HINT_TITLES = ("the idea", "a pointer", "nearly the code")
@@ -57,40 +59,20 @@ def hints_of(name: str) -> list[tuple[str, str]]:
     return [(f"Hint {n}: {title}", text) for n, (title, text) in enumerate(zip(HINT_TITLES, texts, strict=True), 1)]
 
 
-FULL, NARROW = 112, 84  # characters in a full line of the source, and in a line of a page
+NARROW = 72  # characters in a line of a page's code, beside the line of an exercise
 
 
-def narrow(source: str) -> str:
-    """Wrap the docstrings in some code, which fill the lines of the source, to the width of a page."""
+def shortened(source: str) -> str:
+    """Return some code with only the first paragraph of each docstring, in lines that fit into a page."""
     parts = source.split('"""')
-    return '"""'.join(_narrow(part) if n % 2 else part for n, part in enumerate(parts))
-
-
-def _narrow(docstring: str) -> str:
-    margin = docstring.rsplit("\n", 1)[-1] if "\n" in docstring else ""
-    quotes = f'{margin}"""'  # they stand before the first line
-    groups: list[list[str]] = []  # each a line and its continuation lines
-    for line in (quotes + docstring).split("\n"):
-        word = line.split(maxsplit=1)[0] if line.strip() else ""
-        was_full = groups and word and len(groups[-1][-1]) + 1 + len(word) > FULL
-        if was_full and not re.match(r" *\w+: ", line):
-            groups[-1].append(line)
-        else:
-            groups.append([line])
-    return "\n".join(_wrap(group, margin) for group in groups).removeprefix(quotes)
-
-
-def _wrap(group: list[str], margin: str) -> str:
-    first, last = (line[: len(line) - len(line.lstrip())] for line in (group[0], group[-1]))
-    if group == [first]:
-        return first
-    text = " ".join(line.strip() for line in group)
-    if len(group) == 1:
-        if len(first + text) <= NARROW:
-            return group[0]
-        is_named = first != margin and re.match(r"\w+: |for ", text)  # an argument; "In: ..." begins a paragraph
-        last = first + "    " if is_named else first
-    return fill(text, NARROW, initial_indent=first, subsequent_indent=last, break_on_hyphens=False)
+    for n in range(1, len(parts), 2):
+        margin = parts[n - 1].rsplit("\n", 1)[-1]
+        text = " ".join(parts[n].split("\n\n")[0].split())
+        wrapped = fill(text, NARROW, initial_indent=f'{margin}"""', subsequent_indent=margin)
+        parts[n] = wrapped.strip().removeprefix('"""')
+        if "\n" in parts[n]:
+            parts[n] += f"\n{margin}"
+    return formatted('"""'.join(parts), NARROW) + "\n"
 
 
 class PageMacros:
@@ -115,15 +97,30 @@ class PageMacros:
         return f'<div class="facts" markdown>\n\n{lines}\n\n</div>'
 
     def exercise(self, name: str) -> str:
-        """Return the stub, three folded hints, and the command that grades the exercise."""
-        lesson, _, source = stub_of(name)
-        parts = [f'```{{ .python .stub title="{lesson_file(lesson)}" }}\n{narrow(source)}```']
+        """Return the stub without its details, three folded hints, and the command that checks the exercise.
+
+        The task stands above it, in the page. The stub's docstring has it once more, for the learner's editor.
+        """
+        lesson, exercise, source = stub_of(name)
+        parts = [f'```{{ .python .stub title="{lesson_file(lesson)}" }}\n{shortened(source)}```']
         parts += [folded(title, text) for title, text in hints_of(name)]
         parts.append(
-            f"Grade your answer: `uv run pytest lessons/{lesson.number}`, or on each save: "
-            f"`uv run dino watch {lesson.number}`."
+            f'<p class="check" markdown="span">**Check your answer:** `uv run pytest lessons/{lesson.number} '
+            f"-k {exercise}`, or leave `uv run dino watch` running.</p>"
         )
-        return "\n\n".join(parts)
+        return "\n\n".join(['<div class="exercise" markdown="1">', *parts, "</div>"])
+
+    def deeper(self, title: str) -> str:
+        """Return the beginning of a part that is closed until the reader opens it, and may hold figures."""
+        return f'<details class="deeper" markdown="1">\n<summary markdown="span">Deeper: {title}</summary>'
+
+    def end_deeper(self) -> str:
+        """Return the end of such a part."""
+        return "</details>"
+
+    def diagram(self, name: str, alt: str, caption: str = "") -> str:
+        """Return a diagram of docs/diagrams."""
+        return diagrams.inline(name, alt, caption)
 
     def contact_sheet(self, number: str) -> str:
         """Return the lesson's contact sheet, drawn from the solution.
@@ -143,9 +140,19 @@ class PageMacros:
         )
 
     def mistake(self, name: str, mistake: str) -> str:
-        """Return the grader's report on a wrong answer, word for word."""
-        lesson, _ = find_exercise(name)
-        return f'```{{ .text .grader title="pytest lessons/{lesson.number}" }}\n{report_on(name, mistake)}\n```'
+        """Return the grader's report on a wrong answer, word for word. On a phone, the exercise's name is above it."""
+        lesson, exercise = find_exercise(name)
+        says = "\n".join(escape(line) for line in report_lines(name, mistake))
+        return (
+            f'<div class="grader highlight"><span class="filename">pytest lessons/{lesson.number}</span>'
+            f'<pre><code><span class="name">{lesson.exercise_number(exercise)} {exercise}</span>'
+            f'<span class="says">{says}</span></code></pre></div>'
+        )
+
+    def wrong_answer(self, name: str, mistake: str) -> str:
+        """Return the code of a wrong answer as a learner would write it, with the exercise's name and without types."""
+        lesson, exercise = find_exercise(name)
+        return f'```{{ .python title="{lesson_file(lesson)}" }}\n{wrong_source(lesson, exercise, mistake)}\n```'
 
     def _linked(self, path: str) -> str:
         return f"[`{path}`]({self.address.file(path)})" if self.address.url else f"`{path}`"
@@ -163,11 +170,38 @@ def contact_sheet_alt(lesson: Lesson) -> str:
     return f"Two columns of pictures, yours and expected, with a row for each exercise: {rows}".replace('"', "'")
 
 
+def wrong_source(lesson: Lesson, exercise: str, mistake: str) -> str:
+    """Return the source of a wrong answer in the catalog of mistakes.
+
+    Raises:
+        ValueError: if the catalog has no such mistake.
+    """
+    catalog = ast.parse(mistakes_file(lesson).read_text(encoding="utf-8"))
+    found = next((node for node in catalog.body if isinstance(node, ast.FunctionDef) and node.name == mistake), None)
+    if found is None:
+        raise ValueError(f"no mistake in {exercise} is called {mistake}")
+    found.name, found.decorator_list, found.returns = exercise, [], None
+    for argument in ast.walk(found.args):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    return ast.unparse(found)
+
+
 # ---- reports of the grader ------------------------------------------------------------------------------------------
 
 
 def report_on(name: str, mistake: str) -> str:
-    """Return the grader's report on a wrong answer from the catalog of mistakes.
+    """Return the grader's report on a wrong answer, laid out beside the exercise's name as in a terminal.
+
+    Raises:
+        ValueError: if the catalog has no such mistake.
+    """
+    lesson, exercise = find_exercise(name)
+    return _in_two_columns(f"{lesson.exercise_number(exercise)} {exercise}  ", report_lines(name, mistake))
+
+
+def report_lines(name: str, mistake: str) -> list[str]:
+    """Return the lines of the grader's report on a wrong answer from the catalog of mistakes.
 
     The grader needs torch, so it runs in a process of its own, and the report is cached.
 
@@ -182,15 +216,16 @@ def report_on(name: str, mistake: str) -> str:
     def compute() -> tuple[str, list[Path]]:
         command = [sys.executable, "-m", "scripts.site.lessons", lesson.number, exercise, mistake]
         started_by_uv = os.environ | {"UV_RUN_RECURSION_DEPTH": "1"}  # like most readers' processes
-        done = subprocess.run(command, cwd=ROOT, env=started_by_uv, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=started_by_uv, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             raise ValueError(done.stderr.strip().splitlines()[-1])
         return json.loads(done.stdout.splitlines()[-1]), files
 
-    return str(cached(f"mistake-{name}-{mistake}", [name, mistake], compute))
+    lines: list[str] = cached(f"mistake-{name}-{mistake}", ["lines", name, mistake], compute)
+    return lines
 
 
-def _grade(number: str, exercise: str, mistake: str) -> str:
+def _grade(number: str, exercise: str, mistake: str) -> list[str]:
     """Grade a mistake as if a learner had made it."""
     from dino.course.grader.diagnosis import Diagnosis
     from dino.course.grader.lesson_grader import Failure, Grader
@@ -209,7 +244,7 @@ def _grade(number: str, exercise: str, mistake: str) -> str:
         except Exception as error:
             verdict = Diagnosis(grader).diagnose(verdict, Failure(error, seed))
             break
-    return _in_two_columns(f"{verdict.number} {exercise}  ", in_words(verdict))
+    return in_words(verdict)
 
 
 def _in_two_columns(name: str, lines: list[str]) -> str:

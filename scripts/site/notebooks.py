@@ -20,15 +20,18 @@ from typing import Any
 
 import nbformat
 
-from dino.course.curriculum import LESSONS, MODEL_LESSONS, Lesson, find_exercise, find_lesson
+from dino.course.curriculum import LESSONS, PART_LESSONS, Lesson, find_exercise, find_lesson
+from scripts.site import course_map, diagrams, reference
 from scripts.site.address import Address
-from scripts.site.lessons import hints_of, lesson_file, page_of, report_on, stub_of
+from scripts.site.lessons import hints_of, lesson_file, page_of, report_on, shortened, stub_of
 from scripts.site.links import outside_code
 from scripts.site.macros import expand
 from scripts.site.pages import parse
 from scripts.site.paths import ROOT, SiteError
+from scripts.site.reference import measured
 from scripts.site.running import AT_ONCE, execute
 
+COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 CODE = "\0code\0"  # in a macro's Markdown: stands before and after a code cell
 
 SET_UP = """\
@@ -98,8 +101,24 @@ class NotebookMacros:
             file=lesson_file(lesson), folder=f"lessons/{lesson.number}", exercise=exercise, test=exercise.lower()
         )
         try_it = _parts(lesson) if exercise == lesson.exercises[-1] else ""
-        found = f"What you find in `{lesson_file(lesson)}`:\n\n```python\n{source}```"
+        found = f"What you find in `{lesson_file(lesson)}`, in short:\n\n```python\n{shortened(source)}```"
         return f"{found}\n\n{folds}\n{CODE}{cell}{CODE}{try_it}"
+
+    def deeper(self, title: str) -> str:
+        """Return a heading: a fold can't hold the cells of a notebook."""
+        return f"#### Deeper: {title}"
+
+    def end_deeper(self) -> str:
+        """Return a line between such a part and the text after it."""
+        return "---"
+
+    def diagram(self, name: str, alt: str, caption: str = "") -> str:
+        """Return a diagram as an image."""
+        return diagrams.as_image(name, alt, caption)
+
+    def course_map(self, number: str = "") -> str:
+        """Return the map of the course as an image."""
+        return course_map.as_image(number)
 
     def contact_sheet(self, number: str) -> str:
         """Return a cell that draws the learner's contact sheet."""
@@ -109,14 +128,22 @@ class NotebookMacros:
             f"{CODE}{SHOW.format(number=number)}{CODE}"
         )
 
+    def measured(self, name: str) -> str:
+        """Return the table of a measurement."""
+        return measured(name)
+
     def mistake(self, name: str, mistake: str) -> str:
         """Return the grader's report on a wrong answer."""
         find_exercise(name)
         return f"```text\n{report_on(name, mistake)}\n```"
 
+    def code(self, name: str) -> str:
+        """Return the code of a function or method of dino."""
+        return re.sub(r"^```\{.*\}", "```python", reference.code(name))
+
 
 def _parts(lesson: Lesson) -> str:
-    example = f"{lesson.name}.{lesson.exercises[0]}" if lesson in MODEL_LESSONS else "sampler.generate"
+    example = f"{lesson.name}.{lesson.exercises[0]}" if lesson in PART_LESSONS else "sampler.generate"
     return f"{CODE}{PARTS.format(example=example)}{CODE}"
 
 
@@ -124,7 +151,7 @@ def notebook_of(lesson: Lesson, address: Address) -> Any:
     """Return the notebook of a lesson."""
     page = page_of(lesson).relative_to(ROOT).as_posix()
     source = parse(page_of(lesson).read_text(encoding="utf-8"), page)
-    cells = [("markdown", _opening(lesson, address)), ("code", SET_UP.format(url=address.url).rstrip())]
+    cells = list(zip(("markdown", "code"), _first_cells(lesson, address), strict=True))
     for cell in source.cells:
         if cell.cell_type == "code":
             cells.append(("code", cell.source))
@@ -142,11 +169,16 @@ def notebook_of(lesson: Lesson, address: Address) -> Any:
     return made
 
 
+def _first_cells(lesson: Lesson, address: Address) -> tuple[str, str]:
+    """Return the texts of the two cells that depend on the address."""
+    return _opening(lesson, address), SET_UP.format(url=address.url).rstrip()
+
+
 def _opening(lesson: Lesson, address: Address) -> str:
     notebook = f"lessons/{lesson.number}/lesson.ipynb"
     colab = address.colab(notebook)
     opened = (
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) Or on your own machine:"
+        f"[![Open in Colab]({COLAB_BADGE})]({colab}) Or on your own machine:"
         if colab
         else "In Colab: upload this notebook, and the course's folder as `dino-diffusion.zip`. On your own machine:"
     )
@@ -159,7 +191,7 @@ def _opening(lesson: Lesson, address: Address) -> str:
 def _pieces(markdown: str, page: str) -> Iterator[tuple[str, str]]:
     """Yield the cells for a piece of the page: its text in Jupyter's Markdown, split where a macro inserts code."""
     macros = NotebookMacros()
-    names = ("facts", "exercise", "contact_sheet", "mistake")
+    names = [name for name in vars(NotebookMacros) if not name.startswith("_")]
     expanded = expand(markdown, {name: getattr(macros, name) for name in names}, page)
     for n, piece in enumerate(expanded.split(CODE)):
         if n % 2:
@@ -219,7 +251,19 @@ def _convert_links(text: str, page: str) -> str:
 
 def notebook_text(lesson: Lesson) -> str:
     """Return the contents of a lesson's notebook file."""
-    return json.dumps(notebook_of(lesson, Address.read()), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return _as_text(notebook_of(lesson, Address.read()))
+
+
+def with_address(text: str, lesson: Lesson, address: Address) -> str:
+    """Return the contents of a lesson's notebook file with another address. No cell is made again."""
+    notebook = json.loads(text)
+    for cell, source in zip(notebook["cells"], _first_cells(lesson, address), strict=False):
+        cell["source"] = source
+    return _as_text(notebook)
+
+
+def _as_text(notebook: Any) -> str:
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def main() -> None:
@@ -265,10 +309,19 @@ def _run(lesson: Lesson) -> str:
     started, file = time.perf_counter(), notebook_file(lesson)
     notebook = nbformat.read(file, as_version=4)
     try:
-        execute(notebook, file.parent)
+        notebook = execute(notebook, file.parent)
     except CellExecutionError as error:
         raise SiteError(f"{file.relative_to(ROOT)}: {error.ename}: {error.evalue}\n{error}") from None
+    if warned := _warnings(notebook):
+        raise SiteError(f"{file.relative_to(ROOT)} prints a warning: {warned}")
     return f"{file.relative_to(ROOT)}: {len(notebook.cells)} cells in {time.perf_counter() - started:.0f} s"
+
+
+def _warnings(notebook: Any) -> str:
+    """Return what the cells of a notebook that ran printed to stderr, if there is a warning in it."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    errors = "".join(output.text for output in outputs if output.get("name") == "stderr")
+    return errors.strip() if "Warning" in errors else ""
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ import jupytext
 import yaml
 from nbformat import NotebookNode
 
+from scripts.site import elements
 from scripts.site.lessons import folded
 from scripts.site.macros import Macros, expand
 from scripts.site.paths import SiteError
 from scripts.site.running import run
 
 MAX_FIGURE_SIZE = 150_000  # bytes
+PHONES = "(max-width: 44.98em)"  # as in docs/stylesheets/course.css
 
 
 @dataclass
@@ -84,28 +86,46 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     alt, caption = cell.metadata.get("alt", ""), cell.metadata.get("caption", "")
     if not alt or not caption:
         raise SiteError(f'{where}: a figure needs alt="what the figure shows" and caption="..." on its fence line')
-    figures = [_figure(page, image, alt, Path(name).stem, n, where) for image in images]
+    stem = f"{Path(name).stem}-{n}"
+    figures = [_figure(page, image, alt, f"{stem}-{k}", where) for k, image in enumerate(images, 1)]
     shown = "\n".join(figures)
-    return (
+    made = (
         f'<figure class="made" markdown="1">\n{shown}\n'
         f'<figcaption markdown="span">{caption}</figcaption>\n</figure>\n\n'
         f"{printed}\n\n"
         f"{folded('How this figure is made', code, 'made')}"
     )
+    if element := cell.metadata.get("element", ""):
+        return elements.around(made, element, cell.metadata.get("question", ""), where)
+    return made
 
 
-def _figure(page: Page, image: dict[str, Any], alt: str, stem: str, n: int, where: str) -> str:
-    content = base64.b64decode(image["image"])
-    if len(content) > MAX_FIGURE_SIZE:
-        raise SiteError(
-            f"{where}: the figure has {len(content) / 1000:.0f} KB, and at most {MAX_FIGURE_SIZE // 1000} are allowed. "
-            "Show fewer pictures, or a smaller part"
-        )
-    n_before = sum(file.startswith(f"{stem}-{n}-") for file in page.figures)
-    file = f"{stem}-{n}-{n_before + 1}.webp"
-    page.figures[file] = content
-    wide = " wide" if image["width"] > 480 else ""
-    return (
-        f'<div class="frame{wide}"><img src="figures/{file}" alt="{html.escape(alt)}" width="{image["width"]}" '
-        f'height="{image["height"]}" loading="lazy"></div>'
-    )
+def _figure(page: Page, image: dict[str, Any], alt: str, stem: str, where: str) -> str:
+    """Add the files of a figure and of its variants, and return the HTML that shows the right one."""
+    all_of_it = {"": image} | {f"-{name}": each for name, each in image.get("variants", {}).items()}
+    for variant, each in all_of_it.items():
+        content = base64.b64decode(each["image"])
+        if len(content) > MAX_FIGURE_SIZE:
+            raise SiteError(
+                f"{where}: the figure has {len(content) / 1000:.0f} KB, and at most {MAX_FIGURE_SIZE // 1000} are "
+                "allowed. Show fewer pictures, or a smaller part"
+            )
+        page.figures[f"{stem}{variant}.webp"] = content
+
+    def shown(variant: str, on_phones: str, kind: str) -> str:
+        file, size = f"figures/{stem}{variant}.webp", _size(all_of_it[variant])
+        shown_one = f'<img src="{file}" alt="{html.escape(alt)}" {size} loading="lazy">'
+        if on_phones in all_of_it:
+            source = f'srcset="figures/{stem}{on_phones}.webp" {_size(all_of_it[on_phones])}'
+            shown_one = f'<source media="{PHONES}" {source}>{shown_one}'
+        return f'<picture class="{kind}">{shown_one}</picture>' if kind or on_phones in all_of_it else shown_one
+
+    frame = "frame restacks" if "-phone" in all_of_it else "frame wide" if image["width"] > 480 else "frame"
+    if "-dark" not in all_of_it:
+        return f'<div class="{frame}">{shown("", "-phone", "")}</div>'
+    on_dark = shown("-dark", "-phone-dark", "for-dark")
+    return f'<div class="{frame}">{shown("", "-phone", "for-light")}{on_dark}</div>'
+
+
+def _size(image: dict[str, Any]) -> str:
+    return f'width="{image["width"]}" height="{image["height"]}"'

@@ -15,7 +15,7 @@ from rich.text import Text
 from scripts.site.cache import cached
 from scripts.site.docstrings import PAGE, field_comment
 from scripts.site.links import module_pages
-from scripts.site.paths import ROOT
+from scripts.site.paths import ROOT, SiteError
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
@@ -77,7 +77,7 @@ def presets() -> str:
 def _presets() -> dict[str, dict[str, Any]]:
     def compute() -> tuple[Any, list[Path]]:
         done = subprocess.run(
-            [sys.executable, "-c", READ_PRESETS], cwd=ROOT, capture_output=True, text=True, check=True
+            [sys.executable, "-c", READ_PRESETS], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
         )
         trainer = ROOT / "dino" / "trainer"
         return json.loads(done.stdout), [trainer / "presets.py", trainer / "config.py", ROOT / "dino" / "denoiser.py"]
@@ -143,6 +143,21 @@ MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a des
         "picture](../guides/steering.md#guidance) has the conclusions.",
         "Two plots: how often each attribute is drawn as asked, and the distance to real images, against the guidance",
     ),
+    "start-from": (
+        "Small sets of pictures, learned from scratch and from the pretrained model in equal time. [Your own "
+        "pictures](../guides/own-pictures.md#few-pictures-start-from-a-trained-model) has the conclusions.",
+        "A plot for each set: the distance to real pictures against the seconds of training",
+    ),
+    "large-set": (
+        "200,000 images: how long decoding takes and how much memory, and training from memory against training from "
+        "the disk. [Your own pictures](../guides/own-pictures.md#many-pictures-what-a-set-needs) explains it.",
+        "Images per second in each round, from memory and from the disk",
+    ),
+    "web-engine": (
+        "How long the network of [your model in a page](../guides/page.md) takes for a prediction in a browser, "
+        "against onnxruntime-web and against PyTorch.",
+        "Bars for each program and two sizes: the milliseconds that a prediction takes",
+    ),
     "order": (
         "How fast the sampler's error falls with more steps, where the exact result is known. [How many "
         "steps](../guides/sampling.md) has the conclusions.",
@@ -156,6 +171,15 @@ def measurement(name: str, page: str) -> str:
     introduction, alt = MEASUREMENTS[name]
     plot = f'<div class="frame wide" markdown>\n\n![{alt}]({name}.png)\n\n</div>'
     return f"{introduction}\n\n{page}\n\n{plot}\n\nAll numbers: [{name}.json]({name}.json).\n"
+
+
+def measured(name: str) -> str:
+    """Return the table of a measurement, for a guide that discusses it."""
+    page = (ROOT / "docs" / "benchmarks" / f"{name}.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    if not rows:
+        raise SiteError(f"docs/benchmarks/{name}.md has no table")
+    return "\n".join(rows)
 
 
 # ---- the command line -----------------------------------------------------------------------------------------------
@@ -238,24 +262,63 @@ def code(name: str) -> str:
     Raises:
         KeyError: if there is no such name.
     """
-    path, names = _module_of(name)
-    source = path.read_text(encoding="utf-8")
-    node: ast.AST = ast.parse(source)
-    for each in names:
-        inside = {child.name: child for child in ast.iter_child_nodes(node) if isinstance(child, DEFINITIONS)}
-        node = inside[each]
-    assert isinstance(node, DEFINITIONS)
+    path, node = _definition(name)
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    lines = source.splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     kept = lines[first - 1 : node.end_lineno]
     if ast.get_docstring(node):
         docstring = node.body[0]
         assert docstring.end_lineno is not None
         kept = lines[first - 1 : docstring.lineno - 1] + lines[docstring.end_lineno : node.end_lineno]
     body = textwrap.dedent(re.sub(r"  # (?:type: ignore|noqa)\b.*", "", "\n".join(kept)))
-    to_page_width = [sys.executable, "-m", "ruff", "format", "--quiet", "--line-length", "88", "-"]
-    formatted = subprocess.run(to_page_width, input=body, capture_output=True, text=True, check=True).stdout.strip()
-    return f'```{{ .python title="{path.relative_to(ROOT).as_posix()}" }}\n{formatted}\n```'
+    return _block([path], formatted(body, 88))
+
+
+def short_code(*names: str) -> str:
+    """Return the code of functions of dino without docstrings, comments and annotations, for a page with little space.
+
+    Raises:
+        KeyError: if there is no such name.
+    """
+    found = [_definition(name) for name in names]
+    bodies = [ast.unparse(_WithoutAnnotations().visit(node)) for _, node in found]
+    return _block([path for path, _ in found], re.sub(r"\n{3,}", "\n\n", formatted("\n\n\n".join(bodies), 66)))
+
+
+class _WithoutAnnotations(ast.NodeTransformer):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.returns = None
+        if ast.get_docstring(node):
+            del node.body[0]
+        self.generic_visit(node)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+
+def formatted(source: str, line_length: int) -> str:
+    """Return code in lines of at most so many characters, formatted like all code here."""
+    command = [sys.executable, "-m", "ruff", "format", "--quiet", "--line-length", str(line_length), "-"]
+    done = subprocess.run(command, input=source, capture_output=True, encoding="utf-8", check=True)
+    return done.stdout.strip()
+
+
+def _block(paths: list[Path], source: str) -> str:
+    files = ", ".join(dict.fromkeys(path.relative_to(ROOT).as_posix() for path in paths))
+    return f'```{{ .python title="{files}" }}\n{source}\n```'
+
+
+def _definition(name: str) -> tuple[Path, ast.FunctionDef | ast.ClassDef]:
+    """Return the file of a definition, and the definition."""
+    path, names = _module_of(name)
+    node: ast.AST = ast.parse(path.read_text(encoding="utf-8"))
+    for each in names:
+        inside = {child.name: child for child in ast.iter_child_nodes(node) if isinstance(child, DEFINITIONS)}
+        node = inside[each]
+    assert isinstance(node, DEFINITIONS)
+    return path, node
 
 
 def _module_of(name: str) -> tuple[Path, list[str]]:

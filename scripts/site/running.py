@@ -27,15 +27,15 @@ log = logging.getLogger("mkdocs.hooks.site")
 
 LIBRARIES = ("torch", "numpy", "matplotlib", "pillow")
 AT_ONCE = 2  # pages that run at the same time
-# Runs before the page's own cells. Figures become PNGs with two pixels for each one shown, and opened files are
-# recorded. The pages share the processor, because threads that wait for each other across kernels take several
-# times as long.
+# Runs before the page's own cells. Figures become PNGs, as `figures.install` says, and opened files are recorded. The
+# pages share the processor, because threads that wait for each other across kernels take several times as long.
 BEFORE = f"""
 def _prepare():
     import os, sys
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // {AT_ONCE})))
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
-    set_matplotlib_formats("retina")
+    import matplotlib_inline.backend_inline  # sets its own formats now, and not later
+    from scripts.site.figures import install
+    install()
     opened = set()
     sys.addaudithook(lambda event, args: opened.add(args[0]) if event == "open" and isinstance(args[0], str) else None)
     return opened
@@ -53,6 +53,8 @@ NO_DEPENDENCIES = {".venv", ".git", ".cache", "__pycache__", "runs", "site"}  # 
 
 def run(page: str, notebook: NotebookNode) -> list[list[dict[str, Any]]]:
     """Return the outputs of each code cell of a page: {"text": ...} or {"image": ..., "width": ..., "height": ...}.
+
+    An image may have "variants": see `figures.variants`.
 
     Raises:
         SiteError: if a cell raises, or has an output that the site can't show.
@@ -139,7 +141,9 @@ def _outputs(where: str, cell: NotebookNode) -> list[dict[str, Any]]:
             else:
                 outputs.append({"text": output.text})
         elif "image/png" in output.data:
-            outputs.append(_webp(output.data["image/png"]))
+            extra = output.metadata.get("image/png", {}).get("variants", {})
+            others = {name: _webp(each["png"]) for name, each in extra.items()}
+            outputs.append(_webp(output.data["image/png"]) | ({"variants": others} if others else {}))
         elif "text/plain" in output.data and not output.data["text/plain"].startswith("<IPython.core.display."):
             outputs.append({"text": output.data["text/plain"]})
         else:
@@ -153,6 +157,6 @@ def _webp(png: str) -> dict[str, Any]:
 
     file = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:
-        image.save(file, "WEBP", lossless=True, quality=100, method=5)
+        image.save(file, "WEBP", lossless=True, quality=75, method=4)  # more would take four times as long
         width, height = image.size
     return {"image": base64.b64encode(file.getvalue()).decode(), "width": width // 2, "height": height // 2}

@@ -24,6 +24,11 @@ from .expect import Wrong
 class Borrowed(Wrong):
     """The answer isn't the learner's own work."""
 
+    @property
+    def can_wait(self) -> bool:
+        """False: it ends the test."""
+        return False
+
 
 @dataclass(frozen=True)
 class _RunningAnswer:

@@ -10,33 +10,37 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from ...common.errors import DinoError
+from ...common.errors import DinoError, shell_command
 from ...denoiser import UNet
 from ...trainer import custom
-from ..curriculum import MODEL_LESSONS
+from ..curriculum import PART_LESSONS, STEERING
 from .loader import load
 from .weight_matching import transplant, weights_used
 
 # What a lesson's file imports from an earlier lesson: by file, the function and the lesson that it comes from.
-IMPORTED = {"training": {"add_noise": "noise"}}
+IMPORTED = {
+    "training": {"add_noise": "noise"},
+    "steering": {"mix": "noise", "denoise": "sampler", "noise_schedule": "sampler"},
+}
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The files of lessons 00 to 04, each the learner's or dino's."""
+    """The files of lessons 00 to 04 and 06, each the learner's or dino's."""
 
     images: ModuleType
     noise: ModuleType
     denoiser: ModuleType
     training: ModuleType
     sampler: ModuleType
+    steering: ModuleType
     whose: dict[str, str]  # "yours" or "dino's", by the lesson's name
     why: dict[str, str]  # the reason in a few words, by the lesson's name
 
     def for_training(self) -> custom.Parts:
         """Return the parts as the full trainer takes them."""
         own_network = translate if self.whose["denoiser"] == "yours" else None
-        return custom.Parts(self.images, self.denoiser, self.training, self.sampler, own_network)
+        return custom.Parts(self.images, self.denoiser, self.training, self.sampler, self.steering, own_network)
 
 
 def assemble(mine: dict[str, ModuleType], why: dict[str, str] | None = None) -> Parts:
@@ -47,9 +51,11 @@ def assemble(mine: dict[str, ModuleType], why: dict[str, str] | None = None) -> 
         why: the reason why a part is the learner's or dino's, by the lesson's name.
     """
     files = {
-        lesson.name: mine.get(lesson.name) or importlib.import_module(f"dino.{lesson.name}") for lesson in MODEL_LESSONS
+        lesson.name: mine.get(lesson.name) or importlib.import_module(f"dino.{lesson.name}") for lesson in PART_LESSONS
     }
     for name, functions in IMPORTED.items():
+        if name == STEERING.name and name not in mine:
+            continue  # a copy's `ConditionalDenoiser` would be another class, which no file of weights holds
         for function, source in functions.items():
             if name not in mine and source in mine:
                 # dino's own file must not change, so a copy of it gets the learner's function.
@@ -78,7 +84,8 @@ def translate(own: nn.Module, plain: UNet) -> None:
     with _requiring_gradients(own):  # a weight is recognized by the gradient that it requires
         used = weights_used(own, *inputs)
     if not transplant(used, weights_used(plain, *inputs), same):
-        raise DinoError("your UNet computes something else than dino's, and can't be saved. Run: pytest lessons/02")
+        again = shell_command("pytest", "lessons/02")
+        raise DinoError(f"your UNet computes something else than dino's, and can't be saved. Run: {again}")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ sentence of its own, because the learner reads that sentence.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -35,6 +35,11 @@ class Wrong(Exception):
         super().__init__(what)
         self.what, self.expected, self.got, self.evidence, self.slack = what, expected, got, evidence, slack
 
+    @property
+    def can_wait(self) -> bool:
+        """True if a test may keep this back and go on."""
+        return True
+
     def is_like(self, other: "Wrong") -> bool:
         """Return whether two answers went wrong in the same way."""
         if self.what != other.what:
@@ -45,6 +50,77 @@ class Wrong(Exception):
             return False
         ours, theirs = self.evidence.double(), other.evidence.double()
         return torch.allclose(ours, theirs, rtol=1e-4, atol=self.slack, equal_nan=True)
+
+
+# ---- properties that can wait ---------------------------------------------------------------------------------------
+
+
+class Findings:
+    """Missing properties that a test has kept back, in the order in which they were found."""
+
+    def __init__(self) -> None:
+        self.late: list[Wrong] = []  # these fail the answer, if nothing else does
+        self.advice: list[Wrong] = []  # the answer passes with these
+
+    def add(self, to: "list[Wrong]", wrong: Wrong) -> None:
+        """Keep a missing property, unless it was found before with another probe."""
+        if all(wrong.what != known.what for known in to):
+            to.append(wrong)
+
+
+_findings: Findings | None = None  # of the test that is running
+
+
+@contextlib.contextmanager
+def keeping_back() -> Iterator[Findings]:
+    """Collect what `afterward` and `advice` keep back. Without this, they raise as everything else does."""
+    global _findings
+    before, _findings = _findings, Findings()
+    try:
+        yield _findings
+    finally:
+        _findings = before
+
+
+@contextlib.contextmanager
+def afterward(what: str = "") -> Iterator[None]:
+    """Keep a missing property back, so that the lesson's idea is checked first. It fails the answer in the end.
+
+    Args:
+        what: a sentence about the property, for an error that the answer raises in here. Without a sentence, such an
+            error is raised at once.
+    """
+    with _kept_back(what, as_advice=False):
+        yield
+
+
+@contextlib.contextmanager
+def advice(what: str = "") -> Iterator[None]:
+    """Keep a missing property back as advice, which the answer passes with. It is about what only matters elsewhere.
+
+    Args:
+        what: as for `afterward`.
+    """
+    with _kept_back(what, as_advice=True):
+        yield
+
+
+@contextlib.contextmanager
+def _kept_back(what: str, *, as_advice: bool) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and not error.args:
+            raise  # a stub
+        wrong = error if isinstance(error, Wrong) else _as_wrong(error, what)
+        if _findings is None or not wrong.can_wait or not wrong.what:
+            raise
+        _findings.add(_findings.advice if as_advice else _findings.late, wrong)
+
+
+def _as_wrong(error: Exception, what: str) -> Wrong:
+    wrong = Wrong(what, got=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}")
+    return wrong.with_traceback(error.__traceback__)
 
 
 def mistake(exercise: str, says: str) -> Callable[[Marked], Marked]:
@@ -168,10 +244,54 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
     """
     before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     yield
+    _expect_unchanged(tensors, before)
+
+
+@contextlib.contextmanager
+def copies(**tensors: Tensor) -> Iterator[list[Tensor]]:
+    """Make copies for an answer, and check afterward that it changed none of them in place.
+
+    Unlike `unchanged`, this doesn't come before the lesson's idea: the results are checked first.
+
+    Args:
+        tensors: as for `unchanged`.
+    """
+    given = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    yield list(given.values())
+    with afterward():
+        _expect_unchanged(given, tensors)
+
+
+def _expect_unchanged(tensors: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         same = tensor.shape == before[name].shape and torch.equal(tensor.detach(), before[name])
         says = f"`{name}` belongs to the caller and must not change."
         expect(same, says, expected=f"`{name}` unchanged", got=f"`{name}` changed in place")
+
+
+# ---- evidence -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def all_as_evidence(results: Iterable[Tensor]) -> Iterator[None]:
+    """Attach all results as evidence, whichever property fails within this context."""
+    try:
+        yield
+    except Wrong as wrong:
+        wrong.evidence = torch.cat([result.detach().flatten() for result in results])
+        raise
+
+
+@contextlib.contextmanager
+def explained_by(others: Sequence[Tensor]) -> Iterator[None]:
+    """Replace the evidence within by which of some other values it is, if any, whatever was drawn."""
+    try:
+        yield
+    except Wrong as wrong:
+        if wrong.evidence is not None and wrong.evidence.shape == others[0].shape:
+            which = [bool((wrong.evidence - other).abs().max() < 1e-4) for other in others]
+            wrong.evidence = torch.tensor(which) if any(which) else wrong.evidence
+        raise
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------

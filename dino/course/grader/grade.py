@@ -37,9 +37,11 @@ def grade(course: Course, lesson: Lesson, exercise: str, *, alone: bool = False)
         except BaseException as error:
             verdict = _unloaded(verdict, error, grader)
         else:
-            failure = None if alone else grader.failure(found, exercise)
-            if alone or failure:
-                verdict = _without_neighbors(grader, verdict, failure)
+            trial = None if alone else grader.trial(found, exercise)
+            if trial is None or trial.failure:
+                verdict = _without_neighbors(grader, verdict, trial and trial.failure)
+            else:
+                verdict = Diagnosis(grader).advise(verdict, trial.advice)
     return verdict.with_printed(printed.getvalue())
 
 
@@ -67,15 +69,15 @@ def _without_neighbors(grader: Grader, verdict: Verdict, failure: Failure | None
     diagnosis, exercise = Diagnosis(grader), verdict.exercise
     if failure and isinstance(failure.error, Borrowed):
         return diagnosis.diagnose(verdict, failure)
-    again = grader.failure(_with_reference_neighbors(grader, exercise), exercise)
-    if not again:
-        return verdict.of("passed", note=NOTE)
+    again = grader.trial(_with_reference_neighbors(grader, exercise), exercise)
+    if not again.failure:
+        return diagnosis.advise(verdict.of("passed", note=NOTE), again.advice)
     if not failure:
-        return diagnosis.diagnose(verdict, again)
+        return diagnosis.diagnose(verdict, again.failure)
     first = diagnosis.diagnose(verdict, failure)
     if first.mistake is not None:
         return first
-    later = diagnosis.diagnose(verdict, again)
+    later = diagnosis.diagnose(verdict, again.failure)
     return later if first.outcome == "unwritten" or later.outcome == "wrong" else first
 
 

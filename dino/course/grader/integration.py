@@ -3,6 +3,7 @@
 from types import ModuleType
 from typing import Any
 
+from ...common.errors import shell_command
 from ..curriculum import MODEL_LESSONS, Course, Lesson
 from .combine import assemble
 from .isolation import captured_output
@@ -32,7 +33,8 @@ def check_integration(course: Course) -> dict[str, Any]:
         return _report(False, f"{trouble}. No single part explains it", *facts)
     lessons = [lesson for lesson in MODEL_LESSONS if lesson.name in at_fault]
     names = " or ".join(f"lesson {lesson.number} ({lesson.name})" for lesson in lessons)
-    fix = f"with dino's {at_fault[0]} in place of yours it works; run pytest lessons/{lessons[0].number}"
+    again = shell_command("pytest", f"lessons/{lessons[0].number}")
+    fix = f"with dino's {at_fault[0]} in place of yours it works; run {again}"
     return _report(False, f"{trouble}. It comes from {names}", fix)
 
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 KEPT = 2_000  # characters that are printed and kept
 MAX_PRINTED = 20_000_000  # more characters than this must come from an endless loop
+MAX_WRITES = 1_000_000  # and so must more pieces of text, however short; `print` writes two, its text and a new line
 
 
 class GlobalState:
@@ -80,12 +81,15 @@ class Flood(BaseException):
 class _Bounded(io.StringIO):
     """A text stream that keeps its first characters and counts the rest."""
 
-    n_printed = 0
+    n_printed = n_writes = 0
 
     def write(self, text: str) -> int:
         self.n_printed += len(text)
+        self.n_writes += 1
         if self.n_printed > MAX_PRINTED:
             raise Flood(f"printed more than {MAX_PRINTED:,} characters. Is there a print in an endless loop?")
+        if self.n_writes > MAX_WRITES:
+            raise Flood(f"printed more than {MAX_WRITES:,} pieces of text. Is there a print in an endless loop?")
         super().write(text[: max(0, KEPT - self.tell())])
         return len(text)
 

@@ -4,7 +4,7 @@ import difflib
 import importlib
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ import torch
 from ..curriculum import Course, Lesson
 from .borrowed import Borrowed, reference_hidden
 from .call_signature import expect_same_call
-from .expect import Wrong
+from .expect import Wrong, keeping_back
 from .isolation import GlobalState
 from .loader import Answer, is_written_in, load, load_lesson, origin
 
@@ -27,6 +27,13 @@ class Failure(NamedTuple):
 
     error: BaseException  # `Wrong`, or an error that the answer raised
     seed: int
+
+
+class Trial(NamedTuple):
+    """The result of one trial: the failure that ended it, or else what the answer could do better."""
+
+    failure: Failure | None
+    advice: Sequence[Failure] = ()
 
 
 class SideEffectOnLoad(Exception):
@@ -89,32 +96,38 @@ class Grader:
             raise SideEffectOnLoad(changed)
         return found
 
-    def failure(self, found: types.ModuleType, exercise: str) -> Failure | None:
-        """Run the test of an exercise on a loaded file. Returns the first failure, or None if the answer passes."""
-        seed = 0
+    def trial(self, found: types.ModuleType, exercise: str) -> Trial:
+        """Run the test of an exercise on a loaded file, over all seeds or until it fails."""
+        seed, advice = 0, list[Failure]()
         try:
             answer = self._answer(found, exercise)
             with reference_hidden(self.lesson, exercise, self.reference):
                 for seed in range(self.n_seeds(exercise)):
-                    self.check(exercise, answer, seed)
+                    known = {str(failure.error) for failure in advice}
+                    advised = self.check(exercise, answer, seed)
+                    advice += [Failure(wrong, seed) for wrong in advised if wrong.what not in known]
         except BaseException as error:
-            return Failure(error, seed)
-        return None
+            return Trial(Failure(error, seed))
+        return Trial(None, advice)
 
-    def check(self, exercise: str, answer: Answer, seed: int) -> None:
-        """Run the test of an exercise on an answer, with one seed.
+    def check(self, exercise: str, answer: Answer, seed: int) -> list[Wrong]:
+        """Run the test of an exercise on an answer, with one seed. Returns advice for an answer that passes.
 
         Raises:
             Wrong: if a property is missing, or the answer has a side effect. Any error of the answer passes through.
         """
         torch.manual_seed(10_000 + seed)
         before = GlobalState()
-        try:
-            self.test(exercise)(answer, seed)
-        finally:
-            changed = before.restore()
+        with keeping_back() as findings:
+            try:
+                self.test(exercise)(answer, seed)
+            finally:
+                changed = before.restore()
         if changed:
             raise Wrong(SIDE_EFFECT, expected="nothing else changed", got=changed)
+        if findings.late:
+            raise findings.late[0]
+        return findings.advice
 
     def _answer(self, found: types.ModuleType, exercise: str) -> Answer:
         """Return the learner's function or class, ready to be tested.

@@ -498,7 +498,10 @@ class NoKeepdim(Inner):
         return x.amax((2, 3))
 
 
-@mistake("Pool", "The output of the small network is returned alone. It should be added to the input.")
+@mistake(
+    "Pool",
+    "There is only one number for each image and channel: the input itself isn't part of the sum.",
+)
 class OnlyTheBody(Inner):
     def forward(self, x: Tensor) -> Tensor:
         return self.body(self.found(x))

@@ -78,7 +78,7 @@ def numpy_reseeded(model: nn.Module, images: Tensor, levels: Sequence[float]) ->
     "and `mix` needs both in the same dtype.",
 )
 def noise_of_another_dtype(model: nn.Module, images: Tensor, levels: Sequence[float]) -> Tensor:
-    return loop(model, images, levels, noise=lambda images: fixed(images).to(torch.float16).float())
+    return loop(model, images, levels, noise=lambda images: fixed(images).float())
 
 
 @mistake(
@@ -477,7 +477,10 @@ def each_from_the_first(images: Tensor, n_levels: int) -> list[Tensor]:
     return [*lost, F.avg_pool2d(images, sizes[-1])]
 
 
-@mistake("laplacian_pyramid", "The small image is subtracted as it is. It should be doubled first.")
+@mistake(
+    "laplacian_pyramid",
+    "The two images that are subtracted differ in size. Is the small one doubled by then?",
+)
 def never_doubled(images: Tensor, n_levels: int) -> list[Tensor]:
     return pyramid(images, n_levels, double=lambda x: x)
 
@@ -937,7 +940,10 @@ def multiplied_the_wrong_way_round(points_a: Tensor, points_b: Tensor, direction
     return (a.sort(0).values - b.sort(0).values).abs().mean()
 
 
-@mistake("sliced_distance", "Points and directions are multiplied number by number. `@` multiplies matrices.")
+@mistake(
+    "sliced_distance",
+    "Two tensors of different shapes are combined number by number. (`@` multiplies matrices, `*` doesn't.)",
+)
 def multiplied_one_by_one(points_a: Tensor, points_b: Tensor, directions: Tensor) -> Tensor:
     along_a, along_b = (torch.sort(points * directions, dim=0).values for points in (points_a, points_b))
     return (along_a - along_b).abs().mean()
@@ -1032,8 +1038,8 @@ def measure(
 @mistake("sliced_wasserstein", "Sets of different shapes aren't refused. The result, if there is one, means nothing.")
 def nothing_refused(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     n = min(len(images_a), len(images_b))
-    height, width = (min(one, other) for one, other in zip(images_a.shape[2:], images_b.shape[2:], strict=True))
-    a, b = (x[:n, :1, :height, :width] for x in (images_a, images_b))
+    channels, height, width = map(min, images_a.shape[1:], images_b.shape[1:])
+    a, b = (x[:n, :channels, :height, :width] for x in (images_a, images_b))
     return measure(a, b, generator)
 
 

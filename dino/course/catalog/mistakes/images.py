@@ -29,8 +29,8 @@ def whole_numbers(images_uint8: Tensor) -> Tensor:
 
 @mistake(
     "to_unit",
-    "The bytes are divided as whole numbers and converted to floats only afterward, so everything except white "
-    "becomes 0.",
+    "The division leaves only whole numbers, as with `//` or with bytes that become floats too late, "
+    "so everything except white becomes 0.",
 )
 def floats_too_late(images_uint8: Tensor) -> Tensor:
     return (images_uint8 // 255).float()
@@ -340,7 +340,10 @@ def same_on_both_ends(image: Tensor) -> Tensor:
     return image[:, top : height - top, left : width - left]
 
 
-@mistake("center_square", "A slice like `x[0:-0]` is empty: -0 is 0, so the slice ends where it starts.")
+@mistake(
+    "center_square",
+    "A slice is empty: it ends where it starts, or before that. (In `x[0:-0]` too, because -0 is 0.)",
+)
 def minus_zero(image: Tensor) -> Tensor:
     _, _, _, top, left = sides(image)
     return image[:, top:-top, left:-left]
@@ -639,7 +642,10 @@ def blended(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.lerp(images, images.flip(-1), torch.rand(len(images), 1, 1, 1, generator=generator))
 
 
-@mistake("random_flip", "An image that isn't mirrored turns black: it is multiplied by 0, and nothing replaces it.")
+@mistake(
+    "random_flip",
+    "An image that isn't mirrored turns black: nothing takes its place.",
+)
 def others_black(images: Tensor, *, generator: Generator = None) -> Tensor:
     return images.flip(-1) * tosses(images, generator)
 
@@ -708,8 +714,7 @@ def bare_tosses(images: Tensor, *, generator: Generator = None) -> Tensor:
 
 @mistake(
     "random_flip",
-    "The tosses have shape (N, 1, 1), which lines up with channels, rows and columns. One dimension of size 1 is "
-    "missing.",
+    "The tosses line up with the channels instead of the images, as tosses of shape (N, 1, 1) do.",
 )
 def one_dimension_short(images: Tensor, *, generator: Generator = None) -> Tensor:
     return torch.where(tosses(images, generator)[:, 0], images.flip(-1), images)

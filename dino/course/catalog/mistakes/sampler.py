@@ -825,7 +825,10 @@ def places_changed(model: nn.Module, noisy: Tensor, schedule: Schedule, step_siz
         yield Step(step.noise_level, step.denoised, step.noisy)
 
 
-@mistake("denoise", "The Step holds the mix from before the step.")
+@mistake(
+    "denoise",
+    "The Step holds the mix from before the step. Is it yielded too early, or does the step change nothing?",
+)
 @torch.no_grad()
 def yielded_too_early(model: nn.Module, noisy: Tensor, schedule: Schedule, step_size: float = 2.0) -> Iterator[Step]:
     for step in dino.sampler.denoise(model, noisy, schedule, step_size):
@@ -1260,7 +1263,8 @@ def gradients_off_for_everyone(model, n_images, *, image_shape, n_steps=100, ste
 
 @mistake("generate", "The noise is always float32, but it should have the dtype of the model's weights.")
 def dtype_ignored(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
-    noise = torch.rand((n_images, *image_shape), generator=generator)
+    device = next(model.parameters(), torch.empty(0)).device
+    noise = torch.rand((n_images, *image_shape), generator=generator, device=device)
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
 
 
@@ -1291,8 +1295,8 @@ def frozen(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generato
 
 @mistake("generate", "A model may have no weights at all, and then `next` raises an error.")
 def weights_taken_for_granted(model, n_images, *, image_shape, n_steps=100, step_size=2.0, generator=None):
-    dtype = next(model.parameters()).dtype
-    noise = torch.rand((n_images, *image_shape), generator=generator, dtype=dtype)
+    like = next(model.parameters())
+    noise = torch.rand((n_images, *image_shape), generator=generator, dtype=like.dtype, device=like.device)
     return walk(model, noise, n_steps, step_size).clamp(0, 1)
 
 

@@ -276,8 +276,8 @@ def noise_added_twice(model: nn.Module, clean: Tensor, *, generator: Random = No
 
 @mistake(
     "denoising_loss",
-    "The network's arguments are swapped, or the results of add_noise are taken in the wrong order: "
-    "images come first, then levels.",
+    "The network's first argument is the noise levels. The noisy images come first, then the levels. "
+    "(`add_noise` returns them in this order too.)",
 )
 def arguments_swapped(model: nn.Module, clean: Tensor, *, generator: Random = None) -> Tensor:
     noisy, level = add_noise(clean, generator=generator)
@@ -638,7 +638,11 @@ def graph_retained(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, gen
     return loss.item()
 
 
-@mistake("train_step", "The loss is computed under torch.no_grad(), so backward() finds no way back to the weights.")
+@mistake(
+    "train_step",
+    "backward() finds no way back to the weights: it is called on something that wasn't computed from them, "
+    "or that was computed under torch.no_grad().",
+)
 def under_no_grad(model: nn.Module, optimizer: Optimizer, clean: Tensor, *, generator: Random = None) -> float:
     model.train()
     optimizer.zero_grad()
@@ -715,16 +719,6 @@ def decay_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     copy_buffers(average, model)
 
 
-@mistake(
-    "update_average",
-    "decay and 1 - decay are swapped, so the EMA forgets its past at once. Also, its buffers stay as they were.",
-)
-def decay_swapped_without_buffers(average: nn.Module, model: nn.Module, decay: float) -> None:
-    with torch.no_grad():
-        for ours, theirs in zip(average.parameters(), model.parameters()):
-            ours.lerp_(theirs, decay)
-
-
 @mistake("update_average", "EMA and model are swapped: the model's weights are pulled toward the EMA.")
 def roles_swapped(average: nn.Module, model: nn.Module, decay: float) -> None:
     update_average(model, average, decay)
@@ -740,7 +734,7 @@ def both_changed(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 @mistake(
     "update_average",
-    "Nothing is written into the EMA's weights: `x = ...` gives a name to a new tensor, and changes none.",
+    "Nothing is written into the EMA's weights. (`x = ...` gives a name to a new tensor, and changes none.)",
 )
 def name_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
     for ours, theirs in zip(average.parameters(), model.parameters()):
@@ -932,16 +926,6 @@ def new_network(average: nn.Module, model: nn.Module, decay: float) -> nn.Module
     result = copy.deepcopy(average)
     update_average(result, model, decay)
     return result
-
-
-@mistake(
-    "update_average",
-    "Neither the weights nor the buffers of the EMA have changed: `x = ...` names a new tensor, "
-    "and the EMA's own tensors stay.",
-)
-def average_rebound(average: nn.Module, model: nn.Module, decay: float) -> None:
-    average = copy.deepcopy(average)
-    update_average(average, model, decay)
 
 
 @mistake("update_average", "The EMA is returned. It is changed in place, so there is nothing to return.")
