@@ -23,7 +23,7 @@ from dino.trainer.batched_sampling import Steps, generate_batched
 from dino.trainer.config import NOISING, PLAIN, Config
 from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.model_file import load_model
-from dino.trainer.noising import add_noise, check_plain, draw_noise, loss_of, noise_kind
+from dino.trainer.noising import add_noise, check_plain, draw_noise, loss_of, low_noise_weight, noise_kind
 from dino.trainer.presets import PRESETS
 from dino.trainer.trainer import Trainer
 
@@ -99,13 +99,31 @@ def test_the_loss_is_that_of_the_networks_own_output(words: bool, labeled: Label
     noisy = mix(clean, noise, level)
     output = trainer.model.network(2 * noisy - 1, level, *condition)
     direct = F.mse_loss(output, (2 * clean - 1) - (2 * noise - 1))
-    ours = loss_of(trainer.model(noisy, level, *condition), clean, level, "velocity")
+    ours = loss_of(trainer.model(noisy, level, *condition), clean, level, trainer.config)
     assert torch.allclose(ours, direct, rtol=1e-4)
 
 
 def test_the_loss_of_a_level_of_0_is_finite() -> None:
     clean = torch.rand(4, 3, 8, 8)
-    assert loss_of(clean + 1e-3, clean, torch.zeros(4, 1, 1, 1), "velocity").isfinite()
+    assert loss_of(clean + 1e-3, clean, torch.zeros(4, 1, 1, 1), IADB).isfinite()
+
+
+def test_low_noise_levels_count_more_and_all_levels_together_the_same() -> None:
+    levels = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    weights = low_noise_weight(levels)
+    assert weights.mean().item() == pytest.approx(1, abs=1e-3)
+    assert (weights.diff() < 0).all()
+    assert (weights[0] / weights[-1]).item() == pytest.approx(101)
+    clean, error = torch.rand(5, 3, 8, 8), 0.1 * torch.rand(5, 3, 8, 8)
+    level = torch.tensor([0.0, 0.1, 0.3, 0.7, 1.0]).view(5, 1, 1, 1)
+    weighted = loss_of(clean + error, clean, level, replace(TINY, weighting="low"))
+    by_hand = [low_noise_weight(level[k]).item() * error[k].square().mean().item() for k in range(5)]
+    assert weighted.item() == pytest.approx(sum(by_hand) / 5, rel=1e-4)
+    velocity = loss_of(clean + error, clean, level.clamp(0.1), replace(TINY, weighting="low", target="velocity"))
+    by_hand = [4 / k**2 * low_noise_weight(torch.tensor(k)).item() for k in level.clamp(0.1).flatten().tolist()]
+    errors = error.square().mean(dim=(1, 2, 3)).tolist()
+    expected = sum(weight * each for weight, each in zip(by_hand, errors, strict=True)) / 5
+    assert velocity.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_each_choice_can_be_made_alone_and_trains(blobs: Tensor) -> None:

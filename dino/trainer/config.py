@@ -36,6 +36,7 @@ NOISING = {
     "noise": ("uniform", "gaussian"),  # the kind of noise
     "target": ("image", "velocity"),  # what the network predicts
     "levels": ("uniform", "lognormal"),  # how noise levels are drawn for training
+    "weighting": ("even", "low"),  # which noise levels count more in the loss
 }
 PLAIN = {name: values[0] for name, values in NOISING.items()}
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, surrogates and line separators
@@ -64,6 +65,7 @@ class Config:
     noise: str = "uniform"  # or "gaussian", with mean 0 and standard deviation 1 if images are in [-1, 1]
     target: str = "image"  # what the network predicts; or "velocity", which is image minus noise, in [-1, 1]
     levels: str = "uniform"  # how noise levels are drawn; or "lognormal", so that log sigma has a normal distribution
+    weighting: str = "even"  # how much the error at each noise level counts; or "low", where low levels count more
     optimizer: str = "adamw"  # or "muon", which is AdamW for biases and the outer layers only
     learning_rate: float = 3e-4  # how far one step of AdamW moves the weights, at its peak
     matrix_learning_rate: float = 0.01  # how far one step of Muon moves the weights, at its peak

@@ -1,9 +1,10 @@
 """The noise of a run: how images are made noisy for training, what the loss is, and what sampling starts from.
 
-A configuration has a kind of noise, a way to draw noise levels, and a target that the network predicts. By default all
-three are those of the lessons.
+A configuration has a kind of noise, a way to draw noise levels, a target that the network predicts, and a weight of the
+loss at each noise level. By default all four are those of the lessons.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..noise import mix, sample_noise_levels
 from ..rosetta import lognormal_levels
 from .config import PLAIN, Config
 
+KNEE = 0.1  # the weighting "low" falls with the square of the noise level from about here on
 LOWEST = 1e-3  # below this level the velocity loss counts an image as if it were at this level; it is divided by levels
 
 
@@ -58,21 +60,35 @@ def add_noise(clean: Tensor, config: Config, *, generator: torch.Generator | Non
     return mix(clean, noise, noise_level), noise_level
 
 
-def loss_of(denoised: Tensor, clean: Tensor, noise_level: Tensor, target: str) -> Tensor:
-    """Return the mean squared error of what the network predicts, from its prediction of the images.
+def loss_of(denoised: Tensor, clean: Tensor, noise_level: Tensor, config: Config) -> Tensor:
+    """Return the loss of a configuration, from the predictions of the images.
 
-    A network that predicts image minus noise, in [-1, 1], is off by 2 / t times as much as its prediction of the image;
-    see `VelocityDenoiser`.
+    It is the mean squared error of what the network predicts. A network that predicts image minus noise, in [-1, 1], is
+    off by 2 / t times as much as its prediction of the image; see `VelocityDenoiser`.
 
     Args:
         denoised: the prediction of the images, shape (N, C, H, W).
         clean: the images in [0, 1], of the same shape.
         noise_level: t, shape (N, 1, 1, 1).
-        target: "image" or "velocity".
+        config: its `target` and `weighting` count.
     """
-    if target == "image":
+    if config.target == "image" and config.weighting == "even":
         return F.mse_loss(denoised, clean)
-    return (2 / noise_level.clamp(min=LOWEST) * (denoised - clean)).square().mean()
+    error = denoised - clean
+    if config.target == "velocity":
+        error = 2 / noise_level.clamp(min=LOWEST) * error
+    weight = low_noise_weight(noise_level) if config.weighting == "low" else 1
+    return (weight * error.square()).mean()
+
+
+def low_noise_weight(noise_level: Tensor) -> Tensor:
+    """Return how much the error at a noise level t counts if low levels count more: c / (t^2 + KNEE^2).
+
+    With c = KNEE / atan(1 / KNEE) the mean over all levels is 1. The error of an image falls with its noise level, so
+    an even loss hardly sees the lowest levels, and the network is careless in the sampler's last steps: areas come out
+    mottled, and small things smeared. Without KNEE this is the weight of the velocity, which is infinite at 0.
+    """
+    return KNEE / math.atan(1 / KNEE) / (noise_level.square() + KNEE**2)
 
 
 def noise_kind(metadata: dict[str, Any]) -> str:

@@ -264,7 +264,7 @@ class Trainer:
             with distributed.sharing_gradients(network, number == self.accumulate):
                 with self.autocast():
                     denoised = network(*inputs)
-                loss = noising.loss_of(denoised, clean, inputs[1], self.config.target)
+                loss = noising.loss_of(denoised, clean, inputs[1], self.config)
                 loss = loss * (len(clean) / self.config.batch_size)
                 # Gradients are averaged over the processes, and their sum is needed.
                 (loss * distributed.N_PROCESSES).backward()
