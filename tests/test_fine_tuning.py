@@ -134,7 +134,7 @@ def test_a_learners_own_network_does_not_start_from_weights(blobs: Tensor, weigh
 
 
 def test_the_recipe_takes_the_network_of_the_weights_and_trains_more_gently_than_the_preset(weights: Path) -> None:
-    for path, size in ((weights, 8), ("pretrained", 32)):
+    for path, size in ((weights, 8), ("pretrained-32", 32)):
         config = fine_tuning.recipe(path, data="emoji:food", batch_size=8)
         _, metadata = load_model(path)
         assert [list(config.widths), list(config.depths)] == [metadata["config"][name] for name in ("widths", "depths")]
@@ -232,12 +232,12 @@ def test_weights_that_do_not_exist_are_refused(tmp_path: Path) -> None:
         fine_tuning.recipe(tmp_path / "nowhere")
 
 
-def test_every_pretrained_model_can_be_started_from(blobs: Tensor) -> None:
-    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+def test_every_pretrained_model_can_be_started_from() -> None:
     for name in PRETRAINED:
         config = replace(fine_tuning.recipe(name), precision="float32", layout="contiguous", maximum="amax")
         old, _ = load_model(name)
+        images = torch.zeros(4, 3, config.size, config.size, dtype=torch.uint8)
         trainer = Trainer(config, device="cpu", images=images, start_from=name)
-        noisy, level = torch.rand(1, 3, 32, 32), torch.full((1, 1, 1, 1), 0.5)
+        noisy, level = torch.rand(1, *images.shape[1:]), torch.full((1, 1, 1, 1), 0.5)
         torch.testing.assert_close(trainer.model(noisy, level), old(noisy, level), atol=1e-4, rtol=1e-4)
         assert asdict(trainer.config)["start_from"] == name

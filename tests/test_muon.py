@@ -126,6 +126,18 @@ def test_weights_without_a_gradient_stay() -> None:
     assert torch.equal(bias, torch.ones(4))
 
 
+def test_a_step_within_autocast_is_the_same() -> None:
+    """A learner's training step computes everything in the trainer's autocast, the optimizer's step too."""
+    weights = [nn.Parameter(torch.randn(24, 16, 3, 3, generator=torch.Generator().manual_seed(2))) for _ in range(2)]
+    for weight, autocast in zip(weights, (False, True), strict=True):
+        optimizer = Muon([weight], [], matrix_lr=0.1, lr=0.0)
+        for seed in range(3):
+            weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+                optimizer.step()
+    assert torch.equal(*weights)
+
+
 def test_no_weight_moves_while_numbers_are_not_finite() -> None:
     weight, bias = nn.Parameter(torch.ones(4, 4)), nn.Parameter(torch.ones(4))
     optimizer = Muon([weight], [bias], matrix_lr=0.1, lr=0.1)

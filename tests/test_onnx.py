@@ -40,9 +40,9 @@ def new_model() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The pretrained model, exported by the command line; and what that printed."""
+    """The small pretrained model, exported by the command line; and what that printed."""
     path = tmp_path_factory.mktemp("pretrained") / "model.onnx"
-    result = CliRunner().invoke(cli.app, ["export", "pretrained", "--onnx", str(path)])
+    result = CliRunner().invoke(cli.app, ["export", "pretrained-32", "--onnx", str(path)])
     assert result.exit_code == 0, result.output
     return path, result.output
 
@@ -71,7 +71,7 @@ def run(path: Path, *inputs: Tensor) -> Tensor:
 def test_any_batch_and_size_predicts_what_pytorch_predicts(
     n: int, height: int, width: int, pretrained: tuple[Path, str], generator: torch.Generator
 ) -> None:
-    model, metadata = dino.load_model("pretrained")
+    model, metadata = dino.load_model("pretrained-32")
     noisy = torch.rand(n, 3, height, width, generator=generator)
     level = torch.rand(n, 1, 1, 1, generator=generator)
     condition = torch.rand(n, len(vocabulary(metadata)), generator=generator).round()
@@ -97,7 +97,7 @@ def test_words_predict_what_pytorch_predicts(
 def test_the_command_says_what_the_file_takes_and_how_it_was_checked(pretrained: tuple[Path, str]) -> None:
     path, printed = pretrained
     assert f"wrote     {path}" in printed
-    _, metadata = dino.load_model("pretrained")
+    _, metadata = dino.load_model("pretrained-32")
     words, multiple = len(vocabulary(metadata)), size_multiple(metadata)
     inputs = f"noisy (N, 3, H, W), noise_level (N, 1, 1, 1), condition (N, {words}); H and W divisible by {multiple}"
     assert inputs in " ".join(printed.split())
@@ -194,7 +194,7 @@ def drawn_by_dino(model: nn.Module, channels: int, size: int) -> np.ndarray[Any,
 def test_the_script_on_the_page_draws_what_dino_draws(pretrained: tuple[Path, str]) -> None:
     script, _ = code_of_the_page()
     assert set(re.findall(r"^(?:import|from) (\w+)", script, re.MULTILINE)) == {"json", "numpy", "onnxruntime", "PIL"}
-    drawn, (model, metadata) = run_script(script, pretrained[0].parent), dino.load_model("pretrained")
+    drawn, (model, metadata) = run_script(script, pretrained[0].parent), dino.load_model("pretrained-32")
     words = vocabulary(metadata)
     condition = torch.tensor([[float(f'"{word}"' in script) for word in words]])
     assert condition.sum() == 5

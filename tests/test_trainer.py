@@ -603,9 +603,13 @@ def test_a_nonfinite_number_stops_muon_before_that_step(labeled: LabeledImages) 
         trainer.check_finite()
 
 
-def test_a_learners_step_and_flips_train_with_words_like_dinos(labeled: LabeledImages) -> None:
-    """The learner's files know nothing of words."""
-    config = replace(MUON, optimizer="adamw")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_learners_step_and_flips_train_with_words_like_dinos(
+    labeled: LabeledImages, optimizer: str, precision: str
+) -> None:
+    """The learner's files know nothing of words, nor of bfloat16."""
+    config = replace(MUON, optimizer=optimizer, precision=precision)
     own = SimpleNamespace(train_step=training.train_step, update_average=training.update_average)
     ours, theirs = Trainer(config, images=labeled), CustomTrainer(config, images=labeled, parts=Parts(training=own))
     for trainer in (ours, theirs):

@@ -134,7 +134,7 @@ dino train --data ~/photos           [dim]your own pictures[/dim]
 
 dino train --data huggan/pokemon     [dim]a Hugging Face data set[/dim]
 
-dino train --data ~/photos --start-from pretrained  [dim]few pictures: fine-tune a trained model[/dim]
+dino train --data ~/photos --start-from pretrained-32  [dim]few pictures: fine-tune a trained model[/dim]
 
 dino train --resume runs/quick-1     [dim]resume a run that stopped[/dim]
 

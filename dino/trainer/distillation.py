@@ -1,6 +1,6 @@
 """Distillation: students that draw in four steps, two or one what their teacher draws in many.
 
-    for student in distill("pretrained"):
+    for student in distill("pretrained-32"):
         student.save_weights(Path(f"student-{student.n_student_steps}.safetensors"))
 
 This is progressive distillation (Salimans and Ho 2022, arXiv:2202.00512). The first student begins with the teacher's

@@ -74,7 +74,11 @@ class Muon(Optimizer):
             last = is_channels_last(weight)
             shapes[weight.shape].append((as_matrix(weight, channels_last=last), as_matrix(update, channels_last=last)))
         stacks = [torch.stack([update for _, update in pairs]) for pairs in shapes.values()]
-        for pairs, updates in zip(shapes.values(), orthogonalize(stacks, group["iterations"]), strict=True):
+        # A learner's train_step calls this inside the trainer's autocast, which would round the products to bfloat16.
+        # The iterations need all digits: rounded, they grow until they are infinite.
+        with torch.autocast(weights[0].device.type, enabled=False):
+            directions = orthogonalize(stacks, group["iterations"])
+        for pairs, updates in zip(shapes.values(), directions, strict=True):
             if self.found_inf is not None:
                 updates = torch.where(self.found_inf > 0, 0.0, updates)
             rows, columns = updates.shape[1:]

@@ -1,6 +1,6 @@
 """Distillation: the distance to real images of students that draw in 4, 2 and 1 steps, beside their teacher.
 
-    python -m scripts.benchmarks.distill pretrained --json docs/benchmarks/distill.json
+    python -m scripts.benchmarks.distill pretrained-32 --json docs/benchmarks/distill.json
 
 Each seed trains its own students, and draws with other noise. The baseline is regression: a student that learns from
 pairs of noise and what the teacher draws from this noise, and takes one step. It needs about as much time as the three

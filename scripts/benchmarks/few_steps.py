@@ -1,6 +1,6 @@
 """Few steps: the distance to real images against the number of steps, their spacing and their size.
 
-    python -m scripts.benchmarks.few_steps pretrained --json docs/benchmarks/few-steps.json
+    python -m scripts.benchmarks.few_steps pretrained-32 --json docs/benchmarks/few-steps.json
 
 Every recipe draws from the same noise, and the same groups of real images take part in every comparison. With `uv run
 --with diffusers`, the sampler DPM-Solver++(2M) of that library draws with the same network, as a check from outside.

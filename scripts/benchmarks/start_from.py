@@ -230,7 +230,7 @@ def comparison_rows(shown: dict[Job, Tensor]) -> tuple[Tensor, list[str]]:
 def main(
     seconds: Annotated[list[float], typer.Option(help="Of training; may be given several times.")] = [60.0, 240.0],  # noqa: B006
     seeds: Annotated[int, typer.Option(help="Runs of each kind.")] = 2,
-    weights: Annotated[str, typer.Option(help="Where the fine-tuned runs start.")] = "pretrained",
+    weights: Annotated[str, typer.Option(help="Where the fine-tuned runs start.")] = "pretrained-32",
     drawn: Annotated[int, typer.Option(help="Images to draw with each network.")] = N_DRAWN,
     processes: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = os.cpu_count() or 1,
     runs: Annotated[Path, typer.Option(help="Where the trained networks are kept.")] = Path("runs/start-from"),

@@ -16,15 +16,15 @@ SCRIPT, STYLE, MODELS = "javascripts/dino.js", "stylesheets/dino-page.css", "jav
 def files() -> dict[str, str]:
     """Return the files by their paths in the site."""
     made = {SCRIPT: engine_script(with_page=True), STYLE: page_style()}
-    for path in dict.fromkeys(PRETRAINED.values()):
+    for path in set(PRETRAINED.values()):
         weights = json.dumps(in_base64(path.read_bytes()))
         made[f"{MODELS}{path.stem}.js"] = f"(Dino.pretrained ??= {{}})[{json.dumps(path.stem)}] = {weights};\n"
     return made
 
 
 def playground() -> str:
-    """Return the place of the playground in a page at the root of the site."""
-    names = " ".join(path.stem for path in dict.fromkeys(PRETRAINED.values()))
+    """Return the place of the playground in a page at the root of the site. It opens the smallest model first."""
+    names = " ".join(path.stem for path in sorted(set(PRETRAINED.values()), key=lambda path: path.stat().st_size))
     return (
         f'<link rel="stylesheet" href="{STYLE}">\n'
         f'<div class="playground" data-models="{MODELS}" data-names="{names}" data-words="{GREETING[0]}"></div>\n'
