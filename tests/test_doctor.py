@@ -39,6 +39,7 @@ from dino.reports.diagnosis import (
 from dino.reports.symptoms import (
     Run,
     SampleStats,
+    level_symptoms,
     loss_symptoms,
     read_log,
     read_run,
@@ -121,6 +122,38 @@ CASES: dict[str, tuple[Parts, str]] = {
         "14 of 32 weight tensors never received a gradient (down.1.0.weight, ",
     ),
 }
+
+
+class Careful(nn.Module):
+    """Trust the noisy image as far as the noise level allows, and the mean color for the rest."""
+
+    def __init__(self, real: Tensor, *, is_inverted: bool = False) -> None:
+        super().__init__()
+        self.mean, self.is_inverted = real.mean(dim=(0, 2, 3), keepdim=True), is_inverted
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
+        return torch.lerp(noisy, self.mean, 1 - noise_level if self.is_inverted else noise_level)
+
+
+def test_a_network_that_knows_the_opposite_noise_level_is_recognized(blobs: Tensor) -> None:
+    real = to_unit(blobs)
+    assert not level_symptoms(Careful(real), "uniform", real)
+    [symptom] = level_symptoms(Careful(real, is_inverted=True), "uniform", real)
+    assert "predicts better if it is told the opposite noise level" in symptom.finding
+    for knows_nothing in (nn.Identity(), nn.Conv2d(3, 3, 1)):  # whatever the level
+        assert not level_symptoms(Always(knows_nothing), "uniform", real)
+
+
+class Always(nn.Module):
+    """A network that doesn't look at the noise level."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, noisy: Tensor, noise_level: Tensor) -> Tensor:  # noqa: ARG002
+        predicted: Tensor = self.inner(noisy)
+        return predicted
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -13,20 +13,22 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..common import plots
 from ..common.errors import DinoError, first_line, printable
 from ..common.grids import split_grid
 from ..data.loading import load_images
 from ..evaluation import laplacian_pyramid
-from ..images import to_unit
+from ..images import seeded, to_unit
+from ..noise import mix
 from ..trainer import tensor_file
 from ..trainer.config import Config
-from ..trainer.model_file import blueprint
+from ..trainer.model_file import blueprint, load_model
 from ..trainer.muon import inner_matrices
+from ..trainer.noising import draw_noise, noise_kind
 from ..trainer.run_folder import LOG, SAMPLES, progress
-from ..trainer.tensor_file import STATE
+from ..trainer.tensor_file import STATE, WEIGHTS
 
 N_RECENT = 6  # rows of the log
 MIN_ROWS = 2  # rows of the log, for a diagnosis
@@ -104,6 +106,9 @@ def read_run(folder: Path) -> Run:
         why = f"the images of {printable(config.data)} can't be loaded ({first_line(error)})"
         unknown = dict.fromkeys(("sample_stats", "loss_of_mean_image", "loss_of_mean_color"), why)
         return Run(config, metadata["step"], log, [], None, None, symptoms, unknown)
+    if (folder / WEIGHTS).is_file():
+        model, model_metadata = load_model(folder)
+        symptoms += level_symptoms(model, noise_kind(model_metadata), real)
     of_real = statistics(real)
     samples = read_sample_stats(folder / SAMPLES, real, of_real)
     loss_of_mean_image = torch.cat([real, real.flip(-1)]).var(dim=0, correction=0).mean().item()
@@ -265,6 +270,12 @@ NO_NOISE_LEVEL = Symptom(
     "In forward(), the noise level should be one more channel of the input. Is it left out, or multiplied by 0?",
 )
 
+OPPOSITE_LEVEL = Symptom(
+    "the network predicts better if it is told the opposite noise level: in training, level 1 was the clean image",
+    "At level 1, mix(clean, noise, level) should return the noise, in training and in sampling alike.",
+)
+TRIED, N_TRIED = (0.15, 0.85), 32  # the noise levels at which the network is tried, and the number of images
+
 
 def weight_symptoms(config: Config, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> list[Symptom]:
     """Return the symptoms in a saved state, such as weights that never moved. These symptoms are certain."""
@@ -286,6 +297,28 @@ def weight_symptoms(config: Config, tensors: dict[str, Tensor], metadata: dict[s
     if all(torch.equal(networks["ema"][name], weight) for name, weight in networks["model"].items()):
         symptoms.append(NOTHING_AVERAGED)
     return symptoms
+
+
+def level_symptoms(model: nn.Module, noise: str, real: Tensor) -> list[Symptom]:
+    """Find a network that predicts better if it is told the opposite noise level. This symptom is certain.
+
+    Training can't show it: all levels are drawn equally often, so it doesn't matter there which end is called 1.
+
+    Args:
+        model: the network that draws the samples. Without words.
+        noise: the kind of noise that it was trained with; see `draw_noise`.
+        real: the real images, in [0, 1], (N, C, H, W).
+    """
+    clean, generator = real[:: max(1, len(real) // N_TRIED)][:N_TRIED], seeded("cpu", "levels")
+    errors = {"told": 0.0, "opposite": 0.0}
+    for level in TRIED:
+        noisy = mix(clean, draw_noise(clean.shape, noise, generator=generator), torch.full((1, 1, 1, 1), level))
+        for name, told in (("told", level), ("opposite", 1 - level)):
+            with torch.inference_mode():
+                denoised = model(noisy, torch.full((1, 1, 1, 1), told))
+            errors[name] += (denoised - clean).square().mean().item() / len(TRIED)
+    of_color = clean.var(dim=(0, 2, 3), correction=0).mean().item()  # a network that knows nothing shows nothing
+    return [OPPOSITE_LEVEL] if errors["opposite"] < min(0.5 * errors["told"], of_color) else []
 
 
 def initial_weights(config: Config) -> dict[str, Tensor]:
