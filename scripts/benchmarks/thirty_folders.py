@@ -67,9 +67,9 @@ def write_class(root: Path) -> None:
         wrong = wrong_source(lesson, exercise, mistake)
         text = solved[lesson.name].replace(exercise_source(solved[lesson.name], exercise), f"{wrong}\n")
         write(root / f"wrong-{number}", solved | {lesson.name: text})
-    for name, text in zip(EMPTY, ("stub", "stub", "", None), strict=True):
-        stubs = {lesson.name: stub(COURSE, lesson) if text == "stub" else text or "" for lesson in LESSONS}
-        write(root / name, stubs if text is not None else {})
+    stubs = {lesson.name: stub(COURSE, lesson) for lesson in LESSONS}
+    for name, files in zip(EMPTY, (stubs, stubs, dict.fromkeys(stubs, ""), {}), strict=True):
+        write(root / name, files)
     for name, code in (HANGING | HOSTILE).items():
         write(root / name, solved | {"noise": f"{solved['noise']}\n\n{code.format(root=root)}"})
 
