@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what the lazy import below gives, for editors and type chec
     from .data.loading import load_images
     from .denoiser import UNet
     from .sampler import denoise, generate
+    from .trainer.batched_sampling import generate_as_saved
     from .trainer.config import Config
     from .trainer.model_file import image_shape, load_model
     from .trainer.presets import PRESETS
@@ -30,14 +31,15 @@ __version__ = VERSION
 
 __all__ = [
     "PRESETS", "Config", "DinoError", "DinoWarning", "Trainer", "UNet", "__version__", "denoise", "generate",
-    "image_shape", "load_images", "load_model", "save_grid", "train",
+    "generate_as_saved", "image_shape", "load_images", "load_model", "save_grid", "train",
 ]  # fmt: skip
 
 _HOME = {
     "DinoError": "common.errors", "DinoWarning": "common.errors", "save_grid": "common.grids",
     "load_images": "data.loading", "UNet": "denoiser", "denoise": "sampler", "generate": "sampler",
-    "Config": "trainer.config", "image_shape": "trainer.model_file", "load_model": "trainer.model_file",
-    "PRESETS": "trainer.presets", "train": "trainer.run", "Trainer": "trainer.trainer",
+    "generate_as_saved": "trainer.batched_sampling", "Config": "trainer.config", "image_shape": "trainer.model_file",
+    "load_model": "trainer.model_file", "PRESETS": "trainer.presets", "train": "trainer.run",
+    "Trainer": "trainer.trainer",
 }  # fmt: skip
 
 

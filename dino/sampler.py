@@ -102,7 +102,7 @@ def generate(
     schedule: Tensor | Sequence[float] | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw new images.
+    """Draw new images, from uniform noise. `dino.generate_as_saved` follows what a model's file says about its noise.
 
     Args:
         model: a denoiser, called as `model(noisy, noise_level)`.

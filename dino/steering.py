@@ -161,7 +161,7 @@ def vary(
     step_size: float | Sequence[float] | Tensor = 2.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw variations of images: mix some noise in, and take it away again. Papers call it SDEdit.
+    """Draw variations of images: mix some uniform noise in, and take it away again. Papers call it SDEdit.
 
     Meng et al. 2021 (arXiv:2108.01073) did this first. The higher the noise level, the less is left of the images.
 

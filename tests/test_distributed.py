@@ -1,6 +1,8 @@
 """One run on several processes: equal to a run on one process, and stopped, resumed and ended as a whole."""
 
 import csv
+import io
+import json
 import os
 import re
 import signal
@@ -8,8 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -88,6 +93,57 @@ def test_two_processes_train_like_one_up_to_rounding_and_resume_bit_for_bit(
         for file in ("state.safetensors", "model.safetensors"):
             whole, resumed = tmp_path / name / file, tmp_path / f"{name}, resumed" / file
             assert whole.read_bytes() == resumed.read_bytes(), name
+
+
+SHARING = """
+import json
+import sys
+from pathlib import Path
+import torch
+from dino.data import decoding
+from dino.trainer import distributed
+from dino.trainer.config import Config
+from dino.trainer.trainer import Trainer
+
+decoded, decode = [], decoding.decode
+decoding.decode = lambda *given: (decoded.append(1), decode(*given))[1]
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+config = Config(data=str(folder / "set.parquet"), size=8, widths=(4, 8), depths=(1, 1), n_images=96, batch_size=16)
+with distributed.exit_at_once(), distributed.joined(torch.device("cpu")):
+    trainer = Trainer(config, device="cpu")
+    losses = [loss.item() for loss in trainer.steps()]
+    maps = Path("/proc/self/maps")
+    mapped = not maps.exists() or str(trainer.image_file) in maps.read_text()
+    found = {"decoded": len(decoded), "file": str(trainer.image_file), "mapped": mapped, "losses": losses}
+    (folder / f"{torch.distributed.get_rank()}.json").write_text(json.dumps(found))
+    torch.distributed.barrier()
+    sys.exit()
+"""
+
+
+def test_processes_decode_a_set_once_and_map_the_same_file(tmp_path: Path) -> None:
+    images = []
+    for k in range(40):
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (6 * k, 0, 255 - 6 * k)).save(file, "PNG")
+        images.append(file.getvalue())
+    pq.write_table(pa.table({"image": images}), tmp_path / "set.parquet")
+    (tmp_path / "driver.py").write_text(SHARING)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = os.environ | {"DINO_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [*command, str(tmp_path / "driver.py"), str(tmp_path)], capture_output=True, text=True, timeout=PATIENCE,
+        check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first["decoded"] + second["decoded"] == 40
+    assert first["file"] == second["file"]
+    assert Path(first["file"]).is_relative_to(tmp_path)
+    assert first["mapped"]
+    assert second["mapped"]
+    assert len(first["losses"]) == len(second["losses"]) == 6
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------

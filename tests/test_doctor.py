@@ -54,6 +54,7 @@ from dino.trainer.config import Config
 from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.presets import PRESETS
 from dino.trainer.run_folder import describe, progress
+from dino.trainer.trainer import Trainer
 from scripts.benchmarks import gallery
 
 TINY = Config(
@@ -179,6 +180,35 @@ def test_symptoms_of_the_weights_are_the_same_with_words_and_muon(name: str, tmp
     assert len(findings) == bool(finding)
     if finding:
         assert finding.replace("(down", "(unet.down") in findings[0]
+
+
+OTHER_LOSSES: dict[str, tuple[dict[str, Any], str]] = {
+    "iadb": ({"noise": "gaussian", "target": "velocity", "levels": "lognormal"}, "the error of the velocity"),
+    "velocity": ({"target": "velocity"}, "the error of the velocity"),
+    "low": ({"weighting": "low"}, "an error in which low noise levels count more"),
+    "low and lognormal": ({"weighting": "low", "levels": "lognormal"}, "in which low noise levels count more"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_LOSSES)
+def test_a_healthy_run_with_another_loss_is_not_blamed(
+    name: str, tmp_path: Path, blobs: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(symptoms, "real_images", lambda _: to_unit(blobs))
+    monkeypatch.setattr(diagnosis, "SETTLED", 10**6)  # so short a run draws nothing that is plausible
+    fields, said = OTHER_LOSSES[name]
+    config = replace(TINY, n_images=300 * 16, **fields)
+    for _ in run.train(Trainer(config, images=blobs, device="cpu"), tmp_path / "run"):
+        pass
+    printed = doctor(tmp_path / "run", "--json", tmp_path / "doctor.json")
+    report = strictly(tmp_path / "doctor.json")
+    assert not report["symptoms"], report["verdict"]
+    assert said in printed
+    assert "nothing looks broken" in printed
+    assert report["sample_stats"]["brightness"] is not None
+    another_scale = name != "low"
+    assert (report["loss_of_mean_color"] is None) == ("loss_of_mean_color" in report["unknown"]) == another_scale
+    assert ("baselines" in printed) != another_scale
 
 
 def test_a_diagnosis_changes_neither_the_random_state_nor_the_run_folder(tmp_path: Path, blobs: Tensor) -> None:

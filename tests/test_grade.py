@@ -14,7 +14,7 @@ from dino.cli import app
 from dino.common.errors import DinoError
 from dino.course import confinement
 from dino.course.curriculum import find_lesson
-from dino.course.grading import Grades, Result, as_gradescope, as_rows, grade_folder, learners_in
+from dino.course.grading import Grades, Result, as_gradescope, as_rows, grade_folder, learners_in, left_out
 from dino.course.stubs import stub
 from tests.test_course import REPOSITORY, solved_but
 
@@ -165,6 +165,17 @@ def test_a_folder_stands_for_the_folders_in_it(submissions: Path) -> None:
         "copied", "edited", "hostile", "right", "top", "unsolved", "wrong"
     ]  # fmt: skip
     assert learners_in([submissions / "top", submissions / "top"]) == [submissions / "top"]
+
+
+def test_a_folder_without_lessons_among_others_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "alice", "noise.py", stub(REPOSITORY, NOISE))
+    for name in ("bob", "carol", ".git", "__MACOSX"):
+        (tmp_path / name).mkdir()
+    found = learners_in([tmp_path])
+    assert left_out([tmp_path], found) == [tmp_path / "bob", tmp_path / "carol"]
+    assert not left_out([tmp_path / "alice"], learners_in([tmp_path / "alice"]))
+    result = CliRunner().invoke(app, ["grade", str(tmp_path), "--lesson", "00"], catch_exceptions=False)
+    assert "without a lesson file: bob, carol" in result.output
 
 
 def test_a_folder_without_lessons_is_an_error(tmp_path: Path) -> None:

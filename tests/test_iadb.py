@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+import dino
 from dino import cli, noise, sampler
 from dino.common.errors import DinoError
 from dino.data.loading import LabeledImages, without_words
@@ -19,7 +20,7 @@ from dino.noise import mix
 from dino.reports.evaluate import losses
 from dino.rosetta import VelocityDenoiser
 from dino.trainer import fine_tuning, run, tensor_file
-from dino.trainer.batched_sampling import Steps, generate_batched
+from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
 from dino.trainer.config import NOISING, PLAIN, Config
 from dino.trainer.custom import CustomTrainer, Parts
 from dino.trainer.model_file import load_model
@@ -166,6 +167,16 @@ def test_the_grids_of_a_run_start_from_its_noise(config: Config, std: float, blo
     images = trainer.sample(64)
     assert images.shape == (64, 3, 8, 8)
     assert abs(recorder.first.std() - std) < 0.01
+
+
+def test_the_public_function_draws_and_varies_from_the_noise_of_the_file(trained: Path) -> None:
+    _, metadata = load_model(trained)
+    recorder, shape = Recorder(), dino.image_shape(metadata)
+    drawn = dino.generate_as_saved(recorder, metadata, 64, image_shape=shape)
+    assert abs(recorder.first.std() - 0.5) < 0.01
+    recorder = Recorder()
+    dino.generate_as_saved(recorder, metadata, 64, image_shape=shape, wishes=Wishes(start=drawn[:1], noise_level=0.5))
+    assert abs(recorder.first.std() - 0.25) < 0.01
 
 
 def test_a_saved_model_predicts_images_as_the_run_did(trained: Path, blobs: Tensor) -> None:

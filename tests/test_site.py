@@ -631,6 +631,14 @@ def test_a_change_in_a_file_that_the_cells_used_runs_the_cells_again(
     assert len(cells) == 2
 
 
+@pytest.mark.parametrize("language", ["sh", "bash", "html", "c++", "R", "text", "{ .sh }"])
+def test_only_python_is_run(cells: list[list[str]], language: str) -> None:
+    fence = f"```{language}\nrm -r runs  # 100%\n\nls\n```"
+    page = pages.render(f"{HEAD}\nBefore.\n\n{fence}\n\nAfter.\n\n```python\nprint(1)\n```\n", "lessons/a.md", {})
+    assert [sources[1:-1] for sources in cells] == [["print(1)"]]
+    assert f"Before.\n\n{fence}\n\nAfter." in page.markdown
+
+
 def test_a_cell_that_raises_is_reported_with_its_page_and_number(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -75,7 +75,7 @@ def grade(
     from tqdm import tqdm
 
     from ..course.confinement import protections
-    from ..course.grading import as_gradescope, as_json, as_rows, grade_all, learners_in
+    from ..course.grading import as_gradescope, as_json, as_rows, grade_all, learners_in, left_out
 
     learners, lessons = learners_in(folders), list(dict.fromkeys(map(find_lesson, lesson or ()))) or LESSONS
     if form is Format.GRADESCOPE and (len(learners) > 1 or json_file is None):
@@ -83,6 +83,8 @@ def grade(
         raise DinoError(f"Gradescope's format is for one folder, and goes into a JSON file. Run: {fits}")
     if missing := {"files", "memory"} - set(protections()):
         say("beware", f"this system can't protect {' and '.join(sorted(missing))} from the learners' code")
+    if others := left_out(folders, learners):
+        say("left out", f"without a lesson file: {', '.join(printable(path.name) for path in others)}")
     grades: list[Grades] = []
     try:
         with tqdm(total=len(learners), desc="grading", unit=" folders", leave=False, disable=None) as bar:

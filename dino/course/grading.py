@@ -83,6 +83,17 @@ def learners_in(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
+def left_out(folders: Sequence[Path], learners: Sequence[Path]) -> list[Path]:
+    """Return the folders beside the learners' that hold no lesson file, so they get no grade. Hidden ones don't count.
+
+    Args:
+        folders: as for `learners_in`.
+        learners: what it found in them.
+    """
+    beside = [path for folder in folders if folder not in learners for path in sorted(folder.iterdir())]
+    return [path for path in beside if path.is_dir() and path not in learners and not path.name.startswith((".", "_"))]
+
+
 def lesson_file(folder: Path, lesson: Lesson) -> Path | None:
     """Return a learner's file of a lesson, at its place in the course or at the top of the folder. None if missing."""
     name = f"{lesson.name}.py"

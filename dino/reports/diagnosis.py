@@ -269,6 +269,8 @@ def diagnose(folder: Path) -> tuple[Report, "Figure"]:
         "progress": progress(run.step, run.config.n_steps),
         "images": run.images,
         "data": run.config.data,
+        "target": run.config.target,
+        "weighting": run.config.weighting,
         "loss": run.loss,
         "rows": min(N_RECENT, len(run.log)),
         "loss_of_mean_image": run.loss_of_mean_image,
@@ -347,7 +349,7 @@ def facts(report: Report) -> dict[str, str]:
     sentences = {
         "run": f"{printable(report['run'])}, step {report['step']:,} of {report['of_steps']:,} ({report['progress']}), "
         f"{report['images']:,} images",
-        "loss": f"the mean of the last {report['rows']} rows of the log",
+        "loss": f"the mean of the last {report['rows']} rows of the log{_other_loss(report)}",
         "compared": (
             "with healthy runs of the preset quick, and with runs that have a bug (docs/gallery.md)"
             if report["comparable"]
@@ -375,6 +377,17 @@ def facts(report: Report) -> dict[str, str]:
     sentences["verdict"] = report["verdict"]
     advice = dict.fromkeys(symptom["advice"] for symptom in report["symptoms"][:MAX_SYMPTOMS])
     return sentences | {"advice" if k == 1 else f"advice {k}": each for k, each in enumerate(advice, start=1)}
+
+
+def _other_loss(report: Report) -> str:
+    """Return a clause about a loss that can't be compared with those of other runs."""
+    if report["target"] != "image":
+        what = f"the error of the {report['target']}"
+    elif report["weighting"] != "even":
+        what = "an error in which low noise levels count more"
+    else:
+        return ""
+    return f"; it is {what}, so it can't be compared with the loss of most runs"
 
 
 def markdown(report: Report) -> str:

@@ -140,8 +140,8 @@ def measure(
     Raises:
         DinoError: if n is too small, the network's output is not finite, or FID's library or weights are missing.
     """
-    group, n = min(GROUP, len(real.all) // 2), n or min(N_GENERATED, len(real.all))
-    check_enough(n, group)
+    n = n or min(N_GENERATED, len(real.all))
+    group = group_size(n, len(real.all))
     device = next(model.parameters()).device
     metrics = fid_metrics(device) if fid else None  # before the long work, so that a missing library is reported first
     shape = real.training.shape[1:]
@@ -196,16 +196,22 @@ def _unknown(report: Report) -> dict[str, str]:
     return reasons
 
 
-def check_enough(n: int, group: int) -> None:
-    """Refuse a number of generated images that doesn't fill a group.
+def group_size(n: int, n_real: int) -> int:
+    """Return how many images are compared at a time: `GROUP`, or half of fewer real ones.
+
+    Args:
+        n: how many images are generated.
+        n_real: how many real images there are.
 
     Raises:
-        DinoError: if n is smaller than group.
+        DinoError: if n doesn't fill a group.
     """
+    group = min(GROUP, n_real // 2)
     if n < group:
         raise DinoError(
             f"groups of {group} images are compared, so {n} generated images are too few", settings={"n": group}
         )
+    return group
 
 
 def losses(model: nn.Module, real: RealImages, seed: int = 0, noise: str = "uniform") -> Report:

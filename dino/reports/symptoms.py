@@ -111,13 +111,28 @@ def read_run(folder: Path) -> Run:
         symptoms += level_symptoms(model, noise_kind(model_metadata), real)
     of_real = statistics(real)
     samples = read_sample_stats(folder / SAMPLES, real, of_real)
-    loss_of_mean_image = torch.cat([real, real.flip(-1)]).var(dim=0, correction=0).mean().item()
-    loss_of_mean_color = real.var(dim=(0, 2, 3), correction=0).mean().item()
     unknown = unknown_stats(samples, of_real, len(real))
     smooth = _is_nearly_0(of_real.grain)
+    if why := why_of_another_scale(config):
+        unknown |= dict.fromkeys(("loss_of_mean_image", "loss_of_mean_color"), why)
+        return Run(config, metadata["step"], log, samples, None, None, symptoms, unknown, smooth)
+    loss_of_mean_image = torch.cat([real, real.flip(-1)]).var(dim=0, correction=0).mean().item()
+    loss_of_mean_color = real.var(dim=(0, 2, 3), correction=0).mean().item()
     return Run(
         config, metadata["step"], log, samples, loss_of_mean_image, loss_of_mean_color, symptoms, unknown, smooth
     )
+
+
+def why_of_another_scale(config: Config) -> str:
+    """Return why the losses of a run aren't in the scale of the errors of images, or nothing if they are.
+
+    The weighting "low" keeps the scale if noise levels are drawn evenly, because the mean of its weights is then 1.
+    """
+    if config.target != "image":
+        return f"the loss is that of the {config.target}, in another scale than the errors of images"
+    if config.weighting != "even" and config.levels != "uniform":
+        return "low noise levels count more in the loss, and they aren't drawn evenly"
+    return ""
 
 
 def _too_short(folder: Path, config: Config, step: int, n_rows: int, n_finite: int) -> DinoError:

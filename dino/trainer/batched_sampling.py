@@ -112,6 +112,11 @@ def generate_as_saved(
 ) -> Tensor:
     """Generate images as the metadata of a model's file say: from its noise, and a student in its steps.
 
+        model, metadata = dino.load_model("runs/iadb-1")
+        images = dino.generate_as_saved(model, metadata, 16, image_shape=dino.image_shape(metadata))
+
+    `dino.generate` draws from any denoiser, a learner's too. So it can't know of a file, and starts from uniform noise.
+
     Args:
         model, n, image_shape, seed, path: as for `generate_batched`.
         metadata: of the model.

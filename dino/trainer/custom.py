@@ -54,7 +54,8 @@ class CustomTrainer(Trainer):
         other = [f"{name} {getattr(config, name)}" for name in PLAIN if getattr(config, name) != PLAIN[name]]
         if other:
             raise DinoError(
-                f"your own parts train with the noise, levels, target and loss of the lessons, not {', '.join(other)}",
+                "your own parts train with the noise, target, levels and weighting of the lessons, "
+                f"not {', '.join(other)}",
                 settings={"mine": False, "preset": "quick"},
             )
         if self.own_training and distributed.N_PROCESSES * accumulate > 1:

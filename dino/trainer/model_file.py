@@ -73,7 +73,7 @@ def load_model(
     Returns:
         The network, in float32 and in eval mode: a `UNet`, or a `ConditionalDenoiser` if it has learned words, or a
         `VelocityDenoiser` around either. And the metadata of its file, a dict. If the "noise" of its "config" is
-        "gaussian", sampling starts from `draw_noise(..., "gaussian")` of `dino.trainer.noising`.
+        "gaussian", draw with `dino.generate_as_saved`: `dino.generate` and `vary` know only uniform noise.
 
     Raises:
         DinoError: if there is no such file, model or device, the file is damaged, or its metadata describes another

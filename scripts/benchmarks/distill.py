@@ -19,7 +19,7 @@ from tqdm import tqdm
 from dino.common.plots import STYLE
 from dino.data.loading import load_labeled_images
 from dino.few_steps import warped_schedule
-from dino.reports.evaluate import GROUP, N_DRAWS, check_enough
+from dino.reports.evaluate import GROUP, N_DRAWS, group_size
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
 from dino.steering import GUIDANCE
@@ -28,7 +28,7 @@ from dino.trainer.distillation import Student, distill
 from dino.trainer.model_file import image_shape, load_model, vocabulary
 from dino.trainer.run_folder import find_weights
 
-from .sampling import distances, interval, words_to_ask
+from .sampling import distances, in_parentheses, interval, words_to_ask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,8 +92,7 @@ def measure(path: Path, n: int, n_seeds: int, n_images: int, save: Path | None) 
     teacher, metadata = load_model(path)
     shape, config, known = image_shape(metadata), metadata["config"], vocabulary(metadata)
     real = load_labeled_images(config["data"], shape[-1], channels=shape[0], vocabulary=known)
-    group = min(GROUP, len(real.images) // 2)
-    check_enough(n, group)
+    group = group_size(n, len(real.images))
     measured, runs, shown = [], [], dict[str, Tensor]()
     for seed in range(n_seeds):
         models, ran = trained(path, seed, n_images, save)
@@ -128,14 +127,12 @@ def markdown(report: Report) -> str:
     runs = {run["name"]: [ran[k] for ran in report["runs"]] for k, run in enumerate(report["runs"][0])}
     rows = [("", "distance", "times the teacher's in 8", "loss, first and last tenth", "minutes of training")]
     for row in report["rows"]:
-        low, middle, high = row["distance"]
+        middle = row["distance"][1]
         ran: list[dict[str, Any]] = runs.get(row["name"], [])
         mean = [sum(run["loss"][k] for run in ran) / len(ran) for k in range(2)] if ran else []
         minutes = f"{sum(run['seconds'] for run in ran) / len(ran) / 60:.1f}" if ran else ""
         losses = " to ".join(f"{loss:.4f}" for loss in mean)
-        rows.append(
-            (row["name"], f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{middle / teacher:.2f}", losses, minutes)
-        )
+        rows.append((row["name"], in_parentheses(row["distance"]), f"{middle / teacher:.2f}", losses, minutes))
     return table(rows)
 
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from dino.common.plots import STYLE
 from dino.data.loading import load_labeled_images
 from dino.few_steps import euler_at_final, step_sizes, warped_schedule
-from dino.reports.evaluate import GROUP, N_DRAWS, check_enough
+from dino.reports.evaluate import GROUP, N_DRAWS, group_size
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
 from dino.sampler import noise_schedule
@@ -28,7 +28,7 @@ from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
 from dino.trainer.model_file import image_shape, load_model, vocabulary
 from dino.trainer.run_folder import find_weights
 
-from .sampling import distances, interval, words_to_ask
+from .sampling import distances, in_parentheses, interval, words_to_ask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,8 +103,7 @@ def measure(path: Path, n: int, n_seeds: int) -> Report:
     model, metadata = load_model(path)
     shape, config = image_shape(metadata), metadata["config"]
     real = load_labeled_images(config["data"], shape[-1], channels=shape[0], vocabulary=vocabulary(metadata))
-    group = min(GROUP, len(real.images) // 2)
-    check_enough(n, group)
+    group = group_size(n, len(real.images))
     recipes: list[Recipe] = list(product(SPACINGS, N_STEPS, SIZES))
     if importlib.util.find_spec("diffusers"):
         recipes += list(product(["DPM-Solver++"], N_STEPS, ["exact", "exact, then 1"]))
@@ -136,8 +135,7 @@ def markdown(report: Report) -> str:
     """Return the table: a row for each spacing and step size, a column for each number of steps."""
     cells: dict[str, dict[int, str]] = {}
     for row in report["rows"]:
-        low, middle, high = row["distance"]
-        cells.setdefault(_label(row["recipe"]), {})[row["recipe"][1]] = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        cells.setdefault(_label(row["recipe"]), {})[row["recipe"][1]] = in_parentheses(row["distance"])
     rows = [("steps", *map(str, N_STEPS))]
     return table([*rows, *((label, *(by_steps[n] for n in N_STEPS)) for label, by_steps in cells.items())])
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from dino.common import plots
 from dino.data.loading import load_labeled_images
-from dino.reports.evaluate import GROUP, N_DRAWS, check_enough
+from dino.reports.evaluate import N_DRAWS, group_size
 from dino.reports.report import Report, environment, table
 from dino.reports.report import write as write_report
 from dino.trainer.batched_sampling import Wishes, generate_batched
@@ -28,7 +28,7 @@ from dino.trainer.config import Config
 from dino.trainer.presets import PRESETS
 from dino.trainer.trainer import Trainer
 
-from .sampling import distances, interval, words_to_ask
+from .sampling import distances, in_parentheses, interval, words_to_ask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,8 +95,7 @@ def measure(seconds: float, n: int, n_seeds: int) -> tuple[Report, dict[str, Ten
         for name, config in RECIPES.items():
             trainer, taken = train(replace(config, seed=seed), seconds)
             real = load_labeled_images(config.data, config.size, vocabulary=trainer.config.vocabulary)
-            group = min(GROUP, len(real.images) // 2)
-            check_enough(n, group)
+            group = group_size(n, len(real.images))
             drawn[name] = draw(trainer, n, words_to_ask(real, n, seed), seed)
             runs.append({"recipe": name, "seed": seed, "seconds": taken, "images": trainer.images_seen})
             typer.echo(f"{name}, seed {seed}: {trainer.images_seen:,} images in {taken:.0f} s")
@@ -117,10 +116,9 @@ def markdown(report: Report) -> str:
     """Return the table: a row for each recipe."""
     rows = [("recipe", "noise", "target", "levels", "images seen", "distance")]
     for row in report["rows"]:
-        config, (low, middle, high) = RECIPES[row["recipe"]], row["distance"]
+        config = RECIPES[row["recipe"]]
         seen = [run["images"] for run in report["runs"] if run["recipe"] == row["recipe"]]
-        distance = f"{middle:.2f} ({low:.2f} to {high:.2f})"
-        mean = f"{sum(seen) / len(seen):,.0f}"
+        mean, distance = f"{sum(seen) / len(seen):,.0f}", in_parentheses(row["distance"])
         rows.append((row["recipe"], config.noise, config.target, config.levels, mean, distance))
     return table(rows)
 

@@ -86,8 +86,7 @@ def measure(
     """
     config, device = metadata["config"], next(model.parameters()).device
     real = evaluate.RealImages.of(config["data"], config.get("split", "train"), metadata).all
-    group = min(evaluate.GROUP, len(real) // 2)
-    evaluate.check_enough(n, group)
+    group = evaluate.group_size(n, len(real))
     report = environment(device) | {
         "images_seen": metadata.get("images_seen"),
         "data": config["data"],
@@ -172,6 +171,12 @@ def interval(measured: list[dict[Any, list[float]]], name: Any) -> list[float]:
     draws = torch.tensor([value for each in measured for value in each[name]])
     found: list[float] = draws.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
     return found
+
+
+def in_parentheses(distance: list[float]) -> str:
+    """Return an `interval` for a table: its median, and its ends in parentheses."""
+    low, middle, high = distance
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def nearer(measured: list[dict[Any, list[float]]], recipe: Recipe) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import nbformat
 import yaml
 from nbformat import NotebookNode
 
@@ -34,7 +35,7 @@ def is_notebook(source: str) -> bool:
 
 
 def parse(source: str, name: str) -> NotebookNode:
-    """Return the cells of a page. Its front matter becomes the notebook's metadata.
+    """Return the cells of a page. Its front matter becomes the notebook's metadata. Only Python is a code cell.
 
     Raises:
         SiteError: if the front matter is not YAML.
@@ -43,7 +44,20 @@ def parse(source: str, name: str) -> NotebookNode:
         notebook: NotebookNode = jupytext.reads(source, fmt="md")
     except yaml.YAMLError as error:
         raise SiteError(f"{name}: its front matter, between the two lines of ---, is not YAML: {error}") from None
+    notebook.cells = [_shown(cell) if _is_of_another_language(cell) else cell for cell in notebook.cells]
     return notebook
+
+
+def _is_of_another_language(cell: NotebookNode) -> bool:
+    """Return whether a cell was a fence such as ```sh, which Jupytext makes a cell that runs `%%sh`."""
+    return cell.cell_type == "code" and cell.source.startswith("%%")
+
+
+def _shown(cell: NotebookNode) -> NotebookNode:
+    """Return a cell of another language as a fence in Markdown, which is shown and not run."""
+    language, _, code = cell.source.removeprefix("%%").partition("\n")
+    shown: NotebookNode = nbformat.v4.new_markdown_cell(f"```{language}\n{code}\n```")
+    return shown
 
 
 def render(source: str, name: str, macros: Macros) -> Page:
