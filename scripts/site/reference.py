@@ -129,8 +129,8 @@ MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a des
         "Bars that stay alike for five lines and then grow, to nearly three times the plain loop's speed",
     ),
     "sampling": (
-        "One model, sampling with more steps and with fewer. [How many steps](../guides/sampling.md) has the "
-        "conclusions.",
+        "One model, sampling with more steps and with fewer. `pretrained` was a network that draws emoji then. [How many "
+        "steps](../guides/sampling.md) has the conclusions.",
         "Three plots of these columns against the number of steps",
     ),
     "levels": (
