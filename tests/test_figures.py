@@ -156,7 +156,8 @@ def test_every_plot_of_a_measurement_is_drawn_from_its_numbers_in_a_light_and_a_
     names = {path.stem for path in site_plots.FOLDER.glob("*.png")} - {"sampling-pictures"}
     assert set(site_plots.PLOTS) == {name for name in names if not name.endswith("-grid")}
     figure = site_plots.plot("order")
-    assert isinstance(figure, Figure) and len(figure.axes) == 2
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == 2
 
 
 def test_a_page_shows_the_variants_in_place_of_a_plots_png(monkeypatch: pytest.MonkeyPatch) -> None:
