@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 pytest.importorskip("jupytext", reason="the site needs the group docs: uv sync")
 from dino.common import plots
 from scripts.site import pages
+from scripts.site import plots as site_plots
 from scripts.site.figures import backgrounds, contrast, inked, readable, recolored, stacked, variants
 
 BOTH = ("light", "dark")
@@ -146,3 +147,30 @@ def test_a_page_shows_the_variant_for_its_colors_and_its_width() -> None:
     assert pages._figure(page, image, "a", "a-2-1", "here") == (
         '<div class="frame wide"><img src="figures/a-2-1.webp" alt="a" width="576" height="216" loading="lazy"></div>'
     )
+
+
+# ---- the plots of measurements --------------------------------------------------------------------------------------
+
+
+def test_every_plot_of_a_measurement_is_drawn_from_its_numbers_in_a_light_and_a_dark_variant() -> None:
+    names = {path.stem for path in site_plots.FOLDER.glob("*.png")} - {"sampling-pictures"}
+    assert set(site_plots.PLOTS) == {name for name in names if not name.endswith("-grid")}
+    figure = site_plots.plot("order")
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == 2
+
+
+def test_a_page_shows_the_variants_in_place_of_a_plots_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = {"image": base64.b64encode(b"light").decode(), "width": 500, "height": 300}
+    dark = image | {"image": base64.b64encode(b"dark").decode()}
+    monkeypatch.setattr(site_plots, "_images", lambda: {"levels": image | {"variants": {"dark": dark}}})
+    html = '<p><img alt="a &lt; b" src="../benchmarks/levels.png"></p>'
+    shown = site_plots.with_plots(html, "guides/reading-a-run.md")
+    assert 'src="../benchmarks/figures/levels.webp" alt="a &lt; b"' in shown
+    assert '<picture class="for-dark"><img src="../benchmarks/figures/levels-dark.webp"' in shown
+    assert set(site_plots.files()) == {"benchmarks/figures/levels.webp", "benchmarks/figures/levels-dark.webp"}
+    assert 'src="figures/levels.webp"' in site_plots.with_plots(
+        html.replace("../benchmarks/", ""), "benchmarks/levels.md"
+    )
+    other = html.replace("levels", "asking-quick-grid")
+    assert site_plots.with_plots(other, "guides/steering.md") == other

@@ -7,6 +7,7 @@ same images with the same noise, at ten noise levels.
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -47,8 +48,7 @@ def main(
     rows: list[tuple[int, float, int, float]] = []
     if not recipes:
         with out.open(newline="", encoding="utf-8") as file:
-            table = list(csv.reader(file))[1:]
-        rows = [(int(size), float(rate), int(seen), float(loss)) for size, rate, seen, loss in table]
+            rows = recorded(csv.reader(file))
     for recipe in recipes or []:
         size, rate = recipe.split(":")
         config = PRESETS[preset]
@@ -63,6 +63,11 @@ def main(
         print(f"batch {size}, learning rate {rate}: loss {rows[-1][-1]:.5f} after {rows[-1][2]:,} images")
     with mpl.rc_context(STYLE):
         save_figure(plot(rows, preset), out.with_suffix(".png"))
+
+
+def recorded(table: Iterable[list[str]]) -> list[tuple[int, float, int, float]]:
+    """Return the rows of a table that this program wrote."""
+    return [(int(size), float(rate), int(seen), float(loss)) for size, rate, seen, loss in list(table)[1:]]
 
 
 def curve(config: Config, device: str) -> list[tuple[int, float]]:

@@ -24,7 +24,9 @@ def main() -> None:
     """Cut the images out of the grids, and write them side by side."""
     grids = [split_grid(Image.open(SAMPLES / f"{seen:09d}.png"), 32) for seen in STAGES]
     rows = {f"noise {row + 1}": torch.stack([grid[row] for grid in grids]) for row in range(ROWS)}
-    save_figure(labeled(rows, [f"{seen:,}" for seen in STAGES], inch=0.8), OUT)
+    figure = labeled(rows, [f"{seen:,}" for seen in STAGES], inch=0.8)
+    figure.set_facecolor("white")  # readable on dark pages, too
+    save_figure(figure, OUT)
 
 
 if __name__ == "__main__":

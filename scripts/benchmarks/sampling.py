@@ -378,7 +378,9 @@ def main(
     print(f"\n{markdown(report)}\n")
     with mpl.rc_context(STYLE):
         written = write(report, out, markdown(report), facts(report), plot(report))
-        written.append(save_figure(image_grid(drawn), out.with_name(f"{out.stem}-pictures.png")))
+        pictures = image_grid(drawn)
+    pictures.set_facecolor("white")  # readable on dark pages, too
+    written.append(save_figure(pictures, out.with_name(f"{out.stem}-pictures.png")))
     for path in written:
         print(f"wrote {path}")
 

@@ -76,7 +76,7 @@ class Address:
         if self.url:
             return f"```sh\nuvx --from git+{self.url} dino init my-course\n```"
         return (
-            f"```sh\n# from the course's folder\nuvx --from ./{DISTRIBUTION} dino init my-course\n"
+            f"```sh\n# in the folder that holds the course's folder\nuvx --from ./{DISTRIBUTION} dino init my-course\n"
             f"# or from a wheel\nuvx --from {wheel} dino init my-course\n```"
         )
 

@@ -8,6 +8,7 @@
 - `docstrings` completes what mkdocstrings shows.
 - `diagrams` inserts the drawings of docs/diagrams, and `course_map` the map of the course.
 - `elements` adds the interactive elements of dino/web/elements, whose data `elements_data` computes.
+- `plots` shows the plots of the measurements, drawn for light and dark pages.
 - `gallery` shows the runs of scripts/benchmarks/gallery.py and what the doctor says about them.
 - `tables` marks the tables that a phone shows as cards.
 - `playground` adds the network that runs in the page.
@@ -34,7 +35,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scripts.site import course_map, download, elements, gallery, playground, reference, sharing
+from scripts.site import course_map, download, elements, gallery, playground, plots, reference, sharing
 from scripts.site.address import Address
 from scripts.site.formulas import set_formulas
 from scripts.site.lessons import PageMacros
@@ -99,7 +100,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         folder = Path(name).parent.as_posix()
         for figure, content in page.figures.items():
             files.append(File.generated(config, f"{folder}/figures/{figure}", content=content))
-    for path, text in (elements.files() | playground.files()).items():
+    for path, text in (elements.files() | playground.files() | plots.files()).items():
         files.append(File.generated(config, path, content=text))
     if not Address.from_extra(dict(config.extra)).url:
         for path, content in download.files().items():
@@ -126,8 +127,8 @@ SHORT_FORMULA = re.compile(r'(<span class="arithmatex">[^<]{1,40}</span>)([.,;:)
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Mark tables and terms, set the formulas, and forbid line breaks inside `--option` and before a comma."""
-    html = with_cards(html)
+    """Put plots in, mark tables and terms, set formulas, and forbid line breaks inside `--option` and before commas."""
+    html = with_cards(plots.with_plots(html, page.file.src_uri))
     html = INLINE_CODE.sub(lambda code: OPTION.sub(r'<span class="nowrap">\g<0></span>', code[0]), html)
     html = SHORT_FORMULA.sub(r'<span class="nowrap">\1\2</span>', html)
     try:

@@ -101,7 +101,7 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     if not alt or not caption:
         raise SiteError(f'{where}: a figure needs alt="what the figure shows" and caption="..." on its fence line')
     stem = f"{Path(name).stem}-{n}"
-    figures = [_figure(page, image, alt, f"{stem}-{k}", where) for k, image in enumerate(images, 1)]
+    figures = [figure(page, image, alt, f"{stem}-{k}", where) for k, image in enumerate(images, 1)]
     shown = "\n".join(figures)
     made = (
         f'<figure class="made" markdown="1">\n{shown}\n'
@@ -114,8 +114,17 @@ def _code(page: Page, cell: NotebookNode, outputs: list[dict[str, Any]], name: s
     return made
 
 
-def _figure(page: Page, image: dict[str, Any], alt: str, stem: str, where: str) -> str:
-    """Add the files of a figure and of its variants, and return the HTML that shows the right one."""
+def figure(page: Page, image: dict[str, Any], alt: str, stem: str, where: str, folder: str = "figures") -> str:
+    """Add the files of a figure and of its variants, and return the HTML that shows the right one.
+
+    Args:
+        page: gets the files.
+        image: with its "variants", as `running.run` returns it.
+        alt: what the figure shows.
+        stem: the beginning of the files' names.
+        where: it was made, for messages.
+        folder: of the files, as seen from the page.
+    """
     all_of_it = {"": image} | {f"-{name}": each for name, each in image.get("variants", {}).items()}
     for variant, each in all_of_it.items():
         content = base64.b64decode(each["image"])
@@ -127,10 +136,10 @@ def _figure(page: Page, image: dict[str, Any], alt: str, stem: str, where: str) 
         page.figures[f"{stem}{variant}.webp"] = content
 
     def shown(variant: str, on_phones: str, kind: str) -> str:
-        file, size = f"figures/{stem}{variant}.webp", _size(all_of_it[variant])
+        file, size = f"{folder}/{stem}{variant}.webp", _size(all_of_it[variant])
         shown_one = f'<img src="{file}" alt="{html.escape(alt)}" {size} loading="lazy">'
         if on_phones in all_of_it:
-            source = f'srcset="figures/{stem}{on_phones}.webp" {_size(all_of_it[on_phones])}'
+            source = f'srcset="{folder}/{stem}{on_phones}.webp" {_size(all_of_it[on_phones])}'
             shown_one = f'<source media="{PHONES}" {source}>{shown_one}'
         return f'<picture class="{kind}">{shown_one}</picture>' if kind or on_phones in all_of_it else shown_one
 

@@ -33,7 +33,8 @@ def api() -> str:
         page = pages.get(target.module.path)
         place = target if target.docstring else target.module
         link = f"[`dino.{name}`]({Path(page).name}#{place.path})" if page else f"`dino.{name}`"
-        rows.append(f"| {link} | {_first_line(target)} |")
+        what = "The version of the package." if name == "__version__" else _first_line(target)
+        rows.append(f"| {link} | {what} |")
     return "\n".join(rows)
 
 
@@ -129,8 +130,8 @@ MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a des
         "Bars that stay alike for five lines and then grow, to nearly three times the plain loop's speed",
     ),
     "sampling": (
-        "One model, sampling with more steps and with fewer. [How many steps](../guides/sampling.md) has the "
-        "conclusions.",
+        "One model, sampling with more steps and with fewer. `pretrained` was a network that draws emoji then. [How "
+        "many steps](../guides/sampling.md) has the conclusions.",
         "Three plots of these columns against the number of steps",
     ),
     "levels": (
@@ -169,8 +170,7 @@ MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a des
 def measurement(name: str, page: str) -> str:
     """Return a report's page with an introduction, its plot, and a link to its numbers."""
     introduction, alt = MEASUREMENTS[name]
-    plot = f'<div class="frame wide" markdown>\n\n![{alt}]({name}.png)\n\n</div>'
-    return f"{introduction}\n\n{page}\n\n{plot}\n\nAll numbers: [{name}.json]({name}.json).\n"
+    return f"{introduction}\n\n{page}\n\n![{alt}]({name}.png)\n\nAll numbers: [{name}.json]({name}.json).\n"
 
 
 def measured(name: str) -> str:

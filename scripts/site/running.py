@@ -142,8 +142,8 @@ def _outputs(where: str, cell: NotebookNode) -> list[dict[str, Any]]:
                 outputs.append({"text": output.text})
         elif "image/png" in output.data:
             extra = output.metadata.get("image/png", {}).get("variants", {})
-            others = {name: _webp(each["png"]) for name, each in extra.items()}
-            outputs.append(_webp(output.data["image/png"]) | ({"variants": others} if others else {}))
+            others = {name: webp(each["png"]) for name, each in extra.items()}
+            outputs.append(webp(output.data["image/png"]) | ({"variants": others} if others else {}))
         elif "text/plain" in output.data and not output.data["text/plain"].startswith("<IPython.core.display."):
             outputs.append({"text": output.data["text/plain"]})
         else:
@@ -151,7 +151,7 @@ def _outputs(where: str, cell: NotebookNode) -> list[dict[str, Any]]:
     return outputs
 
 
-def _webp(png: str) -> dict[str, Any]:
+def webp(png: str) -> dict[str, Any]:
     """Convert a figure to lossless WebP, which is half the size of PNG, and return it with the size to show it at."""
     from PIL import Image
 
