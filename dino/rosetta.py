@@ -410,7 +410,7 @@ class Paper(NamedTuple):
     to_level: Callable[[Tensor], Tensor]  # its level, from ours
 
 
-def same(noisy: Tensor, noise_level: Tensor) -> Tensor:
+def same(noisy: Tensor, _noise_level: Tensor) -> Tensor:
     """Return noisy images as they are: the coordinates of rectified flow and of IADB are ours."""
     return noisy
 

@@ -189,7 +189,11 @@ def guidance() -> Data:
 
 def inpaint() -> Data:
     """Return the pictures of `<dino-inpaint>`, of which a part is kept."""
-    words = {"stegosaurus": "stegosaurus,teal", "triceratops": "triceratops,orange", "brontosaurus": "brontosaurus,blue"}
+    words = {
+        "stegosaurus": "stegosaurus,teal",
+        "triceratops": "triceratops,orange",
+        "brontosaurus": "brontosaurus,blue",
+    }
     return {"network": network(), "pictures": {name: packed(dinosaur(words[name])) for name in words}}
 
 

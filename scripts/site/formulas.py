@@ -21,6 +21,7 @@ def set_formulas(page_html: str, page: str) -> str:
     Raises:
         SiteError: if a formula is not LaTeX that can be converted.
     """
+
     def convert(found: re.Match[str]) -> str:
         start, kind, formula, end = found.groups()
         latex = html.unescape(formula).strip()

@@ -27,8 +27,8 @@ from scripts.site.lessons import hints_of, lesson_file, page_of, report_on, shor
 from scripts.site.links import outside_code
 from scripts.site.macros import expand
 from scripts.site.pages import parse
-from scripts.site.paths import ROOT, SiteError
 from scripts.site.papers import papers
+from scripts.site.paths import ROOT, SiteError
 from scripts.site.reference import measured
 from scripts.site.running import AT_ONCE, execute
 

@@ -1,6 +1,6 @@
 // Lesson 07: the same noise in few steps, even ones of size 2 and warped ones of exact size, beside a hundred.
 (() => {
-  const { Plot, button, gallery, lastOf, latest, legend, make, panel, row, slider } = dino
+  const { Plot, button, gallery, lastOf, latest, make, panel, row, slider } = dino
   const N = 3
   const MANY = 100
   const WARPS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 20]

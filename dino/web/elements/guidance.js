@@ -1,6 +1,6 @@
 // Lesson 06: the same noise drawn with less and more guidance, and the numbers that are no colors anymore.
 (() => {
-  const { button, gallery, lastOf, latest, make, panel, request, row, slider, toggle } = dino
+  const { button, gallery, lastOf, latest, make, request, row, slider, toggle } = dino
   const N = 4
   const STEPS = 10
   const SLACK = 0.02 // so little outside of [0, 1] isn't seen

@@ -59,6 +59,7 @@
       )
       this.show()
     }
+    /** Return a slider for the level of a paper. Its symbol is MathML. */
     sliderOf({ name, symbol, spoken }) {
       const { of, back, format, even = same, uneven = same } = UNITS[name]
       const ends = [even(of(LOW)), even(of(HIGH))]
@@ -70,7 +71,7 @@
         oninput: (place) => this.go(back(uneven(place)), control),
       })
       control.input.setAttribute("aria-label", `${name}: ${spoken}`)
-      return Object.assign(control, { name, spoken, place: (t) => even(of(t)), read: (t) => format(of(t)) })
+      return Object.assign(control, { name, of, place: (t) => even(of(t)), read: (t) => format(of(t)) })
     }
     /** Go to a noise level, with all sliders but the one that was moved. */
     go(level, moved) {
