@@ -24,30 +24,34 @@
       })
       const titles = { many: `${MANY} even steps`, even: "even, size 2", warped: "warped, exact" }
       stage.append(
-        make("div", { class: "sticky settings" }, this.steps.node, this.warp.node),
+        make("div", { class: "sticky" }, make("div", { class: "settings" }, this.steps.node, this.warp.node)),
         make("div", { class: "columns" }, ...this.columns.map(([name, { node }]) => panel(titles[name], node))),
         make("div", { class: "panels" }, panel("where the steps begin and end", this.plot.node)),
         row(button("Other noise", () => {
           this.seed++
-          this.say(`Drawing other noise in ${MANY} steps, to compare with.`)
           this.update()
         })),
       )
       this.show()
     }
-    /** Draw the same noise in even and in warped steps, and in a hundred if that noise is new. */
+    /** Draw the same noise in even and in warped steps. */
     async draw(n, warp) {
       const { seed } = this
-      const even = Dino.noiseSchedule(n)
-      const warped = Dino.warpedSchedule(n, warp)
-      const many = Dino.noiseSchedule(MANY)
-      const before = this.asked?.seed === seed ? this.ends.many : null
+      const [even, warped] = [Dino.noiseSchedule(n), Dino.warpedSchedule(n, warp)]
       const ends = {
-        many: before ?? (await this.end(seed, many, many.slice(1).fill(2))),
         even: await this.end(seed, even, even.slice(1).fill(2)),
         warped: await this.end(seed, warped, Dino.eulerAtFinal(Dino.stepSizes(warped))),
       }
       Object.assign(this, { ends, asked: { seed, n, warp }, schedules: { even, warped } })
+    }
+    /** Draw new noise in a hundred steps, to compare with. Meanwhile the reader can go on. */
+    async refer() {
+      const { seed } = this.asked
+      if (this.reference?.seed === seed) return
+      const reference = (this.reference = { seed, ends: null })
+      const levels = Dino.noiseSchedule(MANY)
+      reference.ends = await this.end(seed, levels, levels.slice(1).fill(2))
+      if (reference === this.reference) this.show()
     }
     /** Return the pictures at which the sampler arrives, when it isn't asked for anything. */
     async end(seed, schedule, sizes) {
@@ -60,13 +64,20 @@
       this.show()
     }
     show() {
-      for (const [name, { views }] of this.columns) this.drawAll(this.ends[name], views)
+      this.refer()
+      const many = this.reference.ends
+      const nothing = new Float32Array(this.ends.even.length).fill(0.5)
+      const shown = { ...this.ends, many: many ?? nothing }
+      for (const [name, { views }] of this.columns) this.drawAll(shown[name], views)
       this.showLevels()
+      this.say(many ? this.comparison(many) : `The same noise in ${MANY} steps, to compare with, takes a moment.`)
+    }
+    comparison(many) {
       const { n, warp } = this.asked
-      const [even, warped] = ["even", "warped"].map((name) => apart(this.ends[name], this.ends.many))
-      this.say(
+      const [even, warped] = [this.ends.even, this.ends.warped].map((ends) => apart(ends, many))
+      return (
         `In ${n} steps, the even ones end ${even.toFixed(3)} away from the pictures of ${MANY} steps, and those with a ` +
-          `warp of ${warp} ${warped.toFixed(3)}. ${verdict(even, warped)}`,
+        `warp of ${warp} ${warped.toFixed(3)}. ${verdict(even, warped)}`
       )
     }
     showLevels() {

@@ -114,7 +114,7 @@
   function effect(free, words) {
     if (free === 0) return "Everything is kept, so there is nothing to draw."
     if (free === 1) return "Nothing is kept: these are new pictures."
-    return words ? `The new part is asked to be: ${words}. It has to fit the rest, too.` : "Every other pixel is as it was, and the new part fits it."
+    return words ? `The new part is asked to be: ${words}. The network sees the rest, too.` : "Every other pixel is as it was, and the network sees it."
   }
 
   dino.define("dino-inpaint", Inpaint)

@@ -48,7 +48,7 @@
       this.targets = Object.keys(STRENGTHS).map((name) => {
         const view = pictureView(`The prediction of the network, said as: ${name}`, WIDTH)
         const names = papers.filter(({ predicts }) => predicts === name).map((paper) => paper.name)
-        return { name, view, node: panel([name, names.join(", ")].filter(Boolean).join(": "), view.node) }
+        return { name, view, node: panel(names.length ? `${name}: ${names.join(", ")}` : `${name}, times t`, view.node) }
       })
       stage.append(
         make("div", { class: "settings" }, ...this.sliders.map(({ node }) => node)),
