@@ -394,7 +394,7 @@ class VelocityDenoiser(nn.Module):
 
 
 class Paper(NamedTuple):
-    """What a paper calls the level, noisy images and the prediction of this course. Formulas are LaTeX."""
+    """A paper's words for the level, noisy images and the prediction of this course. Formulas are LaTeX."""
 
     name: str
     image_at: str  # its level of a clean image
