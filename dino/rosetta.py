@@ -1,16 +1,8 @@
 """Lesson 08: in other people's words. DDPM, DDIM, EDM, rectified flow and IADB are this course in other coordinates.
 
 In each paper a noisy image is a sum of an image and noise. The papers multiply this sum by different numbers, measure
-the noise level in different units, and let the network predict different things. With t for our noise level:
-
-| paper | noisy images, from our x | level | the network predicts | one step |
-|---|---|---|---|---|
-| here | x = (1 - t) image + t noise | t, from 1 to 0 | image | `remix` |
-| DDPM | x / sqrt((1 - t)^2 + t^2) | alpha-bar = (1 - t)^2 / ((1 - t)^2 + t^2) | noise | `ddpm_step` |
-| DDIM | the same as DDPM | the same, written alpha | noise | `ddim_step` |
-| EDM | x / (1 - t) | sigma = t / (1 - t) | image | `edm_euler_step`, `edm_heun_step` |
-| rectified flow | x | 1 - t, from 0 to 1 | image - noise | `rectified_flow_step` |
-| IADB | x | alpha = 1 - t, from 0 to 1 | image - noise | `iadb_step` |
+the noise level in different units, and let the network predict different things. `PAPERS` is the whole dictionary: the
+tables of the course's pages and the sliders of lesson 08 are made from it.
 
 So a step of a paper is three things: go to its coordinates, take its step, come back. Except for rounding, the result
 is that of `remix`, and for DDPM that of `remix` with fresh noise:
@@ -27,6 +19,7 @@ standard deviation. So the papers scale theirs to [-1, 1].
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -395,6 +388,119 @@ class VelocityDenoiser(nn.Module):
         wishes = [] if condition is None else [condition]
         velocity = -self.network(2 * noisy - 1, noise_level, *wishes) / 2
         return denoised_from_velocity(noisy, velocity, noise_level)
+
+
+# ---- the papers side by side -----------------------------------------------------------------------------------------
+
+
+class Paper(NamedTuple):
+    """A paper's words for the level, noisy images and the prediction of this course. Formulas are LaTeX."""
+
+    name: str
+    image_at: str  # its level of a clean image
+    noise_at: str  # and of pure noise
+    mix: str  # its noisy images, in its own symbols
+    noisy: str  # its noisy images, from our x
+    symbol: str  # of its level
+    spoken: str  # the same in words
+    level: str  # its level, from our t
+    predicts: str  # what its network returns
+    step: str
+    coordinates: Callable[[Tensor, Tensor], Tensor]  # its noisy images, from ours and our noise level
+    to_level: Callable[[Tensor], Tensor]  # its level, from ours
+
+
+def same(noisy: Tensor, _noise_level: Tensor) -> Tensor:
+    """Return noisy images as they are: the coordinates of rectified flow and of IADB are ours."""
+    return noisy
+
+
+PAPERS = (
+    Paper(
+        "this course",
+        image_at="level 0",
+        noise_at="level 1",
+        mix=r"x_t = (1-t)\,x_0 + t\,\epsilon",
+        noisy="x",
+        symbol="t",
+        spoken="noise level",
+        level="t",
+        predicts="image",
+        step="`remix`",
+        coordinates=same,
+        to_level=lambda t: t,
+    ),
+    Paper(
+        "DDPM",
+        image_at=r"\(t = 0\)",
+        noise_at=r"\(t = T\), 1000 for instance",
+        mix=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon",
+        noisy=r"x / \sqrt{(1-t)^2 + t^2}",
+        symbol=r"\bar\alpha",
+        spoken="alpha-bar",
+        level=r"\frac{(1-t)^2}{(1-t)^2 + t^2}",
+        predicts="noise",
+        step="`remix`, with fresh noise",
+        coordinates=variance_preserving,
+        to_level=to_alpha_bar,
+    ),
+    Paper(
+        "DDIM",
+        image_at=r"\(t = 0\)",
+        noise_at=r"\(t = T\), 1000 for instance",
+        mix=r"x_t = \sqrt{\alpha_t}\,x_0 + \sqrt{1-\alpha_t}\,\epsilon",
+        noisy=r"x / \sqrt{(1-t)^2 + t^2}",
+        symbol=r"\alpha",
+        spoken="alpha",
+        level=r"\frac{(1-t)^2}{(1-t)^2 + t^2}",
+        predicts="noise",
+        step="`remix`",
+        coordinates=variance_preserving,
+        to_level=to_alpha_bar,
+    ),
+    Paper(
+        "EDM",
+        image_at=r"\(\sigma = 0\)",
+        noise_at=r"\(\sigma_\text{max}\), 80 by default",
+        mix=r"x = y + \sigma\,\epsilon",
+        noisy="x / (1-t)",
+        symbol=r"\sigma",
+        spoken="sigma",
+        level=r"\frac{t}{1-t}",
+        predicts="image",
+        step="Euler: `remix`; Heun: `remix` with a blend",
+        coordinates=variance_exploding,
+        to_level=to_sigma,
+    ),
+    Paper(
+        "rectified flow",
+        image_at=r"\(t = 1\)",
+        noise_at=r"\(t = 0\)",
+        mix=r"X_t = t\,X_1 + (1-t)\,X_0",
+        noisy="x",
+        symbol="t",
+        spoken="time",
+        level="1 - t",
+        predicts="image - noise",
+        step="`remix`",
+        coordinates=same,
+        to_level=lambda t: 1 - t,
+    ),
+    Paper(
+        "IADB",
+        image_at=r"\(\alpha = 1\)",
+        noise_at=r"\(\alpha = 0\)",
+        mix=r"x_\alpha = (1-\alpha)\,x_0 + \alpha\,x_1",
+        noisy="x",
+        symbol=r"\alpha",
+        spoken="alpha",
+        level="1 - t",
+        predicts="image - noise",
+        step="`remix`",
+        coordinates=same,
+        to_level=lambda t: 1 - t,
+    ),
+)
 
 
 # ---- a denoiser that is right ----------------------------------------------------------------------------------------

@@ -25,8 +25,9 @@ from dino.evaluation import nearest_neighbors, sliced_distance
 from dino.few_steps import euler_at_final, step_sizes, warped_schedule
 from dino.images import center_square, seeded, to_unit
 from dino.noise import add_noise, mix
+from dino.rosetta import PAPERS, predicted_noise, predicted_score, predicted_velocity, to_log_snr
 from dino.sampler import denoise, extrapolate, noise_schedule, remix
-from dino.steering import asking
+from dino.steering import asking, keeping
 from dino.trainer.batched_sampling import Steps, Wishes, generate_batched
 from dino.trainer.model_file import load_model, vocabulary, word_sets
 from dino.training import update_average
@@ -52,7 +53,10 @@ config.plugins.on_startup(command="build", dirty=False)
 build(config)
 """
 TIMES = "\N{MULTIPLICATION SIGN}"
-WITH_NETWORK = ("dino-live-row", "dino-neighbors", "dino-redraw", "dino-sampler", "dino-two-levels")
+WITH_NETWORK = (
+    "dino-live-row", "dino-neighbors", "dino-redraw", "dino-sampler", "dino-two-levels", "dino-guidance",
+    "dino-inpaint", "dino-few-steps", "dino-rosetta",
+)  # fmt: skip
 PHONE = {"width": 360, "height": 740}
 
 
@@ -281,6 +285,7 @@ def test_no_element_is_wider_than_a_phone(visitor: Visitor) -> None:
 def test_nothing_moves_until_somebody_asks(visitor: Visitor) -> None:
     every = [Element(visitor, name) for name in elements.NAMES]
     next(each for each in every if each.name == "dino-live-row").wait("it.isFinished")  # it draws one row by itself
+    next(each for each in every if each.name == "dino-few-steps").wait("it.reference.ends")  # and it a hundred steps
     visitor.page.wait_for_timeout(600)  # the sentence is busy for a moment
     before = [element.root.locator(".live").inner_html() for element in every]
     visitor.page.wait_for_timeout(700)
@@ -300,7 +305,7 @@ def test_every_control_has_a_name_and_can_be_reached_with_the_tab_key(visitor: V
 
 def test_the_files_are_small() -> None:
     sizes = {path: len(text.encode()) for path, text in elements.files().items()}
-    assert sizes[elements.SCRIPT] < 90_000
+    assert sizes[elements.SCRIPT] < 105_000
     assert all(size < 460_000 for size in sizes.values()), sizes
 
 
@@ -853,6 +858,179 @@ def test_a_drawing_is_painted_and_redrawn(visitor: Visitor) -> None:
     element.button("Other noise").click()
     element.button("The first drawing").click()
     torch.testing.assert_close(element.numbers("it.drawing"), to_unit(unpacked(data()["dino-redraw"]["sketch"])))
+
+
+@pytest.mark.parametrize("keys", [["Home"], ["PageUp", "PageUp"]], ids=["ignored", "exaggerated"])
+def test_guidance_draws_the_same_noise_as_dino_sample_does(visitor: Visitor, keys: list[str]) -> None:
+    element = Element(visitor, "dino-guidance")
+    element.root.get_by_label("What to draw").fill("blue triceratops, mauve")
+    element.press("Enter")
+    element.wait("it.asked.words.startsWith('blue')")
+    element.slider("guidance").focus()
+    element.press(*keys)
+    guidance = element.get("it.guidance.value")
+    element.wait(f"it.asked.guidance === {guidance}")
+    condition = torch.tensor(
+        element.get("it.model.conditionOf(it.words, { n: 4, seed: 1 }).map(row => Array.from(row))")
+    )
+    model, metadata = network()
+    words = vocabulary(metadata)
+    assert condition[:, [words.index("blue"), words.index("triceratops")]].eq(1).all()
+    expected = generate_batched(
+        model, 4, image_shape=(3, 32, 32), seed=1, steps=Steps.of(10), wishes=Wishes(condition, guidance)
+    )
+    ends = floats(element, "it.ends").view(expected.shape)
+    assert_close(ends.clamp(0, 1), expected)
+    outside = ((ends < -0.02) | (ends > 1.02)).float().mean().item()
+    assert f"At guidance {guidance:.2f}, {100 * outside:.1f}% of the numbers are outside" in element.sentence
+    assert f"are {torch.pdist(ends.clamp(0, 1).flatten(1)).mean():.1f} apart" in element.sentence
+    assert "doesn't know “mauve”" in element.sentence
+
+
+def test_guidance_marks_what_is_no_color_and_refuses_words_that_nobody_knows(visitor: Visitor) -> None:
+    element = Element(visitor, "dino-guidance")
+    element.drag("guidance", 1)
+    element.wait("it.asked.guidance === 8")
+    element.root.get_by_label("Mark what is no color").focus()
+    element.press(" ")
+    ends = floats(element, "it.ends").view(4, 3, 32, 32)[0]
+    is_outside = ((ends < -0.02) | (ends > 1.02)).any(dim=0).flatten()
+    colors = element.get("Array.from(it.views[0].getContext('2d').getImageData(0, 0, 32, 32).data)")
+    is_marked = (torch.tensor(colors).view(-1, 4)[:, :3] == torch.tensor([216, 0, 191])).all(dim=1)
+    assert torch.equal(is_marked, is_outside)
+    element.root.get_by_label("What to draw").fill("cat")
+    element.button("Draw").click()
+    element.wait("it.querySelector('.status').textContent.startsWith('The model knows none of these words')")
+    assert element.get("it.asked.guidance") == 8  # the pictures are still there
+    element.root.get_by_label("What to draw").fill("green stegosaurus")
+    element.button("Other noise").click()
+    element.wait("it.asked.seed === 2")
+
+
+def test_what_is_outside_of_the_brush_stays_and_the_rest_is_drawn_anew(visitor: Visitor) -> None:
+    element = Element(visitor, "dino-inpaint")
+    known = to_unit(unpacked(data()["dino-inpaint"]["pictures"]["stegosaurus"]))[None]
+    assert_inpainted(element, known, None)
+    element.button("Keep all").click()
+    element.wait("it.querySelector('.status').textContent.startsWith('0 of 1024')")
+    assert torch.equal(floats(element, "it.ends").view(4, 3, 32, 32), known.expand(4, -1, -1, -1))
+    element.slider("brush").focus()
+    element.press("Home", "ArrowRight", "ArrowRight")  # 3 pixels: a plus and its corners
+    element.point(".pointable", 10, 12)
+    visitor.page.mouse.down()
+    element.point(".pointable", 10, 13)
+    visitor.page.mouse.up()
+    element.root.locator(".pointable").focus()
+    element.press("ArrowDown", "ArrowDown", " ")
+    element.wait("it.querySelector('.status').textContent.startsWith('18 of 1024')")
+    free = torch.ones(32, 32)
+    free[9:12, 11:15] = 0
+    free[11:14, 11:14] = 0
+    assert torch.equal(floats(element, "it.mask").view(32, 32), free)
+    element.root.get_by_label("What the new part shall show").fill("purple")
+    element.button("Ask").click()
+    element.wait("it.asked.words === 'purple'")
+    assert_inpainted(element, known, "purple")
+
+
+def assert_inpainted(element: Element, known: Tensor, word: str | None) -> None:
+    """Check the element's pictures against `keeping`, and that the kept pixels are exactly as they were."""
+    model, metadata = network()
+    mask, schedule = floats(element, "it.asked.mask").view(1, 1, 32, 32) == 1, warped_schedule(10)
+    condition = torch.tensor([[float(each == word) for each in vocabulary(metadata)]])
+    denoiser = keeping(asking(model, condition, 2.0 if word else 0.0), known, mask)
+    start = torch.rand((4, 3, 32, 32), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        *_, last = denoise(denoiser, start, schedule, euler_at_final(step_sizes(schedule)))
+    ends = floats(element, "it.ends").view(4, 3, 32, 32)
+    assert_close(ends, last.noisy)
+    assert torch.equal(torch.where(mask, ends, 0), torch.where(mask, known, 0).expand(4, -1, -1, -1))
+
+
+def test_few_steps_are_even_or_warped_as_in_dino(visitor: Visitor) -> None:
+    element = Element(visitor, "dino-few-steps")
+    element.slider("steps").focus()
+    element.press("Home", "ArrowRight", "ArrowRight")
+    element.slider("warp").focus()
+    element.press("ArrowLeft")
+    element.wait("it.asked.n === 4 && it.asked.warp === 0.3 && it.reference.ends")
+    even, warped = noise_schedule(4), warped_schedule(4, 0.3)
+    torch.testing.assert_close(floats(element, "it.schedules.warped"), warped)
+    dots = [float(dot) for dot in element.get("[...it.plot.marks.children].map(dot => dot.getAttribute('cx'))")]
+    ends = {
+        "many": sampled_in_steps(noise_schedule(100), 2.0),
+        "even": sampled_in_steps(even, 2.0),
+        "warped": sampled_in_steps(warped, euler_at_final(step_sizes(warped))),
+    }
+    for name, expected in ends.items():
+        found = "it.reference.ends" if name == "many" else f"it.ends.{name}"
+        assert_close(floats(element, found), expected)
+    left, right = dots[0], dots[4]
+    assert dots == pytest.approx(
+        [left + (right - left) * (1 - t) for t in [*even.tolist(), *warped.tolist()]], abs=0.01
+    )
+    off = [(ends[name].clamp(0, 1) - ends["many"].clamp(0, 1)).square().mean().sqrt() for name in ("even", "warped")]
+    said = [float(number) for number in re.findall(r"0\.\d{3}", element.sentence)]
+    assert said == pytest.approx([each.item() for each in off], abs=2e-3)
+    element.button("Other noise").focus()
+    element.press("Enter")
+    element.wait("it.asked.seed === 2")
+
+
+def sampled_in_steps(schedule: Tensor, sizes: Any) -> Tensor:
+    """Three pictures from the element's first noise, when nothing is asked for."""
+    noise = torch.rand((3, 3, 32, 32), generator=torch.Generator().manual_seed(1))
+    *_, last = denoise(network()[0], noise, schedule, sizes)
+    return last.noisy
+
+
+@pytest.mark.parametrize("moved", ["this course", "DDPM", "EDM", "IADB", "log-SNR"])
+def test_the_symbols_of_the_papers_move_together_as_in_rosetta(visitor: Visitor, moved: str) -> None:
+    element = Element(visitor, "dino-rosetta")
+    element.drag(moved, 0.3)
+    t = element.get("it.level")
+    assert 0.01 <= t <= 0.99
+    assert t != 0.6
+    element.wait(f"it.told === {t}")
+    units = {paper.name: paper.to_level for paper in PAPERS} | {"log-SNR": to_log_snr}
+    assert element.get("it.sliders.map(each => each.name)") == list(units)
+    exact = torch.tensor(t, dtype=torch.float64)
+    digits = {"EDM": "", "DDPM": ".3f", "DDIM": ".3f"}
+    for k, (name, to_level) in enumerate(units.items()):
+        value = to_level(exact).item()
+        assert element.get(f"it.sliders[{k}].of(it.level)") == pytest.approx(value), name
+        shown = float(element.get(f"it.sliders[{k}].input.getAttribute('aria-valuetext')"))
+        places = digits.get(name, ".2f")
+        assert shown == pytest.approx(float(f"{value:{places}}"), rel=0.01, abs=0.011), name
+
+
+def test_each_paper_sees_the_picture_of_rosetta_and_predicts_as_in_rosetta(visitor: Visitor) -> None:
+    element = Element(visitor, "dino-rosetta")
+    element.slider("this course").focus()
+    element.press(*["ArrowLeft"] * 10)
+    element.wait("it.told === it.level && it.told < 0.51")
+    t = level(element.get("it.told"))
+    clean = to_unit(unpacked(data()["dino-rosetta"]["picture"]))[None]
+    noisy = mix(clean, noise(3), t)
+    with torch.no_grad():
+        denoised = network()[0](noisy, t)
+    assert_close(floats(element, "it.denoised"), denoised)
+    noisy, denoised = 2 * noisy - 1, 2 * floats(element, "it.denoised").view(1, 3, 32, 32) - 1
+    for name, coordinates in {paper.coordinates.__name__: paper.coordinates for paper in PAPERS}.items():
+        seen = coordinates(noisy, t)
+        assert_close(floats(element, f"it.seen('{name}')"), seen)
+        notes = element.root.locator(".note").all_inner_texts()
+        assert any(f"standard deviation {seen.std():.2f}" in note for note in notes), name
+    targets = {
+        "image": denoised,
+        "noise": predicted_noise(noisy, denoised, t),
+        "image - noise": -predicted_velocity(noisy, denoised, t),
+        "score": predicted_score(noisy, denoised, t),
+    }
+    for name, expected in targets.items():
+        assert_close(floats(element, f"it.predicted('{name}')"), expected)
+    assert {paper.predicts for paper in PAPERS} < set(targets)
+    assert "There is as much noise as image." in element.sentence
 
 
 def training_pictures() -> Tensor:

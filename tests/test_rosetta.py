@@ -1,6 +1,7 @@
 """Other people's words: round trips, equalities with `remix`, convergence, and diffusers' schedulers as oracle."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from types import ModuleType
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from dino import rosetta
 from dino.noise import mix
 from dino.rosetta import (
+    PAPERS,
     GaussianMixture,
+    Paper,
     VelocityDenoiser,
     ddim_step,
     ddpm_step,
@@ -115,6 +118,22 @@ def test_the_units_of_the_level_agree_with_each_other() -> None:
     assert torch.allclose(to_alpha_bar(LEVELS), 1 / (1 + to_sigma(LEVELS) ** 2))
     assert torch.allclose(to_log_snr(LEVELS), -2 * to_sigma(LEVELS).log())
     assert torch.allclose(to_log_snr(LEVELS), torch.logit(to_alpha_bar(LEVELS)))
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
+def test_the_formulas_of_each_paper_are_what_its_functions_compute(paper: Paper, pair: tuple[Tensor, Tensor]) -> None:
+    clean, noise = pair
+    for t in (level(0.2), level(0.7)):
+        noisy = mix(clean, noise, t)
+        assert torch.allclose(paper.to_level(t), computed(paper.level, t=t))
+        assert torch.allclose(paper.coordinates(noisy, t), computed(paper.noisy, t=t, x=noisy))
+
+
+def computed(latex: str, **values: Tensor) -> Tensor:
+    """The value of one of the formulas."""
+    python = re.sub(r"\\frac\{(.+)\}\{(.+)\}", r"(\1) / (\2)", latex)
+    python = re.sub(r"\\sqrt\{(.+)\}", r"(\1) ** 0.5", python).replace("^2", " ** 2")
+    return torch.as_tensor(eval(python, {"__builtins__": {}}, values))
 
 
 def test_lognormal_levels_have_a_normal_logarithm_of_sigma(generator: torch.Generator) -> None:

@@ -21,9 +21,11 @@ from dino.data.words import split_words
 from dino.evaluation import nearest_neighbors
 from dino.images import seeded, to_unit
 from dino.noise import add_noise, mix
+from dino.rosetta import PAPERS
 from dino.trainer.model_file import PRETRAINED, load_model, vocabulary
 from dino.web.bundle import in_base64
 from scripts.site.elements import RECORDINGS
+from scripts.site.formulas import set_formula
 
 Data = dict[str, Any]
 
@@ -180,6 +182,45 @@ def redraw() -> Data:
     return {"network": network(), "sketch": packed(sketch)}
 
 
+def guidance() -> Data:
+    """Return what `<dino-guidance>` asks for at first."""
+    return {"network": network(), "words": "green stegosaurus"}
+
+
+def inpaint() -> Data:
+    """Return the pictures of `<dino-inpaint>`, of which a part is kept."""
+    words = {
+        "stegosaurus": "stegosaurus,teal",
+        "triceratops": "triceratops,orange",
+        "brontosaurus": "brontosaurus,blue",
+    }
+    return {"network": network(), "pictures": {name: packed(dinosaur(words[name])) for name in words}}
+
+
+def few_steps() -> Data:
+    """Return what `<dino-few-steps>` needs: only the network."""
+    return {"network": network()}
+
+
+def rosetta() -> Data:
+    """Return the papers of `<dino-rosetta>`, whose sliders have their symbols as MathML, and a picture.
+
+    The log-SNR is the symbol of many papers. It is a slider of its own.
+    """
+    shown = [
+        {
+            "name": paper.name,
+            "symbol": set_formula(paper.symbol),
+            "spoken": paper.spoken,
+            "coordinates": paper.coordinates.__name__,
+            "predicts": paper.predicts,
+        }
+        for paper in PAPERS
+    ]
+    log_snr = {"name": "log-SNR", "symbol": set_formula(r"\lambda"), "spoken": "lambda"}
+    return {"network": network(), "papers": [*shown, log_snr], "picture": packed(dinosaur("triceratops,purple"))}
+
+
 def projection() -> Data:
     """Return the two clouds of `<dino-projection>`, those of the figure in lesson 05: 12 points each, [x, y]."""
     random = torch.Generator().manual_seed(4)
@@ -249,6 +290,10 @@ ELEMENTS: dict[str, Callable[[], Data]] = {
     "dino-sampler": sampler,
     "dino-two-levels": two_levels,
     "dino-redraw": redraw,
+    "dino-guidance": guidance,
+    "dino-inpaint": inpaint,
+    "dino-few-steps": few_steps,
+    "dino-rosetta": rosetta,
     "dino-projection": projection,
     "dino-neighbors": neighbors,
 }

@@ -21,14 +21,19 @@ def set_formulas(page_html: str, page: str) -> str:
     Raises:
         SiteError: if a formula is not LaTeX that can be converted.
     """
-    converter = math_core.LatexToMathML()
 
     def convert(found: re.Match[str]) -> str:
         start, kind, formula, end = found.groups()
         latex = html.unescape(formula).strip()
         try:
-            return start + converter.convert_with_local_state(latex, displaystyle=kind == "div") + end
+            return start + set_formula(latex, display=kind == "div") + end
         except math_core.LatexError as error:
             raise SiteError(f"{page}: the formula {latex} is not right: {error}") from None
 
     return FORMULA.sub(convert, page_html)
+
+
+def set_formula(latex: str, *, display: bool = False) -> str:
+    """Return a formula as MathML, in a line of text or on a line of its own."""
+    mathml: str = math_core.LatexToMathML().convert_with_local_state(latex, displaystyle=display)
+    return mathml

@@ -4,6 +4,7 @@
   the course and the code.
 - `links` changes links that would lead nowhere.
 - `formulas` converts LaTeX to MathML.
+- `papers` makes the tables of the papers' symbols from dino/rosetta.py.
 - `terms` links the first use of each term in a page to the glossary.
 - `docstrings` completes what mkdocstrings shows.
 - `diagrams` inserts the drawings of docs/diagrams, and `course_map` the map of the course.
@@ -35,7 +36,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scripts.site import course_map, download, elements, gallery, playground, plots, reference, sharing
+from scripts.site import course_map, download, elements, gallery, papers, playground, plots, reference, sharing
 from scripts.site.address import Address
 from scripts.site.formulas import set_formulas
 from scripts.site.lessons import PageMacros
@@ -187,4 +188,6 @@ def _macros(config: MkDocsConfig) -> Macros:
         "reveal": gallery.reveal,
         "end_reveal": gallery.end_reveal,
         "verdict": gallery.verdict,
+        "papers": papers.papers,
+        "levels": papers.levels,
     }

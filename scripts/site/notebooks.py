@@ -27,6 +27,7 @@ from scripts.site.lessons import hints_of, lesson_file, page_of, report_on, shor
 from scripts.site.links import outside_code
 from scripts.site.macros import expand
 from scripts.site.pages import parse
+from scripts.site.papers import papers
 from scripts.site.paths import ROOT, SiteError
 from scripts.site.reference import measured
 from scripts.site.running import AT_ONCE, execute
@@ -131,6 +132,10 @@ class NotebookMacros:
     def measured(self, name: str) -> str:
         """Return the table of a measurement."""
         return measured(name)
+
+    def papers(self, kind: str) -> str:
+        """Return a table of the papers' symbols."""
+        return papers(kind)
 
     def mistake(self, name: str, mistake: str) -> str:
         """Return the grader's report on a wrong answer."""

@@ -178,6 +178,28 @@ const dino = (() => {
   function row(...children) {
     return make("div", { class: "row" }, ...children)
   }
+  /** A field for words, and a button that calls `onask`, as Enter in the field does. */
+  function request({ label, value = "", title = "Draw", onask }) {
+    const field = make("input", {
+      type: "text", class: "ask", "aria-label": label, autocomplete: "off", spellcheck: "false", maxlength: 80,
+      enterkeyhint: "go", placeholder: "anything",
+    })
+    field.value = value
+    const node = make("form", { class: "row request" }, field, make("button", { type: "submit", class: "main" }, title))
+    node.addEventListener("submit", (event) => {
+      event.preventDefault()
+      onask()
+    })
+    return {
+      node,
+      get value() {
+        return field.value
+      },
+      set value(words) {
+        field.value = words
+      },
+    }
+  }
   /** A part of the stage with a title above it and a caption below. */
   function panel(title, node, { wide = false, caption } = {}) {
     const parts = [title ? make("div", { class: "title" }, title) : null, node, caption ?? null]
@@ -276,6 +298,21 @@ const dino = (() => {
   function pictureView(label, size) {
     const canvas = make("canvas", { class: "pixels", role: "img", "aria-label": label, style: `width: ${size}px` })
     return { node: canvas, show: (picture) => picture.draw(canvas) }
+  }
+
+  /** Several canvases side by side, for pictures that the network drew together. */
+  function gallery(label, n, kind = "fresh") {
+    const views = Array.from({ length: n }, () => make("canvas", { class: "pixels" }))
+    return { node: make("div", { class: kind, role: "img", "aria-label": label }, ...views), views }
+  }
+  /** Call `onpixel(row, column)` for each pixel of a round spot in a picture. */
+  function spot({ height, width }, y, x, diameter, onpixel) {
+    const middle = diameter % 2 ? 0 : 0.5 // an even spot has its middle between pixels
+    for (let row = 0; row < height; row++) {
+      for (let column = 0; column < width; column++) {
+        if (Math.hypot(row - y + middle, column - x + middle) <= diameter / 2) onpixel(row, column)
+      }
+    }
   }
 
   /**
@@ -416,7 +453,7 @@ const dino = (() => {
 
   return {
     LiveElement, PixelGrid, Picture, Player, Plot,
-    address, button, bytes, choice, define, generator, legend, lerp, load, loadScript, make, makeSvg, menu, newId,
-    panel, pictureView, receive, row, slider, toggle,
+    address, button, bytes, choice, define, gallery, generator, legend, lerp, load, loadScript, make, makeSvg, menu,
+    newId, panel, pictureView, receive, request, row, slider, spot, toggle,
   }
 })()

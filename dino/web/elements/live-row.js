@@ -1,6 +1,6 @@
 // Home: a row of new pictures that come out of noise, of what the reader asks for.
 (() => {
-  const { Player, button, isCalm, make, row } = dino
+  const { Player, button, gallery, isCalm, make, request, row } = dino
   const N = 6
   const STEPS = 16
 
@@ -13,30 +13,19 @@
       if (isCalm()) for await (this.now of this.walk); // the finished row, without the way to it
     }
     build(stage, { examples }) {
-      this.views = Array.from({ length: N }, () => make("canvas", { class: "pixels" }))
-      this.fresh = make("div", { class: "fresh", role: "img", "aria-label": "Six pictures" }, ...this.views)
-      this.ask = make("input", {
-        type: "text", class: "ask", "aria-label": "What to draw", autocomplete: "off", spellcheck: "false",
-        maxlength: 80, enterkeyhint: "go",
-      })
-      this.ask.value = this.words
+      Object.assign(this, gallery("Six pictures", N))
+      this.ask = request({ label: "What to draw", value: this.words, onask: () => this.draw() })
       this.player = new Player({ step: () => this.advance(), perSecond: 11, labels: ["Go on", "Pause"] })
       this.player.stepButton = button("Step", () => this.step())
       this.player.playButton.classList.remove("main")
-      const draw = make("button", { type: "submit", class: "main" }, "Draw")
-      const form = make("form", { class: "row request" }, this.ask, draw)
-      form.addEventListener("submit", (event) => {
-        event.preventDefault()
-        this.draw()
-      })
       const wishes = examples.map((words) => button(words, () => {
         this.ask.value = words
         this.draw()
       }, { class: "wish" }))
       this.command = make("code")
       stage.append(
-        this.fresh,
-        make("div", { class: "row" }, form, row(this.player.playButton, this.player.stepButton)),
+        this.node,
+        make("div", { class: "row" }, this.ask.node, row(this.player.playButton, this.player.stepButton)),
         row(make("span", { class: "light" }, "Or:"), ...wishes),
         make("p", { class: "note wide" }, "The same pictures from a copy of the course: ", this.command),
       )
@@ -83,18 +72,17 @@
     }
     show() {
       const { k, noiseLevel, noisy } = this.now
-      const floats = noisy.length / N
-      this.views.forEach((view, n) => this.picture(noisy.subarray(n * floats, (n + 1) * floats)).draw(view))
+      this.drawAll(noisy, this.views)
       this.player.playButton.disabled = this.isFinished
       const asked = this.words.trim()
       const quoted = asked.replaceAll(/["$`\\!]/g, "")
       this.command.textContent = `uv run dino sample -n ${N}${asked ? ` --ask "${quoted}"` : ""} --seed ${this.seed} --steps ${STEPS}`
-      this.fresh.setAttribute("aria-label", `Six pictures${asked ? ` of: ${asked}` : ""}`)
+      this.node.setAttribute("aria-label", `Six pictures${asked ? ` of: ${asked}` : ""}`)
       this.say(`${this.isFinished ? "Here they are" : `Step ${k} of ${STEPS}, noise level ${noiseLevel.toFixed(2)}`}. ${this.hint()}`)
     }
     hint() {
-      const { unknown } = Dino.parseRequest(this.words, this.model.vocabulary)
-      if (unknown.length) return `The network doesn't know ${unknown.map((word) => `“${word}”`).join(" or ")}.`
+      const unknown = this.strangers(this.words)
+      if (unknown) return unknown
       if (this.now.k === 0) return "So far there is nothing but noise."
       return this.isFinished ? "Nobody has drawn these before, and your device just did." : "The network takes a little noise away in each step."
     }

@@ -54,6 +54,20 @@
     picture(values) {
       return new Picture(this.model.channels, this.model.size, this.model.size, values)
     }
+    /** Return the pictures of a batch. */
+    batch(values) {
+      const floats = this.model.channels * this.model.size ** 2
+      return Array.from({ length: values.length / floats }, (_, n) => this.picture(values.subarray(n * floats, (n + 1) * floats)))
+    }
+    /** Draw a batch, one picture on each canvas. */
+    drawAll(values, canvases) {
+      this.batch(values).forEach((picture, n) => picture.draw(canvases[n]))
+    }
+    /** Return a sentence about the words that the network doesn't know, if there are any. */
+    strangers(words) {
+      const { unknown } = Dino.parseRequest(words, this.model.vocabulary)
+      return unknown.length ? `The network doesn't know ${unknown.map((word) => `“${word}”`).join(" or ")}.` : ""
+    }
   }
 
   /** Return a function that calls an async one, and again if it is called meanwhile: so what it saw last is the newest. */
@@ -73,8 +87,14 @@
       }
     }
   }
+  /** Return the last step of a walk. */
+  async function lastOf(walk) {
+    let last
+    for await (last of walk);
+    return last
+  }
   /** Tell whether the system asks for less motion. */
   const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
-  Object.assign(dino, { NetworkElement, latest, isCalm })
+  Object.assign(dino, { NetworkElement, latest, lastOf, isCalm })
 })()

@@ -1,6 +1,6 @@
 // Lesson 04: a drawing of the reader's, hidden under noise and drawn anew by the sampler.
 (() => {
-  const { Picture, PixelGrid, button, choice, latest, make, panel, pictureView, row, slider } = dino
+  const { Picture, PixelGrid, button, choice, latest, make, panel, pictureView, row, slider, spot } = dino
   const WIDTH = 240
   const COLORS = {
     green: [70, 160, 80], teal: [50, 160, 165], blue: [70, 120, 205], purple: [140, 90, 190], pink: [235, 130, 170],
@@ -62,15 +62,9 @@
     }
     /** Paint a round spot around a pixel. */
     paint(y, x) {
-      const { height, width, values } = this.drawing
-      const diameter = this.brush.value
-      const middle = diameter % 2 ? 0 : 0.5 // an even brush has its middle between pixels
-      for (let row = 0; row < height; row++) {
-        for (let column = 0; column < width; column++) {
-          if (Math.hypot(row - y + middle, column - x + middle) > diameter / 2) continue
-          COLORS[this.color.value].forEach((byte, k) => (values[this.drawing.index(k, row, column)] = byte / 255))
-        }
-      }
+      spot(this.drawing, y, x, this.brush.value, (row, column) => {
+        COLORS[this.color.value].forEach((byte, k) => (this.drawing.values[this.drawing.index(k, row, column)] = byte / 255))
+      })
       this.changed()
     }
     async redraw() {
