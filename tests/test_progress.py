@@ -66,24 +66,74 @@ def test_a_missing_file_of_the_grader_is_an_error(course: Course, monkeypatch: p
     moved = Path("moved_away.py")
     monkeypatch.setattr(progress, "mistakes_file", lambda _: moved)
     with pytest.raises(DinoError, match=r"moved_away\.py can't be read"):
-        progress.fingerprint(REPOSITORY, lesson)
+        progress.fingerprint(REPOSITORY, lesson, "train")
     monkeypatch.setattr(progress, "grading_files", lambda *_: [*real, moved])
     with pytest.raises(DinoError, match=r"moved_away\.py can't be read"):
-        progress.fingerprint(REPOSITORY, lesson)
+        progress.fingerprint(REPOSITORY, lesson, "train")
     monkeypatch.undo()
     course.grader(lesson).unlink()
     with pytest.raises(DinoError, match=r"test_training\.py can't be read"):
-        progress.fingerprint(course, lesson)
+        progress.fingerprint(course, lesson, "train")
 
 
 def test_a_verdict_does_not_count_once_a_file_of_the_grader_is_missing(course: Course) -> None:
     lesson = LESSONS[3]
     record = progress.Record(course)
-    record.keep(Verdict("3.2", "train_step", "passed"), progress.fingerprint(course, lesson))
+    record.keep(Verdict("3.2", "train_step", "passed"), progress.fingerprint(course, lesson, "train_step"))
     assert record.passed(lesson) == 1
     progress._fingerprint_of_graders.cache_clear()
     course.grader(lesson).unlink()
     assert record.passed(lesson) == 0
+
+
+ANSWERS = """
+import torch
+
+SCALE = 255
+
+def mix(clean, noise, level):
+    return torch.lerp(clean, noise, level)
+
+def sample_noise_levels(n, *, generator=None):
+    return helper(n)
+
+def helper(n):
+    return torch.rand(n, 1, 1, 1)
+
+def add_noise(clean, *, generator=None):
+    levels = sample_noise_levels(len(clean))
+    return mix(clean, torch.rand_like(clean), levels), levels
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("lerp(clean, noise", "lerp(noise, clean", ["mix", "add_noise"]),
+        ("torch.rand(n, 1, 1, 1)", "torch.zeros(n)", ["sample_noise_levels", "add_noise"]),
+        ("levels = sample", "levels = 1 - sample", ["add_noise"]),
+        ("SCALE = 255", "SCALE = 256", ["mix", "sample_noise_levels", "add_noise"]),
+        ("SCALE = 255", "SCALE = mix(1, 2, 3)", ["mix", "sample_noise_levels", "add_noise"]),
+        (
+            "def mix(clean, noise, level)",
+            "def mix(clean, noise, level=SCALE)",
+            ["mix", "sample_noise_levels", "add_noise"],
+        ),
+        ("\ndef mix", "\n@helper\ndef mix", ["mix", "sample_noise_levels", "add_noise"]),
+        ("return helper(n)", "return helper(n) oops", ["mix", "sample_noise_levels", "add_noise"]),
+        ("\ndef helper", "\n# a comment\n\n\ndef helper", []),
+    ],
+)
+def test_a_verdict_counts_until_the_code_changes_that_the_exercise_uses(
+    course: Course, old: str, new: str, changed: list[str]
+) -> None:
+    lesson = LESSONS[1]
+    course.lesson_file(lesson).write_text(ANSWERS)
+    before = {exercise: progress.fingerprint(course, lesson, exercise) for exercise in lesson.exercises}
+    assert old in ANSWERS
+    course.lesson_file(lesson).write_text(ANSWERS.replace(old, new))
+    after = {exercise: progress.fingerprint(course, lesson, exercise) for exercise in lesson.exercises}
+    assert [exercise for exercise in lesson.exercises if before[exercise] != after[exercise]] == changed
 
 
 def test_a_change_in_any_deciding_file_changes_the_fingerprint(
@@ -93,11 +143,11 @@ def test_a_change_in_any_deciding_file_changes_the_fingerprint(
     mistakes = tmp_path / "mistakes.py"  # a copy, because the real ones belong to the package
     shutil.copy(mistakes_file(lesson), mistakes)
     monkeypatch.setattr(progress, "mistakes_file", lambda _: mistakes)
-    before = progress.fingerprint(course, lesson)
+    before = progress.fingerprint(course, lesson, "mix")
     for path in (course.lesson_file(lesson), course.grader(lesson), mistakes):
         progress._fingerprint_of_graders.cache_clear()  # within one process these files are taken to stay the same
-        path.write_text(path.read_text() + "\n")
-        assert progress.fingerprint(course, lesson) != before
-        before = progress.fingerprint(course, lesson)
+        path.write_text(path.read_text() + "\nSOMETHING = 1\n")
+        assert progress.fingerprint(course, lesson, "mix") != before
+        before = progress.fingerprint(course, lesson, "mix")
     course.lesson_file(lesson).unlink()
-    assert progress.fingerprint(course, lesson) != before
+    assert progress.fingerprint(course, lesson, "mix") != before

@@ -54,7 +54,7 @@ class Follower:
         if self.record.outcome(lesson, exercise) == "passed":
             advice = self.record.advice(lesson, exercise)
             return Verdict(lesson.exercise_number(exercise), exercise, "passed", advice=advice)
-        graded = fingerprint(self.course, lesson)
+        graded = fingerprint(self.course, lesson, exercise)
         verdict = self.sandbox.grade(lesson, exercise)
         self.record.keep(verdict, graded)
         if verdict.outcome == "stopped":  # a sandbox remembers what hung, and the next version may not hang

@@ -1,5 +1,6 @@
-"""Progress: the verdicts on a learner's exercises, kept until their file or the grader changes."""
+"""Progress: the verdicts on a learner's exercises, kept until their code or the grader changes."""
 
+import ast
 import contextlib
 import hashlib
 import json
@@ -18,7 +19,7 @@ from .verdict import Verdict
 
 
 class Record:
-    """The verdicts in runs/lessons/verdicts.json. A verdict counts only while the files that led to it are the same.
+    """The verdicts in runs/lessons/verdicts.json. A verdict counts only while what led to it is the same.
 
     Args:
         course: the copy of the course that the verdicts are about.
@@ -64,7 +65,7 @@ class Record:
         """Return the outcome of an exercise, or None if it wasn't graded since something changed."""
         entry = self.verdicts.get(lesson.exercise_number(exercise), {})
         with contextlib.suppress(DinoError):  # a file of the grader is missing, so the verdict doesn't count
-            if entry and entry.get("fingerprint") == fingerprint(self.course, lesson):
+            if entry and entry.get("fingerprint") == fingerprint(self.course, lesson, exercise):
                 return "wrong" if self.strict and entry.get("advice") else entry.get("outcome")
         return None
 
@@ -121,7 +122,7 @@ def grade_changed(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
 
     with Sandbox(record.course) as sandbox:
         for lesson, exercise in tqdm(due, "grading", unit=" exercises", leave=False, delay=1, disable=None):
-            before = fingerprint(record.course, lesson)
+            before = fingerprint(record.course, lesson, exercise)
             record.keep(sandbox.grade(lesson, exercise), before)
     record.save()
 
@@ -129,16 +130,52 @@ def grade_changed(record: Record, lessons: Sequence[Lesson] = LESSONS) -> None:
 # ---- fingerprints ---------------------------------------------------------------------------------------------------
 
 
-def fingerprint(course: Course, lesson: Lesson) -> str:
-    """Return sixteen hexadecimal digits that change with anything that decides the verdicts on a lesson.
+def fingerprint(course: Course, lesson: Lesson, exercise: str) -> str:
+    """Return sixteen hexadecimal digits that change with anything that decides the verdict on an exercise.
 
     Raises:
         DinoError: if a file of the grader is missing.
     """
     digest = hashlib.sha256(_fingerprint_of_graders(tuple(grading_files(course, lesson))).encode())
     learners_file = course.lesson_file(lesson)
-    digest.update(learners_file.read_bytes() if learners_file.exists() else b"missing")
+    source = learners_file.read_bytes() if learners_file.exists() else b"missing"
+    digest.update(_deciding_code(source, exercise))
     return digest.hexdigest()[:16]
+
+
+def _deciding_code(source: bytes, exercise: str) -> bytes:
+    """Return a lesson's file without the functions that an exercise doesn't use: work on them leaves its verdict.
+
+    What the exercise uses by way of other functions stays, and so does all code that importing the file runs.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return source
+    defined = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef | ast.ClassDef)}
+    if exercise not in defined:
+        return source
+    used, found = set[str](), [exercise, *_names(_empty(ast.parse(source)))]
+    while found:
+        name = found.pop()
+        if name in defined and name not in used:
+            used.add(name)
+            found += _names(defined[name])
+    for name in defined.keys() - used:
+        _empty(defined[name])
+    return ast.unparse(tree).encode()
+
+
+def _empty(code: ast.AST) -> ast.AST:
+    """Take the bodies of all functions out of some code, and return it. What importing it runs is left."""
+    for each in ast.walk(code):
+        if isinstance(each, ast.FunctionDef):
+            each.body = [ast.Pass()]
+    return code
+
+
+def _names(code: ast.AST) -> list[str]:
+    return [each.id for each in ast.walk(code) if isinstance(each, ast.Name)]
 
 
 def grading_files(course: Course, lesson: Lesson) -> list[Path]:

@@ -101,7 +101,7 @@ class LessonFile(pytest.File):
     def collect(self) -> Iterator["Exercise"]:
         """Yield an item for each exercise, in order."""
         try:
-            fingerprint(self.course, self.lesson)
+            fingerprint(self.course, self.lesson, self.lesson.exercises[0])
         except DinoError as error:  # a file of the grader is missing
             raise self.CollectError(str(error)) from error
         tree = ast.parse(self.course.grader(self.lesson).read_text(encoding="utf-8"))
@@ -154,7 +154,7 @@ class Exercise(Graded):
     def runtest(self) -> None:
         """Grade the exercise."""
         file = self.parent
-        self.user_properties.append(("fingerprint", fingerprint(file.course, file.lesson)))
+        self.user_properties.append(("fingerprint", fingerprint(file.course, file.lesson, self.exercise)))
         try:
             verdict = _sandbox(self.config, file.course).grade(file.lesson, self.exercise)
         except DinoError as error:
