@@ -140,7 +140,7 @@ def test_a_network_that_knows_the_opposite_noise_level_is_recognized(blobs: Tens
     real = to_unit(blobs)
     assert not level_symptoms(Careful(real), "uniform", real)
     [symptom] = level_symptoms(Careful(real, is_inverted=True), "uniform", real)
-    assert "predicts better if it is told the opposite noise level" in symptom.finding
+    assert "predicts better with the opposite noise level" in symptom.finding
     for knows_nothing in (nn.Identity(), nn.Conv2d(3, 3, 1)):  # whatever the level
         assert not level_symptoms(Always(knows_nothing), "uniform", real)
 

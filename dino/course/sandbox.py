@@ -37,6 +37,12 @@ HARMLESS = {"PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TEMP", "TMPDIR", "VIR
 LONGEST = 1_000_000  # characters of a response; a longer one isn't the worker's own
 
 
+def patience() -> float:
+    """Return how many times as long a request may take in real time: longer if a busy computer makes workers wait."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
+    return PATIENCE * max(1.0, load / 2)  # twice as many tasks as processors are no trouble
+
+
 class Sandbox:
     """The parent's side of the sandbox.
 
@@ -46,7 +52,7 @@ class Sandbox:
     Args:
         course: the copy of the course whose lessons are graded.
         time_limit: seconds of processor time for one exercise, or None for no limit. Real time is limited as well, to
-            `PATIENCE` times as many seconds, because code that waits for something computes nothing.
+            `patience()` times as many seconds, because code that waits for something computes nothing.
         confined: whether the worker gives up its access to files and most of the memory before it runs any code of a
             learner, as far as the system can do that: see `dino.course.confinement`.
     """
@@ -115,7 +121,7 @@ class Sandbox:
             return Verdict(**response["verdict"])
         if why in STILL_RUNNING:
             assert self.time_limit is not None
-            seconds = self.time_limit * (PATIENCE if why == "waiting" else 1)
+            seconds = self.time_limit * (self._patience if why == "waiting" else 1)
             what = file.name if line and line.function == "<module>" else f"`{exercise}`"
             says = f"{what} was still running after {seconds:g} seconds, and was stopped. {STILL_RUNNING[why]}"
         else:
@@ -170,14 +176,16 @@ class Sandbox:
             out_of_time.set()
             _kill(process)
 
-        watchdog = threading.Timer(seconds * PATIENCE + GRACE if seconds else 0, end)
+        self._patience = patience()
+        watchdog = threading.Timer(seconds * self._patience + GRACE if seconds else 0, end)
         try:
             if not self._ready:  # the time begins once torch is imported, because a disk may be slow
                 self._ready = bool(process.stdout.readline())
             if seconds:
                 watchdog.start()
             key = secrets.token_hex(8)
-            process.stdin.write(json.dumps(request | {"seconds": seconds, "key": key}) + "\n")
+            limits = {"seconds": seconds, "patience": self._patience}
+            process.stdin.write(json.dumps(request | limits | {"key": key}) + "\n")
             process.stdin.flush()
             line = process.stdout.readline(LONGEST)
         except OSError:  # the worker is gone: a broken pipe, or on Windows an invalid argument

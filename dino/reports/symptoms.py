@@ -286,7 +286,7 @@ NO_NOISE_LEVEL = Symptom(
 )
 
 OPPOSITE_LEVEL = Symptom(
-    "the network predicts better if it is told the opposite noise level: in training, level 1 was the clean image",
+    "the network predicts better with the opposite noise level: in training, level 1 was the clean image",
     "At level 1, mix(clean, noise, level) should return the noise, in training and in sampling alike.",
 )
 TRIED, N_TRIED = (0.15, 0.85), 32  # the noise levels at which the network is tried, and the number of images
@@ -315,7 +315,7 @@ def weight_symptoms(config: Config, tensors: dict[str, Tensor], metadata: dict[s
 
 
 def level_symptoms(model: nn.Module, noise: str, real: Tensor) -> list[Symptom]:
-    """Find a network that predicts better if it is told the opposite noise level. This symptom is certain.
+    """Find a network that predicts better with the opposite noise level. This symptom is certain.
 
     Training can't show it: all levels are drawn equally often, so it doesn't matter there which end is called 1.
 

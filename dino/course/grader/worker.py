@@ -19,7 +19,6 @@ from typing import Any, TextIO
 from ...common.errors import shell_command
 from ..confinement import confine
 from ..curriculum import LESSONS, Course, find_lesson
-from ..sandbox import PATIENCE
 
 
 def main(root: Path, trace: Path, *, confined: bool = False) -> None:
@@ -42,7 +41,7 @@ def main(root: Path, trace: Path, *, confined: bool = False) -> None:
     for line in requests:
         request = json.loads(line)
         trace.parent.mkdir(parents=True, exist_ok=True)  # a program may clean the folder of temporary files
-        with trace.open("w", encoding="utf-8") as file, _watchdog(request["seconds"], file):
+        with trace.open("w", encoding="utf-8") as file, _watchdog(request["seconds"], request["patience"], file):
             response = _respond(course, request, trouble)
         responses.write(json.dumps(response | {"key": request["key"]}) + "\n")
         responses.flush()
@@ -58,7 +57,7 @@ def _disconnect_standard_streams() -> None:
 
 
 @contextlib.contextmanager
-def _watchdog(seconds: float | None, file: TextIO) -> Iterator[None]:
+def _watchdog(seconds: float | None, patience: float, file: TextIO) -> Iterator[None]:
     """End the process if the body takes too long, and write down in `file` what was running.
 
     Processor time decides, because on a busy machine a right answer may take any time. Code that waits for something
@@ -67,7 +66,7 @@ def _watchdog(seconds: float | None, file: TextIO) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    faulthandler.dump_traceback_later(seconds * PATIENCE, exit=True, file=file)
+    faulthandler.dump_traceback_later(seconds * patience, exit=True, file=file)
     if sys.platform != "win32":
         signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends the process, after the traceback
         faulthandler.register(signal.SIGPROF, file=file, chain=True)
