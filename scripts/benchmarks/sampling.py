@@ -373,9 +373,9 @@ def main(
     print(f"\n{markdown(report)}\n")
     with mpl.rc_context(STYLE):
         written = write(report, out, markdown(report), facts(report), plot(report))
-        pictures = image_grid(drawn)
-    pictures.set_facecolor("white")  # readable on dark pages, too
-    written.append(save_figure(pictures, out.with_name(f"{out.stem}-pictures.png")))
+        figure = image_grid(drawn)
+    figure.set_facecolor("white")  # readable on dark pages, too
+    written.append(save_figure(figure, out.with_name(f"{out.stem}-pictures.png")))
     for path in written:
         print(f"wrote {path}")
 

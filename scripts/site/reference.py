@@ -15,7 +15,7 @@ from rich.text import Text
 from scripts.site.cache import cached
 from scripts.site.docstrings import PAGE, field_comment
 from scripts.site.links import module_pages
-from scripts.site.paths import ROOT, SiteError
+from scripts.site.paths import DOCS, ROOT, SiteError
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
