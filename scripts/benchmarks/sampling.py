@@ -378,9 +378,9 @@ def main(
     print(f"\n{markdown(report)}\n")
     with mpl.rc_context(STYLE):
         written = write(report, out, markdown(report), facts(report), plot(report))
-        grid = image_grid(drawn)
-    grid.set_facecolor("white")  # readable on dark pages, too
-    written.append(save_figure(grid, out.with_name(f"{out.stem}-pictures.png")))
+        figure = image_grid(drawn)
+    figure.set_facecolor("white")  # readable on dark pages, too
+    written.append(save_figure(figure, out.with_name(f"{out.stem}-pictures.png")))
     for path in written:
         print(f"wrote {path}")
 

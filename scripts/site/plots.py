@@ -78,8 +78,8 @@ def _images() -> dict[str, dict[str, Any]]:
     def compute() -> tuple[dict[str, dict[str, Any]], list[Path]]:
         modules = {Path(str(import_module(module).__file__)) for module in PLOTS.values()}
         style = [ROOT / "dino" / "common" / "plots.py", DOCS / "stylesheets" / "course.css"]
-        code = [Path(__file__), Path(__file__).with_name("figures.py")]
-        return {name: _draw(name) for name in PLOTS}, [*map(_numbers, PLOTS), *modules, *style, *code]
+        variants_of = [Path(__file__), Path(__file__).with_name("figures.py")]
+        return {name: _draw(name) for name in PLOTS}, [*map(_numbers, PLOTS), *modules, *style, *variants_of]
 
     images: dict[str, dict[str, Any]] = cached("plots", inputs, compute)
     return images

@@ -15,7 +15,7 @@ from rich.text import Text
 from scripts.site.cache import cached
 from scripts.site.docstrings import PAGE, field_comment
 from scripts.site.links import module_pages
-from scripts.site.paths import ROOT, SiteError
+from scripts.site.paths import DOCS, ROOT, SiteError
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
@@ -168,9 +168,12 @@ MEASUREMENTS = {  # for each page of docs/benchmarks: an introduction, and a des
 
 
 def measurement(name: str, page: str) -> str:
-    """Return a report's page with an introduction, its plot, and a link to its numbers."""
+    """Return a report's page with its title in the index, an introduction, its plot, and a link to its numbers."""
     introduction, alt = MEASUREMENTS[name]
-    return f"{introduction}\n\n{page}\n\n![{alt}]({name}.png)\n\nAll numbers: [{name}.json]({name}.json).\n"
+    index = (DOCS / "benchmarks" / "index.md").read_text(encoding="utf-8")
+    title = re.search(rf"\[(.+?)\]\({name}\.md\)", index)
+    heading = f"# {title[1]}\n\n" if title else ""
+    return f"{heading}{introduction}\n\n{page}\n\n![{alt}]({name}.png)\n\nAll numbers: [{name}.json]({name}.json).\n"
 
 
 def measured(name: str) -> str:
