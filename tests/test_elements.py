@@ -896,7 +896,7 @@ def test_guidance_marks_what_is_no_color_and_refuses_words_that_nobody_knows(vis
     ends = floats(element, "it.ends").view(4, 3, 32, 32)[0]
     is_outside = ((ends < -0.02) | (ends > 1.02)).any(dim=0).flatten()
     colors = element.get("Array.from(it.views[0].getContext('2d').getImageData(0, 0, 32, 32).data)")
-    is_marked = (torch.tensor(colors).view(-1, 4)[:, :3] == torch.tensor([216, 0, 191])).all(dim=1)
+    is_marked = (torch.tensor(colors).view(-1, 4)[:, :3] == torch.tensor([217, 0, 191])).all(dim=1)
     assert torch.equal(is_marked, is_outside)
     element.root.get_by_label("What to draw").fill("cat")
     element.button("Draw").click()
