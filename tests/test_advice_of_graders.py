@@ -146,7 +146,9 @@ def test_a_record_counts_advice_and_a_strict_one_counts_it_as_a_failure(tmp_path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("")
     record = Record(course)
-    record.keep(Verdict("4.1", "noise_schedule", "passed", advice=[SAYS]), fingerprint(course, SAMPLER))
+    record.keep(
+        Verdict("4.1", "noise_schedule", "passed", advice=[SAYS]), fingerprint(course, SAMPLER, "noise_schedule")
+    )
     record.save()
     assert Record(course).passed(SAMPLER) == 1
     assert Record(course).advice(SAMPLER, "noise_schedule") == [SAYS]

@@ -201,12 +201,12 @@ def test_who_stops_after_lesson_04_learns_that_the_model_is_complete(course: Cou
     assert shown[-1] == "next: 5.1 loss_by_noise_level"
 
 
-def test_a_verdict_counts_until_the_file_changes(course: Course, run) -> None:
+def test_a_verdict_counts_until_the_code_changes(course: Course, run) -> None:
     solve(course, "00", "01")
     run("pytest", "lessons/00")
     assert f"6 of {N_EXERCISES} in all" in run("pytest", "lessons/01").stdout
     with course.lesson_file(find_lesson("00")).open("a") as file:
-        file.write("# a thought\n")
+        file.write("THOUGHT = 1\n")
     output = run("pytest", "lessons/01").stdout
     assert f"3 of {N_EXERCISES} in all" in output
     assert "lesson 00 has changed: pytest lessons/00" in output

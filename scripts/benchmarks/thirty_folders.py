@@ -1,9 +1,10 @@
 """Measurement of `dino grade` on a class of thirty: right, wrong, empty, hanging and hostile folders.
 
-    python -m scripts.benchmarks.thirty_folders --lesson 01 --lesson 03
+    python -m scripts.benchmarks.thirty_folders
 
-Options go to `dino grade`. Without any it grades all lessons. Prints the table of `dino grade`, the time that it took,
-and each folder whose results aren't as they should be. Processor time says what grading costs on a busy computer, too.
+Options, such as --lesson 01, go to `dino grade`. Without any it grades all lessons. Prints the table of `dino grade`, the
+time that it took, and each folder whose results aren't as they should be. Processor time says what grading costs on a
+busy computer, too.
 """
 
 import json
