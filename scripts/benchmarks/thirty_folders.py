@@ -2,9 +2,9 @@
 
     python -m scripts.benchmarks.thirty_folders
 
-Options, such as --lesson 01, go to `dino grade`. Without any it grades all lessons. Prints the table of `dino grade`, the
-time that it took, and each folder whose results aren't as they should be. Processor time says what grading costs on a
-busy computer, too.
+Options, such as --lesson 01, go to `dino grade`. Without any it grades all lessons. Prints the table of `dino grade`,
+the time that it took, and each folder whose results aren't as they should be. Processor time says what grading costs on
+a busy computer, too.
 """
 
 import json
