@@ -352,13 +352,14 @@ class Witness(nn.Module):
 
     Args:
         shift: is added to every prediction.
+        phase: with another one, the pattern of every prediction is another.
         takes_words: whether it can be called with a condition.
     """
 
-    def __init__(self, shift: float = 0.2, *, takes_words: bool = False) -> None:
+    def __init__(self, shift: float = 0.2, *, phase: float = 0.0, takes_words: bool = False) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
-        self.shift, self.takes_words = shift, takes_words
+        self.shift, self.phase, self.takes_words = shift, phase, takes_words
         self.calls: list[Call] = []
 
     def forward(self, noisy: Any = None, noise_level: Any = None, *words: Any, **named: Any) -> Tensor:
@@ -399,7 +400,8 @@ class Witness(nn.Module):
         """Predict without recording it."""
         height, width = noisy.shape[-2:]
         place = torch.arange(1.0, height * width + 1).view(height, width).to(noisy)  # no two places are alike
-        prediction = self.gain.detach().to(noisy) * torch.cos(3 * noisy + 2 * noise_level.to(noisy) + 0.1 * place)
+        angle = 3 * noisy + 2 * noise_level.to(noisy) + 0.1 * place + self.phase
+        prediction = self.gain.detach().to(noisy) * torch.cos(angle)
         if condition is not None:
             directions = torch.sin(torch.arange(1.0, 1 + WORDS * C)).view(WORDS, C).to(noisy)
             prediction = prediction + torch.sin(condition.to(noisy) @ directions)[:, :, None, None] * (1 + noisy)
@@ -789,7 +791,7 @@ def test_my_own(my_own: Callable[..., Any], seed: int) -> None:
 
 def _expect_use(my_own: Callable[..., Any], noisy: Tensor, here: Tensor, result: Tensor) -> None:
     """Check that the prediction depends on what the given denoiser predicts."""
-    other = predict(my_own(Witness(shift=0.57)), "my_own", noisy, here)
+    other = predict(my_own(Witness(shift=0.57, phase=0.9)), "my_own", noisy, here)
     expect(
         bool((other - result).abs().max() > NEAR),
         "Your denoiser should use what the given denoiser predicts.",
