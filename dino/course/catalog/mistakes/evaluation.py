@@ -1100,7 +1100,7 @@ def dtype_not_told(images_a: Tensor, images_b: Tensor, *, generator: Generator =
 
 @mistake(
     "sliced_wasserstein",
-    "The last row and the last column are never used: one more place is possible on each side.",
+    "The last row and the last column are never used: one more row and one more column are possible.",
 )
 def one_place_short(images_a: Tensor, images_b: Tensor, *, generator: Generator = None) -> float:
     def places(level: Tensor, generator: Generator) -> Tensor:
@@ -1466,7 +1466,7 @@ def still_negative(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor,
 
 @mistake(
     "nearest_neighbors",
-    "Samples and images are paired one to one. Each sample should be compared with every image.",
+    "Samples and images are paired one to one. Compare each sample with every image: `torch.cdist` wants one row for each.",
 )
 def paired_off(samples: Tensor, images: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     return nearest((samples - images).square().flatten(1).mean(1).sqrt(), k)
