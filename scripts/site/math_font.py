@@ -17,7 +17,7 @@ RANGES = (
     (0x20, 0x7E), (0xA0, 0xA0), (0x391, 0x3C9), (0x3D1, 0x3D6), (0x3F1, 0x3F5),  # ASCII, the space inside text, Greek
     (0x1D434, 0x1D467), (0x1D6E2, 0x1D71B),  # Latin and Greek italics
 )  # fmt: skip
-SIGNS = "¬¯±·×÷ˆˇ˘˙˜′″‖†…ℎℓℝℕℤ𝔼𝟙←↑→↓↔↦⇒⇔∀∂∃∅∇∈∉∏∑−∓∗∘√∝∞∣∥∧∨∩∪∫∼≈≠≡≤≥≪≫⊂⊆⊕⊗⊙⋅⋆⌈⌉⌊⌋⟨⟩⟵⟶𝒟𝒩ℒ𝒰"  # noqa: RUF001
+SIGNS = "¬¯±·×÷ˆˇ˘˙˜′″‖†…ℎℓℝℕℤ𝔼𝟙←↑→↓↔↦⇒⇔∀∂∃∅∇∈∉∏∑−∓∗∘√∝∞∣∥∧∨∩∪∫∼≈≠≡≤≥≪≫⊂⊆⊕⊗⊙⊤⋅⋆⌈⌉⌊⌋⟨⟩⟵⟶𝒟𝒩ℒ𝒰"  # noqa: RUF001
 
 
 def main() -> None:
