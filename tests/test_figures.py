@@ -137,14 +137,14 @@ def test_a_page_shows_the_variant_for_its_colors_and_its_width() -> None:
         for name, each in metadata["variants"].items()
     }
     page = pages.Page("")
-    shown = pages._figure(page, image | {"variants": others}, 'two "plots"', "a-1-1", "here")
+    shown = pages.figure(page, image | {"variants": others}, 'two "plots"', "a-1-1", "here")
     assert page.figures.keys() == {f"a-1-1{kind}.webp" for kind in ("", "-dark", "-phone", "-phone-dark")}
     light, dark = shown.split('<picture class="for-dark">')
     assert 'class="for-light"' in light
     assert 'srcset="figures/a-1-1-phone.webp"' in light
     assert 'srcset="figures/a-1-1-phone-dark.webp"' in dark
     assert shown.count('alt="two &quot;plots&quot;"') == 2
-    assert pages._figure(page, image, "a", "a-2-1", "here") == (
+    assert pages.figure(page, image, "a", "a-2-1", "here") == (
         '<div class="frame wide"><img src="figures/a-2-1.webp" alt="a" width="576" height="216" loading="lazy"></div>'
     )
 
