@@ -123,7 +123,7 @@ class Sandbox:
             assert self.time_limit is not None
             seconds = self.time_limit * (self._patience if why == "waiting" else 1)
             what = file.name if line and line.function == "<module>" else f"`{exercise}`"
-            says = f"{what} was still running after {seconds:g} seconds, and was stopped. {STILL_RUNNING[why]}"
+            says = f"{what} was still running after {seconds:.3g} seconds, and was stopped. {STILL_RUNNING[why]}"
         else:
             says = f"`{exercise}` ended Python ({why}). It should return instead."
         where = f"lessons/{lesson.number}/{file.name}, line {line.number}: {line.code}" if line else None
