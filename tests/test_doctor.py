@@ -186,6 +186,7 @@ OTHER_LOSSES: dict[str, tuple[dict[str, Any], str]] = {
     "iadb": ({"noise": "gaussian", "target": "velocity", "levels": "lognormal"}, "the error of the velocity"),
     "velocity": ({"target": "velocity"}, "the error of the velocity"),
     "low": ({"weighting": "low"}, "an error in which low noise levels count more"),
+    "flaws": ({"flaws": 0.5}, "an error on images with flaws added to them"),
     "low and lognormal": ({"weighting": "low", "levels": "lognormal"}, "in which low noise levels count more"),
 }
 

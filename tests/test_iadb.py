@@ -232,7 +232,7 @@ def test_a_page_and_an_onnx_file_refuse_such_a_model_in_one_line(trained: Path, 
 
 def test_a_learners_parts_refuse_such_a_run(blobs: Tensor) -> None:
     for name, (_, other) in NOISING.items():
-        with pytest.raises(DinoError, match=f"of the lessons, not {name} {other}") as refused:
+        with pytest.raises(DinoError, match=f"of the lessons and no flaws, not {name} {other}") as refused:
             CustomTrainer(replace(TINY, **{name: other}), parts=Parts(), images=blobs)
         assert refused.value.settings == {"mine": False, "preset": "quick"}
 

@@ -271,6 +271,7 @@ def diagnose(folder: Path) -> tuple[Report, "Figure"]:
         "data": run.config.data,
         "target": run.config.target,
         "weighting": run.config.weighting,
+        "flaws": run.config.flaws,
         "loss": run.loss,
         "rows": min(N_RECENT, len(run.log)),
         "loss_of_mean_image": run.loss_of_mean_image,
@@ -385,6 +386,8 @@ def _other_loss(report: Report) -> str:
         what = f"the error of the {report['target']}"
     elif report["weighting"] != "even":
         what = "an error in which low noise levels count more"
+    elif report["flaws"]:
+        what = "an error on images with flaws added to them"
     else:
         return ""
     return f"; it is {what}, so it can't be compared with the loss of most runs"

@@ -66,6 +66,7 @@ class Config:
     target: str = "image"  # what the network predicts; or "velocity", which is image minus noise, in [-1, 1]
     levels: str = "uniform"  # how noise levels are drawn; or "lognormal", so that log sigma has a normal distribution
     weighting: str = "even"  # how much the error at each noise level counts; or "low", where low levels count more
+    flaws: float = 0.0  # the share of the images that are shown with each kind of small mistake; see `flaws.add_flaws`
     optimizer: str = "adamw"  # or "muon", which is AdamW for biases and the outer layers only
     learning_rate: float = 3e-4  # how far one step of AdamW moves the weights, at its peak
     matrix_learning_rate: float = 0.01  # how far one step of Muon moves the weights, at its peak
@@ -106,7 +107,7 @@ class Config:
             raise DinoError(f"the optimizer is adamw or muon, not {short(self.optimizer)}")
         if not 0 <= self.max_words <= MAX_WORDS:
             raise DinoError(f"the number of words is 0 to {MAX_WORDS:,}, not {self.max_words:,}")
-        for name in ("drop_words", "hide_words"):
+        for name in ("drop_words", "hide_words", "flaws"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DinoError(f"{name.replace('_', ' ')} is a share of the images, 0 to 1, not {getattr(self, name)}")
 

@@ -52,9 +52,10 @@ class CustomTrainer(Trainer):
         self.own_training = parts.training is not training
         accumulate = options.get("accumulate", 1)
         other = [f"{name} {getattr(config, name)}" for name in PLAIN if getattr(config, name) != PLAIN[name]]
+        other += [f"flaws {config.flaws:g}"] if config.flaws else []
         if other:
             raise DinoError(
-                "your own parts train with the noise, target, levels and weighting of the lessons, "
+                "your own parts train with the noise, target, levels and weighting of the lessons and no flaws, "
                 f"not {', '.join(other)}",
                 settings={"mine": False, "preset": "quick"},
             )

@@ -16,6 +16,7 @@ from ..common.errors import DinoError
 from ..noise import mix, sample_noise_levels
 from ..rosetta import lognormal_levels
 from .config import PLAIN, Config
+from .flaws import add_flaws
 
 KNEE = 0.1  # the weighting "low" falls with the square of the noise level from about here on
 LOWEST = 1e-3  # below this level the velocity loss counts an image as if it were at this level; it is divided by levels
@@ -48,7 +49,7 @@ def add_noise(clean: Tensor, config: Config, *, generator: torch.Generator | Non
 
     Args:
         clean: images in [0, 1], shape (N, C, H, W).
-        config: its `noise` and `levels` count.
+        config: its `noise`, `levels` and `flaws` count.
         generator: where the random numbers come from, on the device of `clean`.
 
     Returns:
@@ -57,7 +58,8 @@ def add_noise(clean: Tensor, config: Config, *, generator: torch.Generator | Non
     noise = draw_noise(clean.shape, config.noise, generator=generator, device=clean.device, dtype=clean.dtype)
     draw_levels = lognormal_levels if config.levels == "lognormal" else sample_noise_levels
     noise_level = draw_levels(len(clean), generator=generator, device=clean.device).to(clean.dtype)
-    return mix(clean, noise, noise_level), noise_level
+    shown = add_flaws(clean, config.flaws, generator=generator) if config.flaws else clean
+    return mix(shown, noise, noise_level), noise_level
 
 
 def loss_of(denoised: Tensor, clean: Tensor, noise_level: Tensor, config: Config) -> Tensor:
