@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
+from dino.course.catalog.mistakes import denoiser
 from dino.course.curriculum import LESSONS, Course, Lesson
 from dino.course.grader.diagnosis import Diagnosis
+from dino.course.grader.expect import Wrong
 from dino.course.grader.lesson_grader import Failure, Grader
 from dino.course.verdict import Verdict
 
@@ -79,6 +82,17 @@ def test_the_catalog_is_large_enough(lesson: Lesson) -> None:
         assert len(mistakes) >= 12, exercise
         assert len({mistake.says for mistake in mistakes}) == len(mistakes), f"two of {exercise} say the same"
         assert len(right_answers(lesson, exercise)) >= 5, exercise
+
+
+def test_a_biased_skip_is_recognized_even_if_it_runs_first() -> None:
+    class SkipFirst(denoiser.BiasInSkip):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.skip(x) + self.body(x)
+
+    lesson = next(lesson for lesson in LESSONS if lesson.number == "02")
+    with pytest.raises(Wrong) as wrong:
+        grader_of(lesson).check("Block", SkipFirst, 0)
+    assert diagnosis_of(lesson).recognize("Block", Failure(wrong.value, 0)) is denoiser.BiasInSkip
 
 
 @pytest.mark.parametrize(

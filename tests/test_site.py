@@ -954,6 +954,14 @@ def test_a_notebook_holds_plain_markdown_and_no_outputs(lesson: Any) -> None:
     assert "from dino.course.parts import parts" in code
 
 
+def test_a_notebook_leaves_out_the_comments_of_its_page() -> None:
+    page = "Before.\n\n<!-- To do:\n     two lines. -->\n\nAfter `<!-- this -->`.\n"
+    assert list(notebooks._pieces(page, "docs/lessons/00-images.md")) == [
+        ("markdown", "Before.\n\nAfter `<!-- this -->`.")
+    ]
+    assert not list(notebooks._pieces("<!-- To do. -->", "docs/lessons/00-images.md"))
+
+
 @pytest.mark.parametrize("lesson", WRITTEN, ids=lambda lesson: lesson.number)
 def test_the_links_of_a_notebook_lead_to_files(lesson: Any) -> None:
     folder = notebooks.notebook_file(lesson).parent

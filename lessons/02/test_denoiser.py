@@ -8,6 +8,7 @@ arranges or calls its layers.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -228,8 +229,8 @@ class Exam:
         expect(
             not unseen,
             f"All weights that `{self.kind}` uses are among its `parameters()`. Only parameters are trained and saved.",
-            expected="all of them",
-            got=f"{len(unseen)} of {len(self.weights)} weights and biases that are missing there{shapes(unseen)}",
+            expected=f"all {len(self.weights)} weights and biases",
+            got=f"{len(self.weights) - len(unseen)} of them{shapes(unseen, 'without')}",
             evidence=shape_codes(unseen, self.weights),
         )
         idle = others(registered, than=self.weights)
@@ -237,7 +238,7 @@ class Exam:
             not idle,
             f"Every weight of `{self.kind}` affects its output, and can be trained.",
             expected="no unused weights",
-            got=f"{len(idle)} of {len(registered)} weights and biases that are unused{shapes(idle)}",
+            got=f"{len(idle)} unused ones among {len(registered)} weights and biases{shapes(idle)}",
             evidence=shape_codes(idle, self.weights),
         )
 
@@ -246,14 +247,15 @@ class Exam:
         nn.Module.double(self.network)  # because a UNet may have its own method `double`
         if copy_weights(self.reference.weights, self.weights):
             return
-        fill(self.weights, self.seed, scale=1.5)
+        for weight in self.weights:  # by its size alone, because the skip may be computed first or last
+            fill([weight], weight.numel(), scale=1.5)
         with trying(self.name, *self.inputs):
             output = self.network(*self.inputs).detach().flatten()
         raise Wrong(
             f"`{self.name}` has the weights that its layers need, no more and no fewer.",
             expected=sizes(self.reference.weights),
             got=sizes(self.weights),
-            evidence=torch.cat([torch.tensor([weight.numel() for weight in self.weights]), output]),
+            evidence=torch.cat([layer_codes(self.weights), output]),
         )
 
     def expect_nothing_added(self, what: str) -> None:
@@ -433,10 +435,21 @@ def sizes(weights: list[Tensor]) -> str:
     return f"{total:,} numbers in {len(weights)} weights and biases{shapes(weights)}"
 
 
-def shapes(weights: list[Tensor]) -> str:
-    """Return the shapes of a few weights, in parentheses."""
-    listed = ", ".join("x".join(map(str, weight.shape)) for weight in weights)
-    return f" ({listed})" * (0 < len(weights) < 6)
+def shapes(weights: list[Tensor], word: str = "") -> str:
+    """Return the shapes of a few weights, in parentheses: the largest first, in whatever order they are used."""
+    largest_first = sorted(weights, key=lambda weight: (-weight.numel(), weight.shape))
+    listed = ", ".join("x".join(map(str, weight.shape)) for weight in largest_first)
+    return f" ({f'{word} {listed}'.lstrip()})" * (0 < len(weights) < 6)
+
+
+def layer_codes(weights: list[Tensor]) -> Tensor:
+    """Return the sizes of weights, each with its bias, in an order that doesn't depend on which layer is used first."""
+    layers: list[list[int]] = []
+    for weight in weights:
+        if is_matrix(weight) or not layers:
+            layers.append([])
+        layers[-1].append(weight.numel())
+    return torch.tensor(list(chain.from_iterable(sorted(layers))))
 
 
 def shape_codes(weights: list[Tensor], used: list[Tensor]) -> Tensor:

@@ -66,7 +66,7 @@ class Network(nn.Module):
 
 
 def _channels_of(x: Tensor) -> str:
-    return f"{x.shape[1]} channels" if x.dim() == 4 else f"shape {tuple(x.shape)}"
+    return f"{x.shape[1]} channel{'s' * (x.shape[1] != 1)}" if x.dim() == 4 else f"shape {tuple(x.shape)}"
 
 
 @runs(2)
@@ -82,6 +82,8 @@ def test_conditionaldenoiser(conditional_denoiser: Callable[..., nn.Module], see
     probe.expect_planes(levels[:1], condition[:1])  # one level, and one row of words, for the whole batch
     probe.expect_planes(levels, torch.eye(N, WORDS).double())
     _expect_trainable(conditional_denoiser)
+    with afterward():
+        Asked(conditional_denoiser, Network(1 + WORDS, 1 + WORDS), noisy[:, :1]).expect_planes(levels, condition)
     with afterward():
         Asked(conditional_denoiser, Network(C + WORDS, C), noisy).expect_planes(
             levels,
@@ -127,7 +129,7 @@ class Asked:
         what: str = "The prediction should be the first channels of the network's output, as many as a picture has.",
     ) -> None:
         """Check what the network gets, and what becomes of its output."""
-        network, noisy = self.network, self.noisy
+        network, noisy, channels = self.network, self.noisy, self.noisy.shape[1]
         network.calls.clear()
         network.when = ", also if the condition is None" if condition is None else ""
         model = self.make(network, WORDS)
@@ -150,10 +152,10 @@ class Asked:
         x, level = network.calls[0]
         n_given = condition if condition is not None else noisy.new_zeros(1, WORDS)
         planes = n_given.to(noisy)[:, :, None, None].expand(N, WORDS, H, W)
-        expect_tensor(x, "What the network gets", (N, C + WORDS, H, W))
+        expect_tensor(x, "What the network gets", (N, channels + WORDS, H, W))
         with all_as_evidence([x]):
             says = "The first channels that the network gets should be the noisy pictures, unchanged."
-            expect_close(x[:, :C], noisy, says)
+            expect_close(x[:, :channels], noisy, says)
             if condition is None:
                 says = "If the condition is None, the channel of every word should be 0."
             elif len(condition) < N:
@@ -162,15 +164,19 @@ class Asked:
                 says = (
                     "After the noisy pictures, each word should have a channel: that picture's number, at every pixel."
                 )
-            expect_close(x[:, C:], planes, says)
+            expect_close(x[:, channels:], planes, says)
         same = level.shape in (noise_level.shape, (N, 1, 1, 1)) and torch.equal(
             level.expand(N, 1, 1, 1), noise_level.expand(N, 1, 1, 1)
         )
         says = "The network should get the noise level as it is."
         expect(same, says, expected=_levels(noise_level), got=_levels(level), evidence=level)
-        result = expect_tensor(result, "The result of `ConditionalDenoiser`", (N, C, H, W), finite=False)
+        result = expect_tensor(result, "The result of `ConditionalDenoiser`", finite=False)
+        says = "The prediction should have as many channels as the noisy picture."
+        as_many = result.dim() != 4 or result.shape[1] == channels
+        expect(as_many, says, expected=_channels_of(noisy), got=_channels_of(result))
+        expect_tensor(result, "The result of `ConditionalDenoiser`", noisy.shape, finite=False)
         with torch.no_grad():
-            want = network(x, noise_level)[:, :C]
+            want = network(x, noise_level)[:, :channels]
         expect_close(result, want, what)
         with self.late():
             expect_tensor(x, "What the network gets", dtype=noisy.dtype)

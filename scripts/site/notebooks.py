@@ -33,6 +33,7 @@ from scripts.site.reference import measured
 from scripts.site.running import AT_ONCE, execute
 
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+COMMENT = re.compile(r"^<!--.*?-->\n*", re.MULTILINE | re.DOTALL)  # a page's notes to whoever writes on it
 CODE = "\0code\0"  # in a macro's Markdown: stands before and after a code cell
 
 SET_UP = """\
@@ -194,7 +195,11 @@ def _opening(lesson: Lesson, address: Address) -> str:
 
 
 def _pieces(markdown: str, page: str) -> Iterator[tuple[str, str]]:
-    """Yield the cells for a piece of the page: its text in Jupyter's Markdown, split where a macro inserts code."""
+    """Yield the cells for a piece of the page: its text in Jupyter's Markdown, split where a macro inserts code.
+
+    Comments of the page are left out.
+    """
+    markdown = COMMENT.sub("", markdown)
     macros = NotebookMacros()
     names = [name for name in vars(NotebookMacros) if not name.startswith("_")]
     expanded = expand(markdown, {name: getattr(macros, name) for name in names}, page)

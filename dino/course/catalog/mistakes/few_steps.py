@@ -231,6 +231,14 @@ def last_step_plain(schedule: Tensor) -> Tensor:
     return sizes.to(schedule)
 
 
+@mistake("step_sizes", "The last step always reads the line at level 0. That is right only if the step ends there.")
+def last_step_to_zero(schedule: Tensor) -> Tensor:
+    sizes = read_at(schedule, exact_mean)
+    if len(sizes) > 1:
+        sizes[-1] = read_at(schedule, lambda _, t, s: 0 * s)[-1]
+    return sizes.to(schedule)
+
+
 @mistake("step_sizes", "The distance is divided by the length of this step. The unit is the previous step, p - t.")
 def in_units_of_this_step(schedule: Tensor) -> Tensor:
     levels = schedule.double()

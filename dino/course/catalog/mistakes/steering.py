@@ -74,6 +74,12 @@ class CutFromTheEnd(Wrapper):
         return self.unet(torch.cat([noisy, self.planes(noisy, condition)], dim=1), noise_level)[:, : -self.n_words]
 
 
+@mistake("ConditionalDenoiser", "The prediction always has 3 channels, but a gray picture has one.")
+class AlwaysThreeChannels(Wrapper):
+    def forward(self, noisy: Tensor, noise_level: Tensor, condition: Words = None) -> Tensor:
+        return self.unet(torch.cat([noisy, self.planes(noisy, condition)], dim=1), noise_level)[:, :3]
+
+
 @mistake("ConditionalDenoiser", "`condition` being None isn't handled, and None can't be made into channels.")
 class NoneForgotten(Wrapper):
     def forward(self, noisy: Tensor, noise_level: Tensor, condition: Words = None) -> Tensor:
