@@ -124,7 +124,7 @@ def grade_all(
     at_once: int = 1,
     time_limit: float = TIME_LIMIT,
     strict: bool = False,
-) -> Generator[Grades]:
+) -> Generator[Grades, None, None]:
     """Yield the grades of each folder, in order.
 
     Args:
