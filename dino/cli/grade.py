@@ -1,5 +1,6 @@
 """`dino grade`: grade many learners' folders."""
 
+import contextlib
 import csv
 import io
 import json
@@ -87,12 +88,16 @@ def grade(
         say("left out", f"without a lesson file: {', '.join(printable(path.name) for path in others)}")
     grades: list[Grades] = []
     try:
-        with tqdm(total=len(learners), desc="grading", unit=" folders", leave=False, disable=None) as bar:
-            at_once = min(at_once or os.cpu_count() or 1, len(learners))
-            for each in grade_all(learners, lessons, at_once=at_once, time_limit=time_limit, strict=strict):
+        at_once = min(at_once or os.cpu_count() or 1, len(learners))
+        all_grades = grade_all(learners, lessons, at_once=at_once, time_limit=time_limit, strict=strict)
+        with (
+            contextlib.closing(all_grades),
+            tqdm(total=len(learners), desc="grading", unit=" folders", leave=False, disable=None) as bar,
+        ):
+            for each in all_grades:
                 grades.append(each)
                 bar.update()
-    finally:  # Ctrl-C keeps what was graded
+    finally:  # an interrupt keeps what was graded
         _print(grades, lessons)
         if json_file and grades:
             result = as_gradescope(grades[0]) if form is Format.GRADESCOPE else as_json(grades)

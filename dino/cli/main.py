@@ -1,5 +1,6 @@
 """The entry point: run the command, and report in one line what the user can fix."""
 
+import contextlib
 import errno
 import io
 import os
@@ -8,6 +9,7 @@ import warnings
 
 from ..common.errors import DinoError, is_out_of_memory, printable
 from ..trainer import distributed
+from ..trainer.signals import stopping_like_ctrl_c
 from .app import app
 from .output import format_warning, in_one_line
 
@@ -20,7 +22,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     if not distributed.is_main():  # the main process warns for all
         warnings.simplefilter("ignore")
-    with distributed.exit_at_once():
+    # torchrun's own processes end at once: torchrun kills those that clean up
+    with contextlib.nullcontext() if distributed.TORCHRUN else stopping_like_ctrl_c(), distributed.exit_at_once():
         _run()
 
 

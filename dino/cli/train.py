@@ -136,6 +136,8 @@ dino train --data huggan/pokemon     [dim]a Hugging Face data set[/dim]
 
 dino train --data ~/photos --start-from pretrained-32  [dim]few pictures: fine-tune a trained model[/dim]
 
+dino train --mine                    [dim]your own code of the lessons[/dim]
+
 dino train --resume runs/quick-1     [dim]resume a run that stopped[/dim]
 
 torchrun --standalone --nproc-per-node=8 -m dino train  [dim]on eight GPUs[/dim]

@@ -8,8 +8,9 @@ import contextlib
 import shutil
 import stat
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -123,7 +124,7 @@ def grade_all(
     at_once: int = 1,
     time_limit: float = TIME_LIMIT,
     strict: bool = False,
-) -> Iterator[Grades]:
+) -> Generator[Grades, None, None]:
     """Yield the grades of each folder, in order.
 
     Args:
@@ -133,24 +134,70 @@ def grade_all(
         time_limit: seconds of processor time for one exercise.
         strict: whether an exercise with advice doesn't pass.
     """
-    pool = ThreadPoolExecutor(at_once)
+    pool, sandboxes = ThreadPoolExecutor(at_once), _Sandboxes()
+
+    def grade(folder: Path) -> Grades:
+        return grade_folder(folder, lessons, time_limit=time_limit, strict=strict, sandboxes=sandboxes)
+
     try:
-        yield from pool.map(lambda folder: grade_folder(folder, lessons, time_limit=time_limit, strict=strict), folders)
+        yield from pool.map(grade, folders)
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        sandboxes.abandon()  # after an interrupt, nobody waits for the folders that are being graded
+        pool.shutdown()  # the threads remove their temporary files
 
 
 def grade_folder(
-    folder: Path, lessons: Sequence[Lesson] = LESSONS, *, time_limit: float = TIME_LIMIT, strict: bool = False
+    folder: Path,
+    lessons: Sequence[Lesson] = LESSONS,
+    *,
+    time_limit: float = TIME_LIMIT,
+    strict: bool = False,
+    sandboxes: "_Sandboxes | None" = None,
 ) -> Grades:
-    """Return the grades of one folder. Whatever is in it, this returns."""
+    """Return the grades of one folder. Whatever is in it, this returns.
+
+    Args:
+        folder: of a learner.
+        lessons, time_limit, strict: as for `grade_all`.
+        sandboxes: another thread can abandon these.
+    """
     results: list[Result] = []
+    sandboxes = sandboxes or _Sandboxes()
     with tempfile.TemporaryDirectory(prefix="dino-grade-") as root:
         course = _copy(folder, lessons, Path(root).resolve())
-        with Sandbox(course, time_limit=time_limit, confined=True) as sandbox:
+        with sandboxes.keeping(Sandbox(course, time_limit=time_limit, confined=True)) as sandbox:
             for lesson in lessons:
                 results += [_grade(sandbox, lesson, exercise, strict=strict) for exercise in lesson.exercises]
     return Grades(str(folder), results)
+
+
+class _Sandboxes:
+    """The sandboxes in use, which can be abandoned together: also those that a thread is about to open."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_use: set[Sandbox] = set()
+        self._abandoned = False
+
+    @contextlib.contextmanager
+    def keeping(self, sandbox: Sandbox) -> Iterator[Sandbox]:
+        """Keep a sandbox within this context, and close it at the end."""
+        with sandbox:
+            with self._lock:
+                self._in_use.add(sandbox)
+                if self._abandoned:
+                    sandbox.abandon()
+            yield sandbox
+            with self._lock:
+                self._in_use.discard(sandbox)
+
+    def abandon(self) -> None:
+        """Abandon all sandboxes in use, and those that come."""
+        with self._lock:
+            self._abandoned = True
+            for sandbox in self._in_use:
+                sandbox.abandon()
 
 
 def _copy(folder: Path, lessons: Sequence[Lesson], root: Path) -> Course:

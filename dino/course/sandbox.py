@@ -61,28 +61,46 @@ class Sandbox:
         self.course, self.time_limit, self.confined = course, time_limit, confined
         self._trace = Path(tempfile.mkdtemp(prefix="dino-sandbox-")) / "trace.txt"
         self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()  # held while a worker is started or the sandbox abandoned
+        self._abandoned = False
         self._ready = False  # True once the worker has imported torch
         self._hung: set[str] = set()  # numbers of the lessons with an exercise that hung
         self._never_loads: dict[bytes, Verdict] = {}  # by the contents of a file: it hangs before any exercise runs
         self.open()
 
     def open(self) -> None:
-        """Start the worker, unless it is running."""
-        if self._process is None:
-            self._ready = False
-            # In a session of its own (on Windows: a group), the worker doesn't receive Ctrl-C. It ends when its input
-            # does.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", WORKER, str(self.course.root), str(self._trace), *["confined"] * self.confined],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                encoding="utf-8",
-                env=_environment(confined=self.confined),
-                start_new_session=True,  # Windows ignores this, and other systems have no flags
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            )
+        """Start the worker, unless it is running.
+
+        Raises:
+            DinoError: if the sandbox was abandoned.
+        """
+        with self._lock:
+            if self._abandoned:
+                raise DinoError("grading was stopped")
+            if self._process is None:
+                self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[str]":
+        self._ready = False
+        # In a session of its own (on Windows: a group), the worker doesn't receive Ctrl-C. It ends when its input does.
+        return subprocess.Popen(
+            [sys.executable, "-m", WORKER, str(self.course.root), str(self._trace), *["confined"] * self.confined],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=_environment(confined=self.confined),
+            start_new_session=True,  # Windows ignores this, and other systems have no flags
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+    def abandon(self) -> None:
+        """End the worker at once, and start no other. For another thread than the one that waits for a response."""
+        with self._lock:
+            self._abandoned = True
+            if process := self._process:
+                _kill(process)
 
     def close(self) -> None:
         """End the worker and delete its temporary files."""

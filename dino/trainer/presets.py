@@ -49,4 +49,4 @@ def choose_preset(device: torch.device) -> tuple[str, str]:
     """Return the name of the preset that suits a device, and the reason in words."""
     if device.type == "cuda":
         return "full", f"there is a GPU ({torch.cuda.get_device_name(device)})"
-    return "quick", "there is no CUDA GPU, and anything slower needs many hours for the preset full"
+    return "quick", "there is no CUDA GPU, and without one the preset full takes many hours"

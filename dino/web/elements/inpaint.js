@@ -33,7 +33,7 @@
       })
       this.action = choice({ label: "The brush", options: { frees: "frees", keeps: "keeps" }, value: "frees", onchange: () => {} })
       this.brush = slider({ label: "brush", min: 1, max: 9, step: 1, value: 5, format: String, oninput: () => {} })
-      this.ask = request({ label: "What the new part shall show", title: "Ask", onask: oninput })
+      this.ask = request({ label: "What the new part should show", title: "Ask", onask: oninput })
       this.grid = new PixelGrid({
         label: "The picture. The arrow keys move the brush, the space bar paints what is free.", size: WIDTH,
         onpoint: () => {}, onpaint: (y, x) => this.paint(y, x),
@@ -47,7 +47,7 @@
       }
       stage.append(
         make("div", { class: "panels" },
-          panel("brush over what shall be new", this.grid.node, { caption: row(this.action.node) }),
+          panel("brush over what should be new", this.grid.node, { caption: row(this.action.node) }),
           panel("drawn anew, from four noises", this.node),
         ),
         row(this.brush.node, this.ask.node),
@@ -65,6 +65,7 @@
     }
     changed() {
       this.showPicture()
+      this.say("Drawing …")
       this.update()
     }
     paint(y, x) {

@@ -58,6 +58,7 @@
     }
     changed() {
       this.grid.show(this.drawing)
+      this.say("Drawing …")
       this.update()
     }
     /** Paint a round spot around a pixel. */

@@ -73,6 +73,7 @@
         ),
       )
       this.grid.show(this.picture(new Float32Array(this.model.channels * this.model.size ** 2)))
+      this.say("Drawing …")
       this.update()
     }
     get isAtEnd() {
