@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 dino page                         [dim]the newest run, as page.html in its folder[/dim]
 
-dino page runs/mine-1 --out dinos.html  [dim]a page to send to a friend[/dim]
+dino page runs/quick-1 --out dinos.html  [dim]a page to send to a friend[/dim]
 
 Open the file with a double click. It needs no server and no network, and works on a phone, too.
 """
