@@ -42,10 +42,12 @@ class NoWaiting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_no_number_is_read_from_the_device_within_a_step(blobs: Tensor, accumulate: int) -> None:
+@pytest.mark.parametrize(("accumulate", "changes"), [(1, {}), (3, {}), (1, {"flaws": 0.5})])
+def test_no_number_is_read_from_the_device_within_a_step(
+    blobs: Tensor, accumulate: int, changes: dict[str, Any]
+) -> None:
     """The host can't queue work for a GPU while it waits for a number. `scripts/benchmarks/gpu.py` tries a real GPU."""
-    trainer = Trainer(TINY, images=blobs, device="cpu", accumulate=accumulate)
+    trainer = Trainer(replace(TINY, **changes), images=blobs, device="cpu", accumulate=accumulate)
     with NoWaiting():
         for _ in trainer.steps():
             pass
@@ -170,3 +172,15 @@ def test_a_batch_that_does_not_fit_is_reported_with_settings_to_try(
         next(run.steps())
     images = f"{batch_size} image{'s' * (batch_size != 1)}"
     assert in_one_line(caught.value) == f"dino: there is not enough memory for a batch of {images}. {sentence}"
+
+
+def test_the_trainer_takes_denormal_numbers_for_0(blobs: Tensor) -> None:
+    """The momentum of a channel that is never active becomes denormal, and computing with it takes long."""
+    torch.set_flush_denormal(False)
+    tiny = torch.full((1000,), 1e-39)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor can't")
+    torch.set_flush_denormal(False)
+    assert (tiny * 1).max() > 0
+    Trainer(TINY, images=blobs, device="cpu")
+    assert (tiny * 1).max() == 0

@@ -146,3 +146,26 @@ def test_no_weight_moves_while_numbers_are_not_finite() -> None:
     optimizer.step()
     assert torch.equal(weight, torch.ones(4, 4))
     assert torch.equal(bias, torch.ones(4))
+
+
+def test_matrices_decay_by_their_share_and_not_without_one() -> None:
+    for decay in (0.0, 0.5):
+        weight = nn.Parameter(matrices(1, 4, 9)[0].view(4, 1, 3, 3))
+        before = weight.detach().clone()
+        still = nn.Parameter(before.clone())
+        optimizer = Muon([weight], [], matrix_lr=0.1, lr=0.1, matrix_decay=decay)
+        plain = Muon([still], [], matrix_lr=0.1, lr=0.1)
+        weight.grad, still.grad = torch.ones_like(before), torch.ones_like(before)
+        optimizer.step()
+        plain.step()
+        moved = still.detach() - before
+        assert torch.allclose(weight.detach(), (1 - 0.1 * decay) * before + moved, atol=1e-6)
+
+
+def test_nothing_decays_in_a_step_that_is_not_taken() -> None:
+    weight = nn.Parameter(torch.ones(4, 1, 3, 3))
+    optimizer = Muon([weight], [], matrix_lr=0.1, lr=0.1, matrix_decay=0.5)
+    optimizer.found_inf = torch.tensor(1.0)
+    weight.grad = torch.full_like(weight, torch.inf)
+    optimizer.step()
+    assert torch.equal(weight.detach(), torch.ones(4, 1, 3, 3))

@@ -373,7 +373,8 @@ def test_the_card_says_what_the_model_is_and_how_to_draw_with_it(hub: Hub, weigh
     assert "datasets" not in facts, "dinos isn't a data set of the hub"
     for words in (
         "# dinos", "(samples/generated.png)", "first 6 images", "not the best", 'load_model("hf:alice/dinos")',
-        "9 images of dinos:9, seeing 48 images", "3 steps of 16 images each, learning rate 0.0003", "stegosaurus, green, hat",
+        "9 images of dinos:9, seeing 48 images", "3 steps of 16 images each, learning rate 0.0003",
+        "stegosaurus, green, hat",
     ):  # fmt: skip
         assert words in page, words
     assert 'dino sample hf:alice/dinos --ask "stegosaurus"' in page

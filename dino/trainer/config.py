@@ -70,6 +70,7 @@ class Config:
     optimizer: str = "adamw"  # or "muon", which is AdamW for biases and the outer layers only
     learning_rate: float = 3e-4  # how far one step of AdamW moves the weights, at its peak
     matrix_learning_rate: float = 0.01  # how far one step of Muon moves the weights, at its peak
+    matrix_decay: float = 0.0  # the share of a matrix, times its learning rate, that is lost in a step; see `Muon`
     warmup: int = 0  # steps over which the learning rate rises to its peak
     anneal: bool = False  # whether the learning rate falls to 0 along a straight line, from the first step to the last
     ema_half_life: int = 5_540  # images after which a weight counts half in the EMA (exponential moving average)
@@ -92,6 +93,8 @@ class Config:
         for name in ("n_images", "batch_size", "learning_rate", "matrix_learning_rate", "ema_half_life"):
             if not 0 < getattr(self, name) < math.inf:
                 raise DinoError(f"{name.replace('_', ' ')} must be more than 0 and finite, not {getattr(self, name)}")
+        if not 0 <= self.matrix_decay < math.inf:
+            raise DinoError(f"matrix decay must be 0 or more and finite, not {self.matrix_decay}")
         if self.batch_size > MAX_BATCH:
             raise DinoError(f"batch size must be at most {MAX_BATCH:,}, not {self.batch_size:,}")
         for name in ("data", "split", "start_from"):

@@ -5,6 +5,8 @@ far, with soft edges, crooked lines and smudges. The network never saw such imag
 al. 2023 (arXiv:2301.11706) show it a little more noise than it is told of. Here it sees mistakes like its own.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,7 +15,7 @@ SPOT = 8  # pixels from one spot of a mask to the next
 SCALES = (2, 4, 8)  # pixels from one bump of a random field to the next
 BEND = 1.6  # pixels by which an image is bent at most, in standard deviations
 SMUDGE = 0.3  # how strong smudges are at most, in standard deviations
-SOFT = (1, 3)  # how often an image is blurred with weights 1, 2, 1
+SOFT = 3  # how often an image is blurred at most, with weights 1, 2, 1
 
 
 def add_flaws(clean: Tensor, share: float, *, generator: torch.Generator | None = None) -> Tensor:
@@ -27,55 +29,61 @@ def add_flaws(clean: Tensor, share: float, *, generator: torch.Generator | None 
     Returns:
         The copies, of the same shape. Smudges may leave [0, 1].
     """
-    blurred = torch.lerp(clean, _blur(clean, generator), _strength(clean, share, generator) * _spots(clean, generator))
-    bent = _bend(blurred, BEND * _strength(clean, share, generator).square(), generator)
-    strength = SMUDGE * _strength(clean, share, generator).square()
-    return bent + strength * _spots(clean, generator) * _field(
-        clean, clean.shape[1], _scale(generator, clean), generator
-    )
+    draw = _Draw(clean, share, generator)
+    flawed = torch.lerp(clean, _blur(clean, draw), draw.strength() * draw.spots())
+    flawed = _bend(flawed, BEND * draw.strength().square() * draw.bumps(2))
+    return flawed + SMUDGE * draw.strength().square() * draw.spots() * draw.bumps(clean.shape[1])
 
 
-def _strength(clean: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Draw how strong a mistake is in each image, uniform in [0, 1) for a share of them and 0 for the others."""
-    strength, chosen = torch.rand(2, len(clean), 1, 1, 1, generator=generator, device=clean.device, dtype=clean.dtype)
-    return strength * (chosen < share)
+class _Draw:
+    """Random numbers for a batch of images. Nothing here makes the host wait for a GPU."""
+
+    def __init__(self, clean: Tensor, share: float, generator: torch.Generator | None) -> None:
+        self.n, self.height, self.width, self.share = len(clean), *clean.shape[2:], share
+        self.options: dict[str, Any] = {"device": clean.device, "dtype": clean.dtype, "generator": generator}
+
+    def uniform(self) -> Tensor:
+        """Return a number in [0, 1) for each image: shape (N, 1, 1, 1)."""
+        return torch.rand(self.n, 1, 1, 1, **self.options)
+
+    def strength(self) -> Tensor:
+        """Return how strong a mistake is in each image: in [0, 1) for a share of them, and 0 for the others."""
+        return self.uniform() * (self.uniform() < self.share)
+
+    def field(self, channels: int, scale: int) -> Tensor:
+        """Return random bumps, `scale` pixels apart, with mean 0: shape (N, channels, H, W)."""
+        shape = (self.n, channels, self.height // scale + 2, self.width // scale + 2)  # with bumps beyond the edges
+        whole = F.interpolate(
+            torch.randn(shape, **self.options), scale_factor=scale, mode="bilinear", align_corners=False
+        )
+        return whole[..., scale // 2 :, scale // 2 :][..., : self.height, : self.width]
+
+    def bumps(self, channels: int) -> Tensor:
+        """Return a field for each image, of one of the scales."""
+        chosen = (len(SCALES) * self.uniform()).floor()
+        return sum((chosen == k) * self.field(channels, scale) for k, scale in enumerate(SCALES))  # type: ignore[return-value]
+
+    def spots(self) -> Tensor:
+        """Return where mistakes are, (N, 1, H, W): near 1 in about half of an image and near 0 in the rest."""
+        return torch.sigmoid(4 * self.field(1, SPOT))
 
 
-def _scale(generator: torch.Generator | None, clean: Tensor) -> int:
-    return SCALES[int(torch.randint(len(SCALES), (), generator=generator, device=clean.device))]
-
-
-def _field(clean: Tensor, channels: int, scale: int, generator: torch.Generator | None) -> Tensor:
-    """Draw random bumps, `scale` pixels apart, with mean 0: shape (N, channels, H, W)."""
-    height, width = clean.shape[2:]
-    shape = (len(clean), channels, height // scale + 2, width // scale + 2)  # at the edges too, there is a bump beyond
-    bumps = torch.randn(shape, generator=generator, device=clean.device, dtype=clean.dtype)
-    whole = F.interpolate(bumps, scale_factor=scale, mode="bilinear", align_corners=False)
-    return whole[..., scale // 2 :, scale // 2 :][..., :height, :width]
-
-
-def _spots(clean: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw where mistakes are: shape (N, 1, H, W), near 1 in about half of an image and near 0 in the rest."""
-    return torch.sigmoid(4 * _field(clean, 1, SPOT, generator))
-
-
-def _blur(images: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Blur a batch a little or more."""
-    times = SOFT[int(torch.randint(len(SOFT), (), generator=generator, device=images.device))]
+def _blur(images: Tensor, draw: _Draw) -> Tensor:
+    """Blur each image a little or more."""
     line = torch.tensor([0.25, 0.5, 0.25], device=images.device, dtype=images.dtype)
     kernel = torch.outer(line, line).expand(images.shape[1], 1, 3, 3)
-    for _ in range(times):
-        images = F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=images.shape[1])
-    return images
+    blurred = [images]
+    for _ in range(SOFT):
+        padded = F.pad(blurred[-1], (1, 1, 1, 1), mode="replicate")
+        blurred.append(F.conv2d(padded, kernel, groups=images.shape[1]))
+    return torch.where(draw.uniform() < 0.5, blurred[1], blurred[-1])
 
 
-def _bend(images: Tensor, pixels: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Move each image's pixels along a random field, by about as many pixels as `pixels` says, shape (N, 1, 1, 1)."""
-    size = torch.tensor(images.shape[:1:-1], device=images.device, dtype=images.dtype)  # width and height
-    moves = (pixels * _field(images, 2, _scale(generator, images), generator)).permute(0, 2, 3, 1) * 2 / size
-    still = F.affine_grid(
-        torch.eye(2, 3, device=images.device, dtype=images.dtype).expand(len(images), 2, 3),
-        list(images.shape),
-        align_corners=False,
-    )
-    return F.grid_sample(images, still + moves, mode="bilinear", padding_mode="border", align_corners=False)
+def _bend(images: Tensor, moves: Tensor) -> Tensor:
+    """Take each pixel from another place, `moves` pixels to the right and down, shape (N, 2, H, W)."""
+    height, width = images.shape[2:]
+    rows, columns = (torch.arange(side, device=images.device, dtype=images.dtype) for side in (height, width))
+    x, y = columns + moves[:, 0], rows[:, None] + moves[:, 1]
+    # grid_sample measures places from the center of an image, in halves of its sides.
+    places = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    return F.grid_sample(images, places, mode="bilinear", padding_mode="border", align_corners=False)

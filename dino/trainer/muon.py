@@ -26,7 +26,9 @@ class Muon(Optimizer):
         lr: how far a step moves the other weights.
         momentum: the share of itself that the mean of past gradients keeps at each step.
         iterations: of Newton-Schulz; see `orthogonalize`.
-        betas, eps, weight_decay: as for AdamW. Matrices don't decay.
+        matrix_decay: the share of itself, times its learning rate, that a matrix loses in each step. All steps of Muon
+            are equally long, so without it matrices grow as long as training lasts, and ReLUs die.
+        betas, eps, weight_decay: as for AdamW.
 
     Attributes:
         found_inf: 1 if no weight may move, a tensor; set by `NonfiniteCheck`.
@@ -43,11 +45,15 @@ class Muon(Optimizer):
         lr: float,
         momentum: float = 0.95,
         iterations: int = 5,
+        matrix_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        muon = {"params": list(matrices), "lr": matrix_lr, "momentum": momentum, "iterations": iterations}
+        muon = {
+            "params": list(matrices), "lr": matrix_lr, "momentum": momentum, "iterations": iterations,
+            "decay": matrix_decay,
+        }  # fmt: skip
         adamw = {"params": list(others), "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__([muon, adamw], {})
 
@@ -78,6 +84,9 @@ class Muon(Optimizer):
         # The iterations need all digits: rounded, they grow until they are infinite.
         with torch.autocast(weights[0].device.type, enabled=False):
             directions = orthogonalize(stacks, group["iterations"])
+        kept = 1 - group["lr"] * group["decay"]
+        if group["decay"]:
+            torch._foreach_mul_(weights, kept if self.found_inf is None else torch.where(self.found_inf > 0, 1.0, kept))
         for pairs, updates in zip(shapes.values(), directions, strict=True):
             if self.found_inf is not None:
                 updates = torch.where(self.found_inf > 0, 0.0, updates)
@@ -182,8 +191,9 @@ def inner_matrices(network: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in network.parameters() if weight.ndim > 1][1:-1]
 
 
-def muon_for(network: nn.Module, *, matrix_lr: float, lr: float) -> Muon:
+def muon_for(network: nn.Module, *, matrix_lr: float, lr: float, matrix_decay: float = 0.0) -> Muon:
     """Return the optimizer for a network: Muon for the layers inside it, AdamW for biases and the outer layers."""
     matrices = inner_matrices(network)
     inner = {id(weight) for weight in matrices}
-    return Muon(matrices, [w for w in network.parameters() if id(w) not in inner], matrix_lr=matrix_lr, lr=lr)
+    others = [weight for weight in network.parameters() if id(weight) not in inner]
+    return Muon(matrices, others, matrix_lr=matrix_lr, lr=lr, matrix_decay=matrix_decay)

@@ -179,7 +179,8 @@ def describe(path: Path) -> dict[str, str]:
     if config.start_from:
         words["started from"] = f"{printable(config.start_from)}, not from random weights"
     words["trained"] = (
-        f"{metadata.get('step', 0):,} steps of {config.batch_size} images each, learning rate {config.learning_rate:g}, "
+        f"{metadata.get('step', 0):,} steps of {config.batch_size} images each, "
+        f"learning rate {config.learning_rate:g}, "
         f"in {printable(str(metadata.get('precision', config.precision)), 20)}, seed {config.seed}"
     )
     if isinstance(loss, float) and math.isfinite(loss):

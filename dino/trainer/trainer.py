@@ -112,6 +112,7 @@ class Trainer:
     ) -> None:
         # The device, and how to compute on it.
         self.device = devices.choose_device(str(device), distributed.LOCAL_RANK, distributed.N_PROCESSES)
+        devices.flush_denormals()
         self.config = config
         self.compiles = self.device.type == "cuda" if compile is None else compile
         distributed.check_shards(config.batch_size, accumulate)
@@ -168,7 +169,10 @@ class Trainer:
     def _new_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         if config.optimizer == "muon":
-            return muon_for(self.model, matrix_lr=config.matrix_learning_rate, lr=config.learning_rate)
+            return muon_for(
+                self.model, matrix_lr=config.matrix_learning_rate, lr=config.learning_rate,
+                matrix_decay=config.matrix_decay,
+            )  # fmt: skip
         return torch.optim.AdamW(self.weights, lr=config.learning_rate, amsgrad=True, fused=True)
 
     def _new_network(self) -> nn.Module:
