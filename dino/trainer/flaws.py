@@ -2,7 +2,7 @@
 
 In training, what is under the noise is always a real image. In sampling, it is what the network itself has drawn so
 far, with soft edges, crooked lines and smudges. The network never saw such images, so it keeps their mistakes. Ning et
-al. 2023 (arXiv:2301.11706) show it a little more noise than it is told of. Here it sees mistakes like its own.
+al. 2023 (arXiv:2301.11706) hide a little more noise than the noise level says. Here it sees mistakes like its own.
 """
 
 from typing import Any
