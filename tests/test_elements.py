@@ -95,7 +95,8 @@ class Element:
         self.page, self.name, self.root = visitor.page, name, visitor.page.locator(name)
         self.root.scroll_into_view_if_needed()
         self.page.wait_for_selector(f"{name}.is-live", timeout=120_000)
-        self.wait("it.querySelector('.status').textContent")  # elements that use the network compute before they speak
+        # Elements that use the network draw before they have something to say.
+        self.wait("!['', 'Drawing …'].includes(it.querySelector('.status').textContent)")
 
     @property
     def sentence(self) -> str:
@@ -927,7 +928,7 @@ def test_what_is_outside_of_the_brush_stays_and_the_rest_is_drawn_anew(visitor: 
     free[9:12, 11:15] = 0
     free[11:14, 12:15] = 0
     assert torch.equal(floats(element, "it.mask").view(32, 32).float(), free)
-    element.root.get_by_label("What the new part shall show").fill("purple")
+    element.root.get_by_label("What the new part should show").fill("purple")
     element.button("Ask").click()
     element.wait("it.asked.words === 'purple'")
     assert_inpainted(element, known, "purple")
