@@ -473,7 +473,7 @@ Dino.define(function page(Dino) {
 
     fill() {
       if (this.layer.mask.every((known) => known))
-        return this.say("Nothing is free yet. Choose the gray squares, and paint over what shall be drawn anew.");
+        return this.say("Nothing is free yet. Choose the gray squares, and paint over what should be drawn anew.");
       const { image: known, mask } = this.copyOfLayer();
       return this.run({ kind: "fill", options: { known, mask } });
     }
