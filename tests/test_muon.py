@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dino.common.errors import DinoError
 from dino.denoiser import UNet
 from dino.steering import ConditionalDenoiser
+from dino.trainer.config import Config
 from dino.trainer.muon import Muon, muon_for, orthogonalize
 
 
@@ -169,3 +171,9 @@ def test_nothing_decays_in_a_step_that_is_not_taken() -> None:
     weight.grad = torch.full_like(weight, torch.inf)
     optimizer.step()
     assert torch.equal(weight.detach(), torch.ones(4, 1, 3, 3))
+
+
+@pytest.mark.parametrize("decay", [-0.1, float("inf"), float("nan")])
+def test_a_decay_that_is_none_is_refused(decay: float) -> None:
+    with pytest.raises(DinoError, match="matrix decay must be 0 or more and finite"):
+        Config(matrix_decay=decay)

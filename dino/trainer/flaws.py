@@ -61,7 +61,7 @@ class _Draw:
     def bumps(self, channels: int) -> Tensor:
         """Return a field for each image, of one of the scales."""
         chosen = (len(SCALES) * self.uniform()).floor()
-        return sum((chosen == k) * self.field(channels, scale) for k, scale in enumerate(SCALES))  # type: ignore[return-value]
+        return torch.stack([(chosen == k) * self.field(channels, scale) for k, scale in enumerate(SCALES)]).sum(0)
 
     def spots(self) -> Tensor:
         """Return where mistakes are, (N, 1, H, W): near 1 in about half of an image and near 0 in the rest."""

@@ -27,7 +27,7 @@ class Muon(Optimizer):
         momentum: the share of itself that the mean of past gradients keeps at each step.
         iterations: of Newton-Schulz; see `orthogonalize`.
         matrix_decay: the share of itself, times its learning rate, that a matrix loses in each step. All steps of Muon
-            are equally long, so without it matrices grow as long as training lasts, and ReLUs die.
+            are equally long, so without it matrices grow in a long run, and more and more ReLUs are never active again.
         betas, eps, weight_decay: as for AdamW.
 
     Attributes:
@@ -84,8 +84,8 @@ class Muon(Optimizer):
         # The iterations need all digits: rounded, they grow until they are infinite.
         with torch.autocast(weights[0].device.type, enabled=False):
             directions = orthogonalize(stacks, group["iterations"])
-        kept = 1 - group["lr"] * group["decay"]
         if group["decay"]:
+            kept = 1 - group["lr"] * group["decay"]
             torch._foreach_mul_(weights, kept if self.found_inf is None else torch.where(self.found_inf > 0, 1.0, kept))
         for pairs, updates in zip(shapes.values(), directions, strict=True):
             if self.found_inf is not None:
