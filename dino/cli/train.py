@@ -184,7 +184,7 @@ def train(
     if start_from and not data and not resume:
         raise DinoError("--start-from goes with --data: it says which images the weights learn from now on")
     check(data or DEFAULT)  # before torch is imported, which takes seconds
-    from ..trainer.device import choose_device
+    from ..trainer.device import choose_device, flushing_denormals
 
     place = choose_device(device, distributed.LOCAL_RANK, distributed.N_PROCESSES)
     parts = _own_parts(fill_in) if mine else None
@@ -196,7 +196,7 @@ def train(
     given = {name: value for name, value in given.items() if value is not None}
     start_from = absolute(start_from)
     config, name = _settings(preset, given, resume, out, place, start_from)
-    with distributed.joined(place):
+    with flushing_denormals(), distributed.joined(place):
         trainer = _trainer_class(parts)(
             config, device=place, accumulate=accumulate, compile=compile, memory_map=memory_map,
             before_decoding=_announce_decoding, start_from=start_from,

@@ -127,6 +127,8 @@ def grade_all(
 ) -> Generator[Grades, None, None]:
     """Yield the grades of each folder, in order.
 
+    An interrupt ends all grading at once, after what was graded behind a slow folder has been yielded.
+
     Args:
         folders: of learners.
         lessons: to grade.
@@ -139,8 +141,14 @@ def grade_all(
     def grade(folder: Path) -> Grades:
         return grade_folder(folder, lessons, time_limit=time_limit, strict=strict, sandboxes=sandboxes)
 
+    grades, n_yielded = [pool.submit(grade, folder) for folder in folders], 0
     try:
-        yield from pool.map(grade, folders)
+        for each in grades:
+            yield each.result()
+            n_yielded += 1
+    except KeyboardInterrupt:
+        yield from (each.result() for each in grades[n_yielded:] if each.done())
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         sandboxes.abandon()  # after an interrupt, nobody waits for the folders that are being graded

@@ -112,7 +112,6 @@ class Trainer:
     ) -> None:
         # The device, and how to compute on it.
         self.device = devices.choose_device(str(device), distributed.LOCAL_RANK, distributed.N_PROCESSES)
-        devices.flush_denormals()
         self.config = config
         self.compiles = self.device.type == "cuda" if compile is None else compile
         distributed.check_shards(config.batch_size, accumulate)
@@ -217,7 +216,8 @@ class Trainer:
                     return
                 self._set_learning_rates(config.schedule_at(self.step))
                 generator = seeded(self.device, config.seed, "noise", self.step)
-                loss = self._train_step(network, clean, self._condition(self.step), generator)
+                with devices.flushing_denormals():
+                    loss = self._train_step(network, clean, self._condition(self.step), generator)
                 self.step += 1
                 self.nonfinite.count()
                 self._update_ema(config.ema_decay_at(self.step))
